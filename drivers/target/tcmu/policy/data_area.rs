@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Which blocks of the data area belong to which command.
+//!
+//! The blocks of a command form a chain: for each block the number of the next one is kept in an
+//! array, so a command needs no list of its own and no allocation. The lowest free block is taken
+//! first, which keeps the part of the area that has memory behind it small.
+
+use super::seam::{
+    Array,
+    Memory,
+    NoMemory, //
+};
+
+/// A chain of blocks; only the [`DataArea`] that made it can read it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct BlockList {
+    first: u32,
+    count: u32,
+}
+
+/// Why blocks were not allocated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AllocError {
+    /// Not enough free blocks.
+    Full,
+    /// No memory for book-keeping or for the data itself.
+    NoMemory,
+}
+
+impl From<NoMemory> for AllocError {
+    fn from(_: NoMemory) -> Self {
+        Self::NoMemory
+    }
+}
+
+/// The data area.
+///
+/// # Invariants
+///
+/// - `used` is the number of bits set in `bitmap`; each set bit belongs to exactly one [`BlockList`].
+/// - No block below `hint` is free.
+/// - `next` is as long as the highest block that was ever allocated, plus one, or longer.
+pub(crate) struct DataArea<M: Memory> {
+    blocks: u32,
+    block_size: u32,
+    used: u32,
+    hint: u32,
+    bitmap: M::Array<u64>,
+    next: M::Array<u32>,
+}
+
+impl<M: Memory> DataArea<M> {
+    /// Makes an area of `blocks` free blocks of `block_size` bytes.
+    pub(crate) fn new(blocks: u32, block_size: u32) -> Result<Self, NoMemory> {
+        let mut bitmap = M::Array::new();
+        bitmap.grow(blocks.div_ceil(64) as usize, || 0)?;
+        Ok(Self {
+            blocks,
+            block_size,
+            used: 0,
+            hint: 0,
+            bitmap,
+            next: M::Array::new(),
+        })
+    }
+
+    /// Number of blocks.
+    pub(crate) fn blocks(&self) -> u32 {
+        self.blocks
+    }
+
+    /// Size of a block in bytes.
+    pub(crate) fn block_size(&self) -> u32 {
+        self.block_size
+    }
+
+    /// Number of blocks that `length` bytes need.
+    pub(crate) fn blocks_for(&self, length: u32) -> u32 {
+        length.div_ceil(self.block_size)
+    }
+
+    /// Takes blocks for `length` bytes; `populate` puts memory behind each (block, bytes).
+    ///
+    /// All or nothing: on error every block is free again.
+    pub(crate) fn allocate(
+        &mut self,
+        length: u32,
+        mut populate: impl FnMut(u32, u32) -> Result<(), NoMemory>,
+    ) -> Result<BlockList, AllocError> {
+        if self.blocks_for(length) > self.blocks - self.used {
+            return Err(AllocError::Full);
+        }
+        let mut list = BlockList::default();
+        let mut last = 0;
+        let mut rest = length;
+        while rest > 0 {
+            let bytes = rest.min(self.block_size);
+            let taken = self.take().and_then(|block| {
+                if list.count == 0 {
+                    list.first = block;
+                } else {
+                    self.next[last as usize] = block;
+                }
+                list.count += 1;
+                last = block;
+                populate(block, bytes)
+            });
+            if let Err(NoMemory) = taken {
+                self.free(list);
+                return Err(AllocError::NoMemory);
+            }
+            rest -= bytes;
+        }
+        Ok(list)
+    }
+
+    /// Takes the lowest free block. There is one.
+    fn take(&mut self) -> Result<u32, NoMemory> {
+        let mut word = self.hint as usize / 64;
+        while self.bitmap[word] == u64::MAX {
+            word += 1;
+        }
+        let block = word as u32 * 64 + self.bitmap[word].trailing_ones();
+        let needed = block as usize + 1;
+        if needed > self.next.len() {
+            // Doubling keeps the cost of growth constant for each block.
+            let wanted = needed
+                .next_power_of_two()
+                .clamp(64, self.blocks.max(64) as usize);
+            self.next.grow(wanted, || 0)?;
+        }
+        self.bitmap[word] |= 1 << (block % 64);
+        self.used += 1;
+        self.hint = block + 1;
+        Ok(block)
+    }
+
+    /// Gives the blocks of a list back.
+    pub(crate) fn free(&mut self, list: BlockList) {
+        let mut block = list.first;
+        for _ in 0..list.count {
+            self.bitmap[block as usize / 64] &= !(1 << (block % 64));
+            self.hint = self.hint.min(block);
+            block = self.next[block as usize];
+        }
+        self.used -= list.count;
+    }
+
+    /// The blocks of a list, in order.
+    pub(crate) fn iter(&self, list: BlockList) -> Blocks<'_> {
+        Blocks {
+            next: &self.next,
+            block: list.first,
+            left: list.count,
+        }
+    }
+
+    /// The runs of consecutive blocks that hold `length` bytes, as (first block, bytes).
+    pub(crate) fn runs(&self, list: BlockList, length: u32) -> Runs<'_> {
+        Runs {
+            blocks: self.iter(list),
+            block_size: self.block_size,
+            left: length,
+            pending: None,
+        }
+    }
+}
+
+/// Iterator over the blocks of a [`BlockList`].
+pub(crate) struct Blocks<'a> {
+    next: &'a [u32],
+    block: u32,
+    left: u32,
+}
+
+impl Iterator for Blocks<'_> {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        self.left = self.left.checked_sub(1)?;
+        let block = self.block;
+        self.block = self.next[block as usize];
+        Some(block)
+    }
+}
+
+/// Iterator over the runs of consecutive blocks of a [`BlockList`]: the iovecs of a command.
+pub(crate) struct Runs<'a> {
+    blocks: Blocks<'a>,
+    block_size: u32,
+    left: u32,
+    pending: Option<u32>,
+}
+
+impl Iterator for Runs<'_> {
+    type Item = (u32, u32);
+
+    fn next(&mut self) -> Option<(u32, u32)> {
+        let first = self.pending.take().or_else(|| self.blocks.next())?;
+        let mut last = first;
+        let mut bytes = self.left.min(self.block_size);
+        self.left -= bytes;
+        for block in self.blocks.by_ref() {
+            if block != last + 1 {
+                self.pending = Some(block);
+                break;
+            }
+            let more = self.left.min(self.block_size);
+            bytes += more;
+            self.left -= more;
+            last = block;
+        }
+        Some((first, bytes))
+    }
+}

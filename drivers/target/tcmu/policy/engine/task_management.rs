@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Notifications of task management functions.
+
+use super::super::ids::IdList;
+use super::super::ring::Place;
+use super::super::seam::{
+    Answer,
+    Command,
+    Host,
+    Memory, //
+};
+use super::super::slots::{
+    SlotIndex,
+    State, //
+};
+use super::super::tmr_queue::TmrKind;
+use super::super::uapi::{
+    header,
+    quad,
+    tmr_word,
+    EntryKind,
+    ALIGN,
+    TMR_IDS_OFFSET, //
+};
+use super::Engine;
+
+impl<C: Command, M: Memory> Engine<C, M> {
+    /// Tells user space of a task management function that has aborted `aborted`.
+    ///
+    /// Commands in the qfull queue are answered at once, user space never sees them (P5). If
+    /// `notify`, those in flight are listed in a notification (P6); commands that have timed out
+    /// are not in flight any more.
+    pub(crate) fn task_management<H: Host<Command = C>>(
+        &mut self,
+        host: &mut H,
+        kind: TmrKind,
+        aborted: impl Iterator<Item = SlotIndex>,
+        notify: bool,
+    ) {
+        let notify = notify && {
+            self.counters.announced += 1;
+            let broken = self.broken.is_some();
+            self.counters.dropped += u64::from(broken);
+            !broken
+        };
+        let mut ids = IdList::default();
+        for slot in aborted {
+            match self.slots.get(slot) {
+                State::Waiting { .. } => self.answer_waiting(host, slot, Answer::TaskAborted),
+                State::InFlight { ring, .. } if notify => self.ids.list(&mut ids, ring.id),
+                _ => {}
+            }
+        }
+        if notify {
+            self.tmrs.push(kind, ids);
+            self.run_tmrs(host);
+        }
+    }
+
+    /// Puts waiting notifications on the ring while they fit; says whether all did.
+    pub(super) fn run_tmrs<H: Host<Command = C>>(&mut self, host: &mut H) -> bool {
+        while let Some(tmr) = self.tmrs.front() {
+            let size = (TMR_IDS_OFFSET + 2 * tmr.ids.len()).next_multiple_of(ALIGN);
+            let Some(place) = self.ring.place(size) else {
+                return false;
+            };
+            self.write_pad(host, place);
+            let at = place.offset;
+            host.write_word(at, header(EntryKind::Tmr, size, 0));
+            host.write_word(at + 8, tmr_word(tmr.kind as u8, tmr.ids.len()));
+            host.write_word(at + 16, 0);
+            host.write_word(at + 24, 0);
+            let mut to = at + TMR_IDS_OFFSET;
+            let mut word = [0; 4];
+            let mut filled = 0;
+            self.ids.unlist(tmr.ids, |id| {
+                word[filled] = id;
+                filled += 1;
+                if filled == 4 {
+                    host.write_word(to, quad(word));
+                    to += 8;
+                    word = [0; 4];
+                    filled = 0;
+                }
+            });
+            if filled > 0 {
+                host.write_word(to, quad(word));
+            }
+            self.ring.commit(place, size, EntryKind::Tmr);
+            host.publish_head(self.ring.head());
+            host.notify();
+            self.counters.on_ring += 1;
+            self.tmrs.pop();
+        }
+        true
+    }
+
+    /// Discards waiting notifications.
+    pub(super) fn discard_tmrs(&mut self) {
+        self.counters.dropped += self.tmrs.waiting();
+        while let Some(tmr) = self.tmrs.pop() {
+            self.ids.unlist(tmr.ids, |_| {});
+        }
+    }
+}
