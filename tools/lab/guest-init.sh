@@ -1,0 +1,89 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Sourced inside the guest: mounts the file systems that the tests use and
+# loads the SCSI target modules of one implementation.
+#
+# IMPL          rust: this project's modules; c: the stock ones of the same kernel;
+#               none: no target modules at all
+# MODULES       lib/modules/<release> of the stock modules
+# RUST_MODULES  folder with this project's .ko files and load.order
+
+lab_mount() {
+	local type=$1 where=$2
+
+	mountpoint -q "$where" || mount -t "$type" "$type" "$where"
+}
+
+# modprobe, in the guest as well as when the kernel calls it, sees the stock
+# modules of the kernel that runs.
+lab_link_modules() {
+	local release
+
+	release=$(uname -r)
+	rm -rf "/lib/modules/$release" 2> /dev/null
+	mkdir -p /lib/modules
+	ln -sfn "$MODULES" "/lib/modules/$release"
+}
+
+# insmod file: loads the stock modules that it needs first. What this project
+# has already loaded under a stock module's name satisfies the dependency.
+lab_insmod() {
+	local file=$1 needed
+
+	for needed in $(modinfo -F depends "$file" | tr ',' ' '); do
+		modprobe "$needed" || return 1
+	done
+	insmod "$file"
+}
+
+# Nothing may load the stock module of a name that this project has: a module
+# that is missing must fail the tests instead of being replaced silently.
+lab_hide_stock() {
+	local file=$1 stock
+
+	find "$MODULES" -name "$(basename "$file")" | while read -r stock; do
+		mount --bind "$file" "$stock"
+	done
+}
+
+lab_load_rust() {
+	local name
+
+	while read -r name; do
+		lab_hide_stock "$RUST_MODULES/$name" || return 1
+	done < "$RUST_MODULES/load.order"
+	while read -r name; do
+		lab_insmod "$RUST_MODULES/$name" || return 1
+	done < "$RUST_MODULES/load.order"
+}
+
+lab_load_c() {
+	modprobe target_core_mod && modprobe target_core_user
+}
+
+lab_init() {
+	lab_mount configfs /sys/kernel/config
+	lab_mount debugfs /sys/kernel/debug
+	mountpoint -q /sys/kernel/tracing || mount -t tracefs tracefs /sys/kernel/tracing
+	lab_link_modules
+	# Shorter than the default of two minutes, so that a task stuck for good is
+	# reported before a test's time is up, yet longer than any wait in a test.
+	echo 60 > /proc/sys/kernel/hung_task_timeout_secs
+	case $IMPL in
+	rust)
+		lab_load_rust
+		;;
+	c)
+		lab_load_c
+		;;
+	none)
+		;;
+	*)
+		echo "IMPL is '$IMPL'; it must be 'rust', 'c' or 'none'" >&2
+		return 1
+		;;
+	esac
+}
+
+lab_init

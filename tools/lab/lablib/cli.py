@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The command line: one sub-command for each thing the top-level Makefile offers."""
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from . import check, project, vm
+from .env import Lab, implementation_from_environment
+from .errors import LabError
+from .paths import CHECKOUT, Cache
+from .say import say
+
+
+def _env(_arguments: argparse.Namespace) -> int:
+    for name, value in Lab.from_environment().variables().items():
+        print(f"{name}={value}")
+    return 0
+
+
+def _kernel(_arguments: argparse.Namespace) -> int:
+    print(Lab.from_environment().kernel().image)
+    return 0
+
+
+def _modules(_arguments: argparse.Namespace) -> int:
+    lab = Lab.from_environment()
+    print(project.ensure(lab.cache, lab.kernel()))
+    return 0
+
+
+def _guest(lab: Lab, implementation: str) -> vm.Guest:
+    kernel = lab.kernel()
+    rust_modules = project.ensure(lab.cache, kernel) if implementation == "rust" else None
+    return vm.Guest(kernel, implementation, rust_modules)
+
+
+def _vm(arguments: argparse.Namespace) -> int:
+    lab = Lab.from_environment()
+    if arguments.flavour:
+        lab.flavour = arguments.flavour
+    guest = _guest(lab, arguments.impl or implementation_from_environment())
+    if arguments.script is None:
+        return _shell(lab, guest)
+    script = Path(arguments.script).resolve()
+    if not os.access(script, os.X_OK):
+        raise LabError(f"'{script}' is not executable; give a script with --script")
+    command = [str(script), *arguments.arguments]
+    result = vm.run(
+        lab.cache, guest, command, arguments.timeout, directory=Path.cwd(), live=True
+    )
+    if not result.ok:
+        vm.explain(result)
+    say(f"results are in {result.folder}")
+    # 124 for a time-out as timeout(1) has it; 125 when the guest, not the script, failed.
+    if result.timed_out:
+        return 124
+    return 125 if result.status is None or not (result.ok or result.status) else result.status
+
+
+def _shell(lab: Lab, guest: vm.Guest) -> int:
+    command = vm.vng_command(lab.cache, guest.kernel, vm.kvm_works(lab.cache, guest.kernel))
+    command.remove("--verbose")
+    setup = lab.cache.folder("interactive") / "env"
+    setup.write_text(
+        f"export IMPL={guest.implementation} MODULES={guest.kernel.modules} "
+        f"RUST_MODULES={guest.rust_modules or ''}\n. {CHECKOUT}/tools/lab/guest-init.sh\n",
+        encoding="utf-8",
+    )
+    say(f"a shell in the guest; load the modules there with:  . {setup}")
+    say("leave it with 'exit' or Ctrl-D")
+    os.execv(command[0], command)
+
+
+def _check(_arguments: argparse.Namespace) -> int:
+    return check.main(Lab.from_environment(), implementation_from_environment())
+
+
+def _clean(_arguments: argparse.Namespace) -> int:
+    cache = Cache.from_environment()
+    for folder in project.folders_of_checkout(cache):
+        say(f"removing {folder}")
+        shutil.rmtree(folder)
+    return 0
+
+
+def _distclean(_arguments: argparse.Namespace) -> int:
+    cache = Cache.from_environment()
+    say(f"removing {cache.root}")
+    if cache.root.is_symlink():
+        raise LabError(f"{cache.root} is a symbolic link; remove it yourself")
+    shutil.rmtree(cache.root, ignore_errors=True)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lab", description="Tools, kernel and virtual machine for lio-rust."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, function, text in (
+        ("env", _env, "build what is missing and print its locations"),
+        ("kernel", _kernel, "build the kernel"),
+        ("modules", _modules, "build this project's modules"),
+        ("check", _check, "run all checks"),
+        ("clean", _clean, "remove what was built from this checkout"),
+        ("distclean", _distclean, "remove the whole cache: sources, kernels, tools"),
+    ):
+        commands.add_parser(name, help=text, description=text).set_defaults(run=function)
+    machine = commands.add_parser("vm", help="run a script, or a shell, in the virtual machine")
+    machine.add_argument("--script", help="executable to run in the guest (default: a shell)")
+    machine.add_argument("--flavour", help="fast or debug (default: FLAVOUR, else fast)")
+    machine.add_argument("--impl", choices=("rust", "c", "none"), help="modules to load (default: IMPL)")
+    machine.add_argument(
+        "--timeout", type=float, default=300.0, metavar="S",
+        help="seconds for the script, without booting (default: 300)",
+    )  # fmt: skip
+    machine.add_argument("arguments", nargs="*", help="arguments of the script")
+    machine.set_defaults(run=_vm)
+    return parser
+
+
+def main(argv: list[str]) -> int:
+    """Runs one sub-command; returns the exit status."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except LabError as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Configures and builds a kernel, and installs its modules into the cache."""
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import kconfig
+from .errors import LabError
+from .paths import Cache, file_name, key
+from .run import jobs, locked, logged, output
+from .say import say
+from .sources import KernelSource
+from .tools import build_environment, toolchain
+
+#: Written into a build folder when everything in it is complete.
+_STAMP = ".lab-complete"
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel that was built, ready to be booted and to build modules against."""
+
+    source: Path
+    build: Path
+    flavour: str
+    release: str
+    #: ``lib/modules/<release>`` of the stock modules.
+    modules: Path
+
+    @property
+    def image(self) -> Path:
+        """The bootable image."""
+        return self.build / "arch/x86/boot/bzImage"
+
+    @property
+    def key(self) -> str:
+        """Name that tells this kernel from all others in the cache."""
+        return self.build.name
+
+
+def make_command(source: Path, build: Path, *arguments: str) -> list[str]:
+    """A make that works in the kernel tree `source` with output in `build`."""
+    return ["make", "-C", str(source), f"O={build}", "LLVM=1", f"-j{jobs()}", *arguments]
+
+
+def ensure(cache: Cache, source: KernelSource, rust_library: Path, flavour: str) -> Kernel:
+    """The kernel of `flavour`, built unless the cache has it."""
+    wanted = kconfig.fragment(flavour)
+    name = f"{flavour}-{key(source.identity, wanted, str(rust_library), *toolchain())}"
+    build = cache.root / "build" / name
+    installed = cache.root / "installed" / name
+    stamp = build / _STAMP
+    if source.users or not stamp.is_file():
+        with locked(cache, "kernel-build"):
+            if source.users or not stamp.is_file():
+                _build(cache, source.path, rust_library, wanted, build, installed)
+    release = stamp.read_text(encoding="utf-8").strip()
+    return Kernel(source.path, build, flavour, release, installed / "lib/modules" / release)
+
+
+def _build(
+    cache: Cache, source: Path, rust_library: Path, wanted: str, build: Path, installed: Path
+) -> None:
+    env = build_environment(cache)
+    logs = cache.folder("log")
+    build.mkdir(parents=True, exist_ok=True)
+    (build / _STAMP).unlink(missing_ok=True)
+    if (source / ".config").exists() or (source / "include/config").exists():
+        raise LabError(
+            f"{source} was built in place, which a separate build folder cannot follow; "
+            "run 'make mrproper' there (save your .config first) or take another tree"
+        )
+    if not (build / ".config").is_file() or _differs(build, wanted):
+        _configure(logs, env, source, rust_library, wanted, build)
+    say(f"building the kernel in {build} (first time: 7 to 25 minutes on two processors)")
+    logged(
+        f"kernel {build.name}",
+        make_command(source, build, f"RUST_LIB_SRC={rust_library}", "bzImage", "modules"),
+        logs / f"kernel-{build.name}.log",
+        env,
+    )
+    shutil.rmtree(installed, ignore_errors=True)
+    logged(
+        "installing the stock modules",
+        make_command(source, build, f"INSTALL_MOD_PATH={installed}", "modules_install"),
+        logs / f"modules-install-{build.name}.log",
+        env,
+    )
+    release = (build / "include/config/kernel.release").read_text(encoding="utf-8").strip()
+    # Links back to source and build folder: depmod and the guest need neither.
+    for link in ("build", "source"):
+        (installed / "lib/modules" / release / link).unlink(missing_ok=True)
+    (build / _STAMP).write_text(release + "\n", encoding="utf-8")
+
+
+def _differs(build: Path, wanted: str) -> bool:
+    config = (build / ".config").read_text(encoding="utf-8")
+    return bool(kconfig.not_in_effect(wanted, config))
+
+
+def _configure(
+    logs: Path, env: dict[str, str], source: Path, rust_library: Path, wanted: str, build: Path
+) -> None:
+    say(f"configuring {build.name}")
+    allconfig = build / "lab.config"
+    allconfig.write_text(wanted, encoding="utf-8")
+    rust = f"RUST_LIB_SRC={rust_library}"
+    logged(
+        "configuring the kernel",
+        make_command(source, build, rust, f"KCONFIG_ALLCONFIG={allconfig}", "allnoconfig"),
+        logs / f"configure-{file_name(build.name)}.log",
+        env,
+    )
+    config = build / ".config"
+    if wrong := kconfig.not_in_effect(wanted, config.read_text(encoding="utf-8")):
+        config.unlink()
+        reason = ""
+        if any(line.startswith("CONFIG_RUST:") for line in wrong):
+            reason = "\nmake rustavailable says:\n" + _rust_available(env, source, build, rust)
+        raise LabError(
+            "these lines of tools/lab/config did not take effect in this kernel:\n    "
+            + "\n    ".join(wrong)
+            + reason
+        )
+
+
+def _rust_available(env: dict[str, str], source: Path, build: Path, rust: str) -> str:
+    done = subprocess.run(
+        make_command(source, build, rust, "rustavailable"),
+        env=env, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
+def module_depends(module: Path) -> list[str]:
+    """Names of the modules that `module` needs, from its own modinfo section."""
+    return [name for name in output(["modinfo", "-F", "depends", str(module)]).split(",") if name]
