@@ -12,7 +12,7 @@
 lab_mount() {
 	local type=$1 where=$2
 
-	mountpoint -q "$where" || mount -t "$type" "$type" "$where"
+	mountpoint -q "$where" || mount -t "$type" none "$where"
 }
 
 # modprobe, in the guest as well as when the kernel calls it, sees the stock
@@ -65,7 +65,7 @@ lab_load_c() {
 lab_init() {
 	lab_mount configfs /sys/kernel/config
 	lab_mount debugfs /sys/kernel/debug
-	mountpoint -q /sys/kernel/tracing || mount -t tracefs tracefs /sys/kernel/tracing
+	lab_mount tracefs /sys/kernel/tracing
 	lab_link_modules
 	# Shorter than the default of two minutes, so that a task stuck for good is
 	# reported before a test's time is up, yet longer than any wait in a test.

@@ -32,7 +32,7 @@ class Mirror:
 
 def one_line_sources(text: str) -> list[Mirror]:
     """Archives in the one-line format of sources.list(5)."""
-    found = []
+    found: list[Mirror] = []
     for line in text.splitlines():
         match = _ONE_LINE.match(line.strip())
         if not match:
@@ -48,7 +48,7 @@ def one_line_sources(text: str) -> list[Mirror]:
 
 def deb822_sources(text: str) -> list[Mirror]:
     """Archives in the deb822 format of sources.list(5)."""
-    found = []
+    found: list[Mirror] = []
     for paragraph in re.split(r"\n\s*\n", text):
         fields: dict[str, str] = {}
         last = ""
@@ -112,7 +112,7 @@ def sources_list(mirror: Mirror) -> str:
 
 def versions(madison: str) -> list[str]:
     """Versions in the output of ``apt-cache madison``, newest first as apt lists them."""
-    found = []
+    found: list[str] = []
     for line in madison.splitlines():
         fields = [field.strip() for field in line.split("|")]
         if len(fields) == 3 and fields[2].endswith("Packages") and fields[1] not in found:

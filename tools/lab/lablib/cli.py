@@ -7,11 +7,15 @@ import shutil
 import sys
 from pathlib import Path
 
-from . import check, project, vm
+from . import check, files, hostcheck, project, vm
 from .env import Lab, implementation_from_environment
 from .errors import LabError
 from .paths import CHECKOUT, Cache
+from .run import clean_environment, output
 from .say import say
+
+#: Seconds for the demonstration; it takes about one minute under emulation.
+_DEMO_TIMEOUT = 600.0
 
 
 def _env(_arguments: argparse.Namespace) -> int:
@@ -74,8 +78,37 @@ def _shell(lab: Lab, guest: vm.Guest) -> int:
     os.execv(command[0], command)
 
 
-def _check(_arguments: argparse.Namespace) -> int:
-    return check.main(Lab.from_environment(), implementation_from_environment())
+def _check(arguments: argparse.Namespace) -> int:
+    return check.main(
+        Lab.from_environment(),
+        implementation_from_environment(),
+        arguments.steps,
+        arguments.tests,
+    )
+
+
+def _demo(_arguments: argparse.Namespace) -> int:
+    lab = Lab.from_environment()
+    guest = _guest(lab, implementation_from_environment())
+    hostcheck.build_tools()
+    script = CHECKOUT / "tools" / "demo" / "demo.sh"
+    result = vm.run(lab.cache, guest, [str(script)], _DEMO_TIMEOUT, live=True)
+    if not result.ok:
+        vm.explain(result)
+    say(f"results are in {result.folder}")
+    return 0 if result.ok else 1
+
+
+def _fmt(_arguments: argparse.Namespace) -> int:
+    kernel = Lab.from_environment().kernel()
+    listed = files.project_files()
+    config = str(kernel.source / ".rustfmt.toml")
+    env = clean_environment()
+    for path in files.kernel_rust(listed):
+        output(["rustfmt", "--config-path", config, "--edition", "2021", str(path)], env)
+    for folder in files.cargo_workspaces(listed):
+        output(["cargo", "fmt", "--all", "--manifest-path", str(folder / "Cargo.toml")], env)
+    return 0
 
 
 def _clean(_arguments: argparse.Namespace) -> int:
@@ -104,11 +137,19 @@ def _parser() -> argparse.ArgumentParser:
         ("env", _env, "build what is missing and print its locations"),
         ("kernel", _kernel, "build the kernel"),
         ("modules", _modules, "build this project's modules"),
-        ("check", _check, "run all checks"),
+        ("demo", _demo, "show a command being aborted, in the virtual machine"),
+        ("fmt", _fmt, "format all Rust files"),
         ("clean", _clean, "remove what was built from this checkout"),
         ("distclean", _distclean, "remove the whole cache: sources, kernels, tools"),
     ):
         commands.add_parser(name, help=text, description=text).set_defaults(run=function)
+    checks = commands.add_parser("check", help="run all checks, or some")
+    checks.add_argument(
+        "steps", nargs="*", metavar="STEP", choices=[*check.STEPS, []],
+        help=f"run only these: {', '.join(check.STEPS)}",
+    )  # fmt: skip
+    checks.add_argument("--tests", default="*", metavar="PATTERN", help="only these kselftest programs")
+    checks.set_defaults(run=_check)
     machine = commands.add_parser("vm", help="run a script, or a shell, in the virtual machine")
     machine.add_argument("--script", help="executable to run in the guest (default: a shell)")
     machine.add_argument("--flavour", help="fast or debug (default: FLAVOUR, else fast)")

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The project's own files, by kind."""
+
+from pathlib import Path
+
+from .paths import CHECKOUT
+from .run import output
+
+
+def project_files() -> list[Path]:
+    """Files that git tracks or would track, those deleted in the work tree left out."""
+    listing = output(
+        ["git", "-C", str(CHECKOUT), "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    )
+    paths = (CHECKOUT / name for name in sorted(set(listing.split("\0"))) if name)
+    return [path for path in paths if path.is_file()]
+
+
+def kernel_rust(files: list[Path]) -> list[Path]:
+    """Rust files that are built by Kbuild: all outside tools/."""
+    return [path for path in files if path.suffix == ".rs" and not _in_tools(path)]
+
+
+def shell_scripts(files: list[Path]) -> list[Path]:
+    """Shell scripts, by suffix or by their first line."""
+    return [path for path in files if path.suffix == ".sh" or _shell_shebang(path)]
+
+
+def kernel_style(files: list[Path]) -> list[Path]:
+    """Files that checkpatch knows how to judge."""
+    names = ("Kconfig", "Makefile", "Kbuild")
+    scripts = set(shell_scripts(files))
+    return [
+        path
+        for path in files
+        if path.suffix in (".c", ".h") or path.name in names or path in scripts
+    ]
+
+
+def cargo_workspaces(files: list[Path]) -> list[Path]:
+    """Folders below tools/ with a Cargo.lock of their own."""
+    return [path.parent for path in files if path.name == "Cargo.lock" and _in_tools(path)]
+
+
+def _in_tools(path: Path) -> bool:
+    return path.is_relative_to(CHECKOUT / "tools")
+
+
+def _shell_shebang(path: Path) -> bool:
+    with path.open("rb") as handle:
+        first = handle.readline(80)
+    return first.startswith(b"#!") and first.split(b"#")[1].rstrip().endswith(
+        (b"/sh", b"/bash", b" sh", b" bash")
+    )

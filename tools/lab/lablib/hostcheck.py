@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The checks that need no virtual machine."""
+
+import json
+import re
+import struct
+import subprocess
+import unittest
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import files, project
+from .env import Lab
+from .errors import LabError
+from .kernel import Kernel
+from .paths import CHECKOUT, LAB
+from .report import Report, detail_of
+from .run import clean_environment, locked
+from .say import say
+
+_CARGO_SUMMARY = re.compile(
+    r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored;", re.M
+)
+_CARGO_FAILED = re.compile(r"^test (.+) \.\.\. FAILED$", re.M)
+_ELF_INTERPRETER = 3
+
+
+def _captured(command: Sequence[str], cwd: Path = CHECKOUT) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command, cwd=cwd, env=clean_environment(), check=False, text=True, errors="replace",
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def _status(done: "subprocess.CompletedProcess[str]") -> str:
+    """Detail of a command whose exit status decides; empty if it succeeded."""
+    if done.returncode == 0:
+        return ""
+    return done.stdout or f"exit status {done.returncode}"
+
+
+def _relative(path: Path) -> str:
+    return str(path.relative_to(CHECKOUT))
+
+
+def formatting(report: Report, kernel: Kernel, listed: list[Path]) -> None:
+    """rustfmt with the kernel's settings on the kernel's Rust files."""
+    command = ["rustfmt", "--check", "--config-path", str(kernel.source / ".rustfmt.toml")]
+    for path in files.kernel_rust(listed):
+        done = _captured([*command, "--edition", "2021", str(path)])
+        report.verdict(f"rustfmt {_relative(path)}", _status(done))
+
+
+def module_build(report: Report, lab: Lab, kernel: Kernel) -> None:
+    """The modules build without warnings, and clippy has nothing to say."""
+    try:
+        project.ensure(lab.cache, kernel)
+        report.ok("modules build without warnings")
+    except LabError as error:
+        report.fail("modules build without warnings", detail_of(error))
+    folder = project.output_folder(lab.cache, kernel, "clippy")
+    try:
+        with locked(lab.cache, f"clippy-{folder.name}"):
+            project.build(lab.cache, kernel, "clippy", clippy=True)
+        report.ok("clippy on the modules, kernel lint set")
+    except LabError as error:
+        report.fail("clippy on the modules, kernel lint set", detail_of(error))
+
+
+def style(report: Report, kernel: Kernel, listed: list[Path]) -> None:
+    """checkpatch and shellcheck, one check a file."""
+    checkpatch = str(kernel.source / "scripts/checkpatch.pl")
+    for path in files.kernel_style(listed):
+        command = [checkpatch, "--strict", "--no-tree", "--terse", "--no-summary", "--show-types"]
+        if path.name == "exports.c":
+            # It exports what Rust defines, so no definition can stand above.
+            command += ["--ignore", "EXPORT_SYMBOL"]
+        done = _captured([*command, "-f", _relative(path)])
+        report.verdict(f"checkpatch {_relative(path)}", done.stdout.strip() or _status(done))
+    for path in files.shell_scripts(listed):
+        done = _captured(["shellcheck", "--external-sources", "--source-path", ".", _relative(path)])
+        report.verdict(f"shellcheck {_relative(path)}", _status(done))
+
+
+def cargo(report: Report, listed: list[Path]) -> None:
+    """Formatting, clippy and tests of the Rust code for user space."""
+    for folder in files.cargo_workspaces(listed):
+        name = _relative(folder)
+        say(f"cargo fmt, clippy and test in {name}")
+        done = _captured(["cargo", "fmt", "--all", "--check"], folder)
+        report.verdict(f"cargo fmt {name}", _status(done))
+        done = _captured(
+            ["cargo", "clippy", "--locked", "--all-targets", "--", "--deny", "warnings"], folder
+        )
+        report.verdict(f"cargo clippy {name}", _status(done))
+        done = _captured(["cargo", "test", "--locked", "--no-fail-fast"], folder)
+        _cargo_tests(report, name, done)
+
+
+def cargo_counts(output: str) -> tuple[int, list[str], int]:
+    """Passed, names of failed, and ignored tests in the output of ``cargo test``."""
+    passed = ignored = failed = 0
+    for match in _CARGO_SUMMARY.finditer(output):
+        passed += int(match[1])
+        failed += int(match[2])
+        ignored += int(match[3])
+    names = _CARGO_FAILED.findall(output)
+    # The summary is what counts; a test's line can be torn by its own output.
+    names += ["(name unknown)"] * (failed - len(names))
+    return passed, names, ignored
+
+
+def _cargo_tests(report: Report, name: str, done: "subprocess.CompletedProcess[str]") -> None:
+    passed, failed, ignored = cargo_counts(done.stdout)
+    print(f"ok       {passed} tests of cargo test {name}", flush=True)
+    report.passed += passed
+    for test in failed:
+        report.fail(f"cargo test {name}: {test}", done.stdout)
+    if ignored:
+        report.skip(f"cargo test {name}", f"{ignored} tests are marked as ignored")
+    if done.returncode != 0 and not failed:
+        report.fail(f"cargo test {name}", done.stdout)
+    elif not passed and not failed:
+        report.fail(f"cargo test {name}", "no tests were run")
+
+
+def is_static(executable: Path) -> bool:
+    """Whether an ELF file (64 bits, little endian) asks for no dynamic loader."""
+    image = executable.read_bytes()
+    if image[:6] != b"\x7fELF\x02\x01":
+        raise LabError(f"{executable} is no 64 bit little endian ELF file")
+    (offset,) = struct.unpack_from("<Q", image, 32)
+    size, count = struct.unpack_from("<HH", image, 54)
+    types = [struct.unpack_from("<I", image, offset + index * size)[0] for index in range(count)]
+    return _ELF_INTERPRETER not in types
+
+
+def build_tools(folder: Path = CHECKOUT / "tools") -> list[Path]:
+    """Builds the user space programs; returns the executables. LabError when it fails."""
+    if not (folder / "Cargo.toml").is_file():
+        return []
+    say("building the user space programs")
+    done = subprocess.run(
+        ["cargo", "build", "--release", "--locked", "--bins",
+         "--message-format=json-render-diagnostics"],
+        cwd=folder, env=clean_environment(), check=False, text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise LabError(f"cargo build failed in {folder}:\n{done.stderr}")
+    messages = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return [Path(message["executable"]) for message in messages if message.get("executable")]
+
+
+def tools_build(report: Report) -> None:
+    """The user space programs build, and run in any guest because they are static."""
+    try:
+        executables = build_tools()
+    except LabError as error:
+        report.fail("build of the user space programs", detail_of(error))
+        return
+    if not executables:
+        report.fail("build of the user space programs", "cargo built no executable")
+    for path in executables:
+        dynamic = "" if is_static(path) else "it needs a dynamic loader"
+        report.verdict(f"{path.name} is linked statically", dynamic)
+
+
+class _Count(unittest.TestResult):
+    """Hands each test of the lab to the report."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__()
+        self._report = report
+
+    def addSuccess(self, test: unittest.TestCase) -> None:
+        super().addSuccess(test)
+        self._report.passed += 1
+
+    def addFailure(self, test: unittest.TestCase, err) -> None:  # type: ignore[no-untyped-def]
+        super().addFailure(test, err)
+        self._report.fail(f"lab test {test.id()}", self.failures[-1][1])
+
+    def addError(self, test: unittest.TestCase, err) -> None:  # type: ignore[no-untyped-def]
+        super().addError(test, err)
+        self._report.fail(f"lab test {test.id()}", self.errors[-1][1])
+
+
+def lab_tests(report: Report) -> None:
+    """The lab's own unit tests."""
+    suite = unittest.defaultTestLoader.discover(str(LAB / "tests"), top_level_dir=str(LAB))
+    result = _Count(report)
+    suite.run(result)
+    passed = result.testsRun - len(result.failures) - len(result.errors)
+    print(f"ok       {passed} tests of tools/lab", flush=True)
+    if not result.testsRun:
+        report.fail("lab tests", "no tests were run")

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Runs the kselftests in the virtual machine: one guest a program.
+
+A guest of its own costs seconds and keeps what one program breaks (a stuck
+device, an oops) away from the others.
+"""
+
+import fnmatch
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from . import differences, ktap, vm
+from .env import Lab
+from .errors import LabError
+from .ktap import Outcome
+from .paths import CHECKOUT
+from .report import Report
+from .run import output
+from .say import say
+
+SELFTESTS = CHECKOUT / "selftests" / "target"
+
+#: kselftest's own default, in seconds; the file `settings` may say otherwise.
+_DEFAULT_TIMEOUT = 45.0
+
+#: The debug kernel is that much slower under emulation.
+_DEBUG_FACTOR = 4.0
+
+#: kselftest's exit status for "skipped".
+_SKIP_STATUS = 4
+
+
+def programs(folder: Path = SELFTESTS) -> list[str]:
+    """TEST_PROGS of the selftests' Makefile."""
+    if not (folder / "Makefile").is_file():
+        raise LabError(f"{folder} has no Makefile with TEST_PROGS")
+    names = output(
+        ["make", "-s", "-C", str(folder), "--no-print-directory",
+         "--eval=lab-list-programs: ; @echo $(TEST_PROGS)", "lab-list-programs"]
+    ).split()  # fmt: skip
+    for name in names:
+        if not os.access(folder / name, os.X_OK):
+            raise LabError(f"TEST_PROGS names {name}, but {folder / name} is not executable")
+    return names
+
+
+def timeout(folder: Path = SELFTESTS) -> float:
+    """Seconds that a program may take, from the file `settings`."""
+    settings = folder / "settings"
+    if settings.is_file():
+        for line in settings.read_text(encoding="utf-8").splitlines():
+            name, _, value = line.partition("=")
+            if name.strip() == "timeout" and value.strip().isdigit():
+                return float(value)
+    return _DEFAULT_TIMEOUT
+
+
+def kselftests(report: Report, lab: Lab, guest: vm.Guest, pattern: str) -> None:
+    """All programs whose name matches `pattern`, against the modules of `guest`."""
+    known = []
+    if guest.implementation == "c":
+        known = differences.load(SELFTESTS / "c-differences.txt")
+    limit = timeout() * (_DEBUG_FACTOR if guest.kernel.flavour == "debug" else 1)
+    names = [name for name in programs() if fnmatch.fnmatchcase(name, pattern)]
+    if not names:
+        report.fail("kselftests", f"no program matches '{pattern}'")
+    used: set[differences.Difference] = set()
+    for number, name in enumerate(names, start=1):
+        say(f"kselftest {number} of {len(names)}: {name}")
+        result = vm.run(
+            lab.cache, guest, [f"./{name}"], limit, {"KSFT_MACHINE_SLOW": "yes"}, SELFTESTS
+        )
+        judge(report, name, result, known, used.add)
+    for item in known:
+        if item not in used and item.program in names:
+            say(f"note: the known difference {item.program}:{item.pattern} was not seen")
+
+
+def judge(
+    report: Report,
+    program: str,
+    result: vm.Result,
+    known: list[differences.Difference],
+    seen: Callable[[differences.Difference], None] = lambda _item: None,
+) -> None:
+    """Counts the results of one program.
+
+    `seen` is told of each known difference that showed.
+    """
+    failures = 0
+
+    def fail(test: str, detail: str) -> None:
+        nonlocal failures
+        failures += 1
+        for item in known:
+            if item.covers(program, test):
+                seen(item)
+                report.difference(f"{program}: {test}", item.reason)
+                return
+        report.fail(f"{program}: {test}", detail)
+
+    parsed = ktap.parse(result.output)
+    for test in parsed.results:
+        if test.outcome is Outcome.PASS:
+            report.ok(f"{program}: {test.name}")
+        elif test.outcome is Outcome.SKIP:
+            report.skip(f"{program}: {test.name}", test.detail or "no reason given")
+        else:
+            fail(test.name, test.detail)
+    where = f"results are in {result.folder}"
+    if result.reports:
+        fail("console", "\n".join([*result.reports[:20], where]))
+    if result.timed_out:
+        fail("plan", f"{result.problem()}; {where}\n{_end(result)}")
+    elif result.status is None:
+        fail("plan", f"{result.problem()}; {where}\n{_end(result)}")
+    elif result.status == _SKIP_STATUS and not parsed.results:
+        report.skip(program, parsed.skipped or "it says that it cannot run here")
+    else:
+        if parsed.problems:
+            fail("plan", "\n".join([*parsed.problems, where, result.output]))
+        # A failure above explains the status; without one it stands for itself.
+        if result.status not in (0, _SKIP_STATUS) and not failures:
+            fail("exit", f"exit status {result.status}; {where}\n{result.output}")
+
+
+def _end(result: vm.Result) -> str:
+    lines = result.output.splitlines()[-15:]
+    console = vm.read_text(result.folder / "console").splitlines()[-15:]
+    return "\n".join(["output:", *lines, "console:", *console])

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-2.0
+"""How results are counted: programs in the guest, cargo, and the last line."""
+
+import contextlib
+import io
+import tempfile
+import unittest
+from pathlib import Path
+
+from lablib import differences
+from lablib.errors import LabError
+from lablib.hostcheck import cargo_counts
+from lablib.report import Report
+from lablib.vm import Result
+from lablib.vmcheck import judge, programs, timeout
+
+
+class JudgeTest(unittest.TestCase):
+    """The results of one program, whatever way it ended."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def judge(
+        self,
+        output: str,
+        status: int | None = 0,
+        timed_out: bool = False,
+        reports: list[str] | None = None,
+        known: str = "",
+    ) -> Report:
+        (self.folder / "output").write_text(output, encoding="utf-8")
+        report = Report()
+        result = Result(status, timed_out, 1.0, self.folder, reports or [])
+        with contextlib.redirect_stdout(io.StringIO()):
+            judge(report, "a.sh", result, differences.parse(known, "known"))
+        return report
+
+    def test_all_passed(self) -> None:
+        report = self.judge("1..2\nok 1 x\nok 2 y\n")
+        self.assertEqual((report.passed, report.failures), (2, []))
+
+    def test_failed_result(self) -> None:
+        report = self.judge("1..2\nok 1 x\nnot ok 2 y\n", status=1)
+        self.assertEqual((report.passed, report.failures), (1, ["a.sh: y"]))
+
+    def test_skipped_result_is_not_passed(self) -> None:
+        report = self.judge("1..1\nok 1 x # SKIP why\n")
+        self.assertEqual((report.passed, report.skips, report.failures), (0, ["a.sh: x"], []))
+
+    def test_results_missing(self) -> None:
+        self.assertEqual(self.judge("1..2\nok 1 x\n").failures, ["a.sh: plan"])
+
+    def test_no_output_at_all(self) -> None:
+        self.assertEqual(self.judge("").failures, ["a.sh: plan"])
+
+    def test_exit_status_without_a_failed_result(self) -> None:
+        self.assertEqual(self.judge("1..1\nok 1 x\n", status=1).failures, ["a.sh: exit"])
+
+    def test_time_out(self) -> None:
+        report = self.judge("1..2\nok 1 x\n", status=None, timed_out=True)
+        self.assertEqual((report.passed, report.failures), (1, ["a.sh: plan"]))
+
+    def test_guest_that_died(self) -> None:
+        self.assertEqual(self.judge("1..1\nok 1 x\n", status=None).failures, ["a.sh: plan"])
+
+    def test_kernel_report_fails_whatever_the_script_says(self) -> None:
+        report = self.judge("1..1\nok 1 x\n", reports=["BUG: x"])
+        self.assertEqual((report.passed, report.failures), (1, ["a.sh: console"]))
+
+    def test_whole_program_skipped(self) -> None:
+        report = self.judge("1..0 # SKIP no device\n", status=4)
+        self.assertEqual((report.passed, report.failures, report.skips), (0, [], ["a.sh"]))
+
+    def test_known_difference(self) -> None:
+        report = self.judge("1..2\nok 1 x\nnot ok 2 y z\n", 1, known="a.sh:y *  # C is like that\n")
+        self.assertEqual((report.passed, report.failures), (1, []))
+        self.assertEqual(report.known, ["a.sh: y z"])
+
+    def test_known_difference_of_another_program(self) -> None:
+        report = self.judge("1..1\nnot ok 1 y\n", 1, known="b.sh:y  # not this one\n")
+        self.assertEqual(report.failures, ["a.sh: y"])
+
+    def test_known_difference_of_the_console(self) -> None:
+        report = self.judge("1..1\nok 1 x\n", reports=["BUG: x"], known="a.sh:console  # C warns\n")
+        self.assertEqual((report.failures, report.known), ([], ["a.sh: console"]))
+
+
+class DifferencesTest(unittest.TestCase):
+    """A difference needs a reason."""
+
+    def test_malformed_lines(self) -> None:
+        for line in ("a.sh:x", "a.sh:x  #", "a.sh  # why", ":x  # why", "a.sh:  # why", "a.sh:x # y"):
+            with self.subTest(line=line), self.assertRaisesRegex(LabError, "known:2"):
+                differences.parse(f"# comment\n{line}\n", "known")
+
+    def test_fields(self) -> None:
+        (item,) = differences.parse("a.sh:t: n*  # why\n", "known")
+        self.assertEqual((item.program, item.pattern, item.reason), ("a.sh", "t: n*", "why"))
+
+
+class CargoTest(unittest.TestCase):
+    """Counts in the output of cargo test."""
+
+    def test_several_targets(self) -> None:
+        text = (
+            "test a::b ... ok\ntest a::c ... FAILED\n"
+            "test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out\n"
+            "test d ... ok\ntest e ... ignored\n"
+            "test result: ok. 1 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out\n"
+        )
+        self.assertEqual(cargo_counts(text), (2, ["a::c"], 1))
+
+    def test_failure_whose_line_is_torn(self) -> None:
+        text = "test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured\n"
+        self.assertEqual(cargo_counts(text), (0, ["(name unknown)"], 0))
+
+    def test_no_tests(self) -> None:
+        self.assertEqual(cargo_counts("error: could not compile\n"), (0, [], 0))
+
+
+class SummaryTest(unittest.TestCase):
+    """The last line and the exit status."""
+
+    @staticmethod
+    def summary(report: Report) -> tuple[str, int]:
+        sink = io.StringIO()
+        with contextlib.redirect_stdout(sink):
+            status = report.summary()
+        return sink.getvalue().splitlines()[-1], status
+
+    def test_passed(self) -> None:
+        self.assertEqual(self.summary(Report(passed=3)), ("3 passed, 0 failed", 0))
+
+    def test_failed(self) -> None:
+        report = Report(passed=3, failures=["x"])
+        self.assertEqual(self.summary(report), ("3 passed, 1 failed", 1))
+
+    def test_nothing_checked_is_a_failure(self) -> None:
+        self.assertEqual(self.summary(Report()), ("0 passed, 0 failed", 1))
+
+    def test_skips_and_known_differences_do_not_fail(self) -> None:
+        report = Report(passed=1, skips=["a"], known=["b"])
+        self.assertEqual(self.summary(report), ("1 passed, 0 failed", 0))
+
+
+class SelftestFolderTest(unittest.TestCase):
+    """What the selftests' Makefile and settings say."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def test_programs(self) -> None:
+        (self.folder / "Makefile").write_text("TEST_PROGS := a.sh \\\n\tb.sh\nall:\n\t@false\n")
+        for name in ("a.sh", "b.sh"):
+            (self.folder / name).touch(mode=0o755)
+        self.assertEqual(programs(self.folder), ["a.sh", "b.sh"])
+
+    def test_program_that_is_missing(self) -> None:
+        (self.folder / "Makefile").write_text("TEST_PROGS := a.sh\nall:\n\t@false\n")
+        with self.assertRaisesRegex(LabError, "a.sh"):
+            programs(self.folder)
+
+    def test_timeout(self) -> None:
+        self.assertEqual(timeout(self.folder), 45)
+        (self.folder / "settings").write_text("timeout=120\n")
+        self.assertEqual(timeout(self.folder), 120)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Configuration fragments, and the keys of the cache."""
+
+import os
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from lablib import kconfig
+from lablib.errors import LabError
+from lablib.paths import Cache, file_name, key
+
+
+class VerifyTest(unittest.TestCase):
+    """Every line of a fragment must have taken effect."""
+
+    def test_all_in_effect(self) -> None:
+        fragment = "# comment\nCONFIG_A=y\nCONFIG_B=m\n# CONFIG_C is not set\n"
+        self.assertEqual(kconfig.not_in_effect(fragment, "CONFIG_A=y\nCONFIG_B=m\n"), [])
+
+    def test_missing_symbol(self) -> None:
+        self.assertEqual(kconfig.not_in_effect("CONFIG_A=y\n", ""), ["CONFIG_A: wanted y, got n"])
+
+    def test_other_value(self) -> None:
+        self.assertEqual(
+            kconfig.not_in_effect("CONFIG_A=m\n", "CONFIG_A=y\n"), ["CONFIG_A: wanted m, got y"]
+        )
+
+    def test_unwanted_symbol(self) -> None:
+        self.assertEqual(
+            kconfig.not_in_effect("# CONFIG_A is not set\n", "CONFIG_A=y\n"),
+            ["CONFIG_A: wanted n, got y"],
+        )
+
+    def test_prefix_of_another_symbol_is_not_enough(self) -> None:
+        self.assertEqual(len(kconfig.not_in_effect("CONFIG_A=y\n", "CONFIG_AB=y\n")), 1)
+
+    def test_later_line_wins(self) -> None:
+        self.assertEqual(kconfig.parse("CONFIG_A=y\nCONFIG_A=m\n"), {"CONFIG_A": "m"})
+
+    def test_malformed_line(self) -> None:
+        with self.assertRaisesRegex(LabError, "line 2"):
+            kconfig.parse("CONFIG_A=y\nCONFIG B=y\n")
+
+    def test_unknown_flavour(self) -> None:
+        with self.assertRaisesRegex(LabError, "fast, debug"):
+            kconfig.fragment("slow")
+
+    def test_shipped_fragments(self) -> None:
+        fast, debug = (kconfig.parse(kconfig.fragment(name)) for name in ("fast", "debug"))
+        self.assertEqual(fast["CONFIG_TCM_USER2"], "m")
+        self.assertNotIn("CONFIG_KASAN", fast)
+        self.assertLess(fast.items(), debug.items())
+
+
+class KeyTest(unittest.TestCase):
+    """What is built from different things has different names."""
+
+    def test_depends_on_every_part(self) -> None:
+        self.assertNotEqual(key("a", "b"), key("a", "c"))
+        self.assertNotEqual(key("a", "b"), key("c", "b"))
+
+    def test_boundaries_count(self) -> None:
+        self.assertNotEqual(key("ab", "c"), key("a", "bc"))
+
+    def test_is_stable(self) -> None:
+        self.assertEqual(key("a", "b"), key("a", "b"))
+
+    def test_file_name_has_no_character_that_make_treats_specially(self) -> None:
+        self.assertEqual(file_name("a_7.3.4-1~bpo13+1:x y"), "a_7.3.4-1_bpo13_1_x_y")
+
+
+class CacheTest(unittest.TestCase):
+    """Where the cache is."""
+
+    def test_xdg_cache_home(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            with mock.patch.dict(os.environ, {"XDG_CACHE_HOME": folder}):
+                self.assertEqual(Cache.from_environment().root, Path(folder).resolve() / "lio-rust")
+
+    def test_relative_xdg_cache_home_is_ignored(self) -> None:
+        with mock.patch.dict(os.environ, {"XDG_CACHE_HOME": "here", "HOME": "/home/somebody"}):
+            self.assertEqual(Cache.from_environment().root, Path("/home/somebody/.cache/lio-rust"))
+
+    def test_path_that_kbuild_cannot_handle(self) -> None:
+        for bad in ("/tmp/a b", "/tmp/a:b", "/tmp/a#b"):
+            with mock.patch.dict(os.environ, {"XDG_CACHE_HOME": bad}):
+                with self.assertRaisesRegex(LabError, "XDG_CACHE_HOME"):
+                    Cache.from_environment()
+
+
+if __name__ == "__main__":
+    unittest.main()
