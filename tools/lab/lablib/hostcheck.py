@@ -144,7 +144,7 @@ def build_tools(folder: Path = CHECKOUT / "tools") -> list[Path]:
         ["cargo", "build", "--release", "--locked", "--bins",
          "--message-format=json-render-diagnostics"],
         cwd=folder, env=clean_environment(), check=False, text=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL, capture_output=True,
     )  # fmt: skip
     if done.returncode != 0:
         raise LabError(f"cargo build failed in {folder}:\n{done.stderr}")

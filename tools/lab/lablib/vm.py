@@ -5,6 +5,7 @@ The guest sees the host's root file system read-only (writes go to overlays in
 its memory) and one folder of the cache, the results, writable.
 """
 
+import contextlib
 import json
 import os
 import shlex
@@ -35,7 +36,7 @@ _KVM_PROBE = 20.0
 _RUNS_KEPT = 60
 
 #: Lines of the console shown on failure.
-_CONSOLE_TAIL = 60
+_CONSOLE_TAIL = 25
 
 
 @dataclass(frozen=True)
@@ -239,10 +240,8 @@ def _wait(vng: Sequence[str], folder: Path, limit: float, live: bool) -> bool:
 
 def _end(child: "subprocess.Popen[bytes]") -> None:
     """Kills vng and its QEMU: both are in a process group of their own."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     child.wait()
 
 

@@ -111,9 +111,7 @@ def judge(
     where = f"results are in {result.folder}"
     if result.reports:
         fail("console", "\n".join([*result.reports[:20], where]))
-    if result.timed_out:
-        fail("plan", f"{result.problem()}; {where}\n{_end(result)}")
-    elif result.status is None:
+    if result.timed_out or result.status is None:
         fail("plan", f"{result.problem()}; {where}\n{_end(result)}")
     elif result.status == _SKIP_STATUS and not parsed.results:
         report.skip(program, parsed.skipped or "it says that it cannot run here")
