@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The target's configfs: backend devices of type "user" and loopback LUNs."""
+
+import contextlib
+import os
+import subprocess
+from pathlib import Path
+
+from . import ktap
+from .ktap import Context
+from .wait import until
+
+TARGET = Path("/sys/kernel/config/target")
+CORE = TARGET / "core"
+LOOPBACK = TARGET / "loopback"
+
+#: Number of the first HBA that the tests create; one each, so that they do not meet.
+_FIRST_HBA = 4100
+
+#: Naming authority and vendor part of the port names that the tests create.
+_NAA = "naa.6001405a17e5"
+
+_next_hba = _FIRST_HBA
+_next_port = 0
+
+
+def read(path: Path) -> str:
+    """A small file without its last newline."""
+    text = path.read_text(encoding="ascii", errors="backslashreplace")
+    return text[:-1] if text.endswith("\n") else text
+
+
+def write(path: Path, text: str) -> None:
+    """Writes with one write(2); raises OSError with the kernel's errno."""
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        written = os.write(descriptor, text.encode())
+        assert written == len(text.encode()), f"{path} took {written} bytes of {text!r}"
+    finally:
+        os.close(descriptor)
+
+
+class Hba:
+    """A host bus adapter of the target core, type "user"."""
+
+    def __init__(self, context: Context) -> None:
+        global _next_hba
+        self.number = _next_hba
+        _next_hba += 1
+        self.path = CORE / f"user_{self.number}"
+        self.path.mkdir()
+        context.defer(self.remove)
+
+    def remove(self) -> None:
+        """Removes the adapter if it is there."""
+        with contextlib.suppress(FileNotFoundError):
+            self.path.rmdir()
+
+
+class Device:
+    """A device of the backend, at first not enabled."""
+
+    def __init__(self, context: Context, name: str = "disk", hba: "Hba | None" = None) -> None:
+        self.context = context
+        self.hba = hba or Hba(context)
+        self.name = name
+        self.path = self.hba.path / name
+        self.path.mkdir()
+        context.defer(self.remove)
+
+    def control(self, options: str) -> None:
+        """Writes the control file."""
+        write(self.path / "control", options)
+
+    def enable(self) -> None:
+        """Brings the device up: the UIO node appears."""
+        write(self.path / "enable", "1")
+
+    def info(self) -> str:
+        """The device's own part of the info file, without indentation."""
+        lines = read(self.path / "info").splitlines()
+        return lines[-1].strip() if lines else ""
+
+    def attrib(self, name: str) -> str:
+        """An attribute's text."""
+        return read(self.path / "attrib" / name)
+
+    def set_attrib(self, name: str, value: "str | int") -> None:
+        """Writes an attribute."""
+        write(self.path / "attrib" / name, str(value))
+
+    def action(self, name: str, value: "str | int") -> None:
+        """Writes one of block_dev, reset_ring, free_kept_buf."""
+        write(self.path / "action" / name, str(value))
+
+    def uio_name(self) -> str:
+        """How the kernel names this device's UIO node, without its configuration string."""
+        return f"tcm-user/{self.hba.number}/{self.name}"
+
+    def uio(self) -> "str | None":
+        """``uioN`` of this device; None if there is none."""
+        wanted = self.uio_name()
+        for path in Path("/sys/class/uio").glob("uio*"):
+            with contextlib.suppress(FileNotFoundError, OSError):
+                name = read(path / "name")
+                if name == wanted or name.startswith(wanted + "/"):
+                    return path.name
+        return None
+
+    def node(self) -> Path:
+        """The UIO node in /dev."""
+        name = self.uio()
+        assert name, f"no UIO device named {self.uio_name()}"
+        path = Path("/dev") / name
+        until(path.exists, f"{path} to appear")
+        return path
+
+    def remove(self) -> None:
+        """Removes the device if it is there."""
+        with contextlib.suppress(FileNotFoundError):
+            self.path.rmdir()
+
+
+def _load_fabric() -> None:
+    # The target core asks for the module itself when the folder is made, but
+    # gives up without saying why when modprobe is not where the kernel looks.
+    if not Path("/sys/module/tcm_loop").is_dir():
+        subprocess.run(["modprobe", "tcm_loop"], check=True, timeout=60)
+    LOOPBACK.mkdir(exist_ok=True)
+
+
+class Loopback:
+    """A loopback port with one I_T nexus and any number of LUNs.
+
+    Every port is a SCSI host of its own, so its error recovery stops no other's.
+    """
+
+    def __init__(self, context: Context) -> None:
+        global _next_port
+        _load_fabric()
+        self.context = context
+        self.wwn = f"{_NAA}{2 * _next_port:04x}"
+        self.nexus = f"{_NAA}{2 * _next_port + 1:04x}"
+        _next_port += 1
+        self.path = LOOPBACK / self.wwn
+        self.tpg = self.path / "tpgt_1"
+        self.path.mkdir()
+        context.defer(self.path.rmdir)
+        self.tpg.mkdir()
+        context.defer(self.tpg.rmdir)
+        write(self.tpg / "nexus", self.nexus)
+        # "host:channel:target"
+        self.address = read(self.tpg / "address")
+
+    def add_lun(self, device: Device, number: int = 0) -> str:
+        """Exports `device`; returns the SCSI address. Something must already serve the device."""
+        lun = self.tpg / "lun" / f"lun_{number}"
+        lun.mkdir()
+        self.context.defer(lun.rmdir)
+        link = lun / "selftest"
+        link.symlink_to(device.path)
+        self.context.defer(link.unlink)
+        return f"{self.address}:{number}"
+
+
+def remove_leftovers() -> None:
+    """Fails the test if a device of these tests is left in configfs."""
+    left = [path.name for path in CORE.glob("user_*") if int(path.name[5:]) >= _FIRST_HBA]
+    ktap.equal(left, [], "adapters left behind")

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: GPL-2.0
+"""KTAP output, time limits and cleanup for the tests of one program.
+
+A test is a function that takes a `Context`; it passes by returning. Whatever
+it registers with the context is undone after it, in reverse order, also when
+it failed, and a cleanup that fails makes the test fail.
+"""
+
+import fnmatch
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+#: Exit statuses of a kselftest program.
+KSFT_PASS, KSFT_FAIL, KSFT_SKIP = 0, 1, 4
+
+#: Seconds for one test unless it says otherwise. Emulated machines need most of it.
+DEFAULT_LIMIT = 40.0
+
+#: Seconds for undoing what one test set up.
+CLEANUP_LIMIT = 40.0
+
+_DIFFERENCES = Path(__file__).resolve().parent.parent / "c-differences.txt"
+
+
+class Skip(Exception):
+    """The test cannot run here; the argument says why."""
+
+
+class TestTimeout(Exception):
+    """The test, or its cleanup, did not end within its limit."""
+
+
+class Context:
+    """What one test has set up and must be undone after it."""
+
+    def __init__(self) -> None:
+        self._cleanups: list[Callable[[], object]] = []
+        self._diagnostics: list[Callable[[], str]] = []
+
+    def defer(self, function: Callable[[], object]) -> None:
+        """Calls `function` after the test; the last one registered comes first."""
+        self._cleanups.append(function)
+
+    def on_failure(self, function: Callable[[], str]) -> None:
+        """Text that explains a failure, asked for before the cleanup."""
+        self._diagnostics.append(function)
+
+    def diagnose(self) -> None:
+        """Prints all texts registered with `on_failure`."""
+        for function in self._diagnostics:
+            try:
+                diag(function())
+            except Exception as error:
+                diag(f"no diagnostics: {error!r}")
+
+    def clean_up(self) -> list[str]:
+        """Undoes everything; returns what went wrong on the way."""
+        errors = []
+        while self._cleanups:
+            function = self._cleanups.pop()
+            try:
+                with time_limit(CLEANUP_LIMIT):
+                    function()
+            except Exception:
+                errors.append("cleanup: " + traceback.format_exc(limit=-4))
+        self._diagnostics.clear()
+        return errors
+
+
+def diag(text: str) -> None:
+    """Prints diagnostic lines."""
+    for line in text.rstrip("\n").split("\n"):
+        print(f"# {line}", flush=True)
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raises TestTimeout in the body after `seconds`; only in the main thread."""
+
+    def expire(_signal: int, _frame: "FrameType | None") -> None:
+        raise TestTimeout(f"no end after {seconds:g} s")
+
+    previous = signal.signal(signal.SIGALRM, expire)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+def implementation() -> str:
+    """``rust`` or ``c``: IMPL, or what the symbols of the loaded module say."""
+    impl = os.environ.get("IMPL", "")
+    if impl:
+        return impl
+    with open("/proc/kallsyms", encoding="ascii", errors="replace") as symbols:
+        mangled = any(
+            line.endswith("[target_core_user]\n") and " _R" in line for line in symbols
+        )
+    return "rust" if mangled else "c"
+
+
+def known_difference(program: str, test: str) -> str:
+    """Why the stock C modules cannot pass `test`; empty if the list does not say."""
+    for line in _DIFFERENCES.read_text(encoding="utf-8").splitlines():
+        what, _, reason = line.partition("  # ")
+        name, _, pattern = what.strip().partition(":")
+        if not line.startswith("#") and name == program and fnmatch.fnmatchcase(test, pattern):
+            return reason.strip()
+    return ""
+
+
+class Suite:
+    """The tests of one program."""
+
+    def __init__(self) -> None:
+        self._tests: list[tuple[str, Callable[[Context], object], float, bool]] = []
+        self._program = Path(sys.argv[0]).name
+
+    def test(
+        self, name: str, limit: float = DEFAULT_LIMIT, c_wedges: bool = False
+    ) -> Callable[[Callable[[Context], object]], Callable[[Context], object]]:
+        """Registers a test that must end within `limit` seconds.
+
+        With `c_wedges`, running it would leave the stock C modules unusable: it
+        is skipped there, with the reason from c-differences.txt.
+        """
+        assert "#" not in name and ":" not in name, name
+
+        def register(function: Callable[[Context], object]) -> Callable[[Context], object]:
+            self._tests.append((name, function, limit, c_wedges))
+            return function
+
+        return register
+
+    def run(self) -> None:
+        """Runs all tests and exits. Arguments are patterns that choose among them."""
+        chosen = [
+            test for test in self._tests
+            if not sys.argv[1:] or any(fnmatch.fnmatchcase(test[0], a) for a in sys.argv[1:])
+        ]  # fmt: skip
+        print("TAP version 13", flush=True)
+        missing = self._missing()
+        if missing:
+            print(f"1..0 # SKIP {missing}", flush=True)
+            sys.exit(KSFT_SKIP)
+        print(f"1..{len(chosen)}", flush=True)
+        results = [
+            self._one(number, *test) for number, test in enumerate(chosen, start=1)
+        ]
+        counts = {word: results.count(word) for word in ("pass", "fail", "skip")}
+        diag(f"Totals: pass:{counts['pass']} fail:{counts['fail']} xfail:0 xpass:0 "
+             f"skip:{counts['skip']} error:0")  # fmt: skip
+        # Not through sys.exit(): a child stuck in the kernel must not keep us here.
+        os._exit(KSFT_FAIL if counts["fail"] else KSFT_PASS)
+
+    def _missing(self) -> str:
+        """What this machine lacks; empty if nothing."""
+        if os.geteuid() != 0:
+            return "needs root"
+        if not os.path.isdir("/sys/kernel/config/target/core"):
+            return "target_core_mod is not loaded or configfs not mounted"
+        if not os.path.isdir("/sys/module/target_core_user"):
+            return "target_core_user is not loaded"
+        return ""
+
+    def _one(
+        self,
+        number: int,
+        name: str,
+        function: Callable[[Context], object],
+        limit: float,
+        c_wedges: bool,
+    ) -> str:
+        if c_wedges and implementation() == "c":
+            reason = known_difference(self._program, name)
+            if reason:
+                print(f"ok {number} {name} # SKIP {reason}", flush=True)
+                return "skip"
+            diag("c-differences.txt has no line for this test")
+            print(f"not ok {number} {name}", flush=True)
+            return "fail"
+        context = Context()
+        skipped: "str | None" = None
+        errors: list[str] = []
+        try:
+            with time_limit(limit):
+                function(context)
+        except Skip as skip:
+            skipped = str(skip)
+        except Exception:
+            errors.append(traceback.format_exc())
+            context.diagnose()
+        errors += context.clean_up()
+        for error in errors:
+            diag(error)
+        if errors:
+            print(f"not ok {number} {name}", flush=True)
+            return "fail"
+        print(f"ok {number} {name}" + (f" # SKIP {skipped}" if skipped is not None else ""),
+              flush=True)  # fmt: skip
+        return "pass" if skipped is None else "skip"
+
+
+def equal(found: object, expected: object, what: str = "value") -> None:
+    """Fails the test, showing both, unless they are equal."""
+    assert found == expected, f"{what} is {found!r}, expected {expected!r}"
+
+
+def raises_errno(expected: int, function: Callable[[], object], what: str) -> None:
+    """Fails the test unless `function` raises OSError with this errno."""
+    try:
+        function()
+    except OSError as error:
+        found = error.errno or 0
+        assert found == expected, (
+            f"{what} failed with {errno_name(found)}, expected {errno_name(expected)}"
+        )
+        return
+    raise AssertionError(f"{what} succeeded, expected {errno_name(expected)}")
+
+
+def errno_name(number: int) -> str:
+    """``EINVAL`` and the like."""
+    import errno
+
+    return errno.errorcode.get(number, str(number))

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The initiator's side: SCSI devices of the loopback, direct I/O and SG_IO."""
+
+import ctypes
+import fcntl
+import mmap
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from .configfs import Device, Loopback, read, write
+from .ktap import Context
+from .wait import Task, until
+
+#: ioctls of <scsi/sg.h>.
+_SG_IO = 0x2285
+_SG_SCSI_RESET = 0x2284
+_SG_SCSI_RESET_DEVICE = 1
+#: No escalation to target, bus and host when the device reset fails.
+_SG_SCSI_RESET_NO_ESCALATE = 0x100
+
+_SG_DXFER_NONE, _SG_DXFER_TO_DEV, _SG_DXFER_FROM_DEV = -1, -2, -3
+
+#: Host bytes of a result.
+DID_OK, DID_TIME_OUT = 0x00, 0x03
+
+GOOD, CHECK_CONDITION, BUSY, TASK_SET_FULL, TASK_ABORTED = 0x00, 0x02, 0x08, 0x28, 0x40
+
+#: Bytes of a logical block.
+BLOCK = 512
+
+TEST_UNIT_READY = bytes(6)
+
+
+def read10(lba: int, blocks: int) -> bytes:
+    """CDB of READ(10)."""
+    return bytes([0x28, 0]) + lba.to_bytes(4, "big") + b"\0" + blocks.to_bytes(2, "big") + b"\0"
+
+
+def write10(lba: int, blocks: int) -> bytes:
+    """CDB of WRITE(10)."""
+    return b"\x2a" + read10(lba, blocks)[1:]
+
+
+class _SgIoHdr(ctypes.Structure):
+    _fields_ = [
+        ("interface_id", ctypes.c_int),
+        ("dxfer_direction", ctypes.c_int),
+        ("cmd_len", ctypes.c_ubyte),
+        ("mx_sb_len", ctypes.c_ubyte),
+        ("iovec_count", ctypes.c_ushort),
+        ("dxfer_len", ctypes.c_uint),
+        ("dxferp", ctypes.c_void_p),
+        ("cmdp", ctypes.c_void_p),
+        ("sbp", ctypes.c_void_p),
+        ("timeout", ctypes.c_uint),
+        ("flags", ctypes.c_uint),
+        ("pack_id", ctypes.c_int),
+        ("usr_ptr", ctypes.c_void_p),
+        ("status", ctypes.c_ubyte),
+        ("masked_status", ctypes.c_ubyte),
+        ("msg_status", ctypes.c_ubyte),
+        ("sb_len_wr", ctypes.c_ubyte),
+        ("host_status", ctypes.c_ushort),
+        ("driver_status", ctypes.c_ushort),
+        ("resid", ctypes.c_int),
+        ("duration", ctypes.c_uint),
+        ("info", ctypes.c_uint),
+    ]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a command ended."""
+
+    status: int
+    host_status: int
+    sense: bytes
+    data: bytes
+    #: Bytes asked for and not transferred.
+    residual: int
+
+    @property
+    def sense_triple(self) -> tuple[int, int, int]:
+        """Sense key, ASC and ASCQ of fixed-format or descriptor-format sense data."""
+        if len(self.sense) < 4:
+            return (0, 0, 0)
+        if self.sense[0] & 0x7F >= 0x72:
+            return (self.sense[1] & 0xF, self.sense[2], self.sense[3])
+        return (self.sense[2] & 0xF, self.sense[12], self.sense[13])
+
+
+class Disk:
+    """A SCSI device of the loopback."""
+
+    def __init__(self, context: Context, address: str) -> None:
+        self.context = context
+        self.address = address
+        self.sysfs = Path("/sys/class/scsi_device") / address / "device"
+        self.sg = Path("/dev") / self._child("scsi_generic")
+        self._block: "str | None" = None
+
+    def _child(self, kind: str) -> str:
+        def look() -> "str | None":
+            folder = self.sysfs / kind
+            names = os.listdir(folder) if folder.is_dir() else []
+            return names[0] if names and (Path("/dev") / names[0]).exists() else None
+
+        name = until(look, f"a {kind} device at {self.address}")
+        assert name is not None
+        return name
+
+    @property
+    def block(self) -> Path:
+        """The disk's node, once sd has read its size."""
+        if self._block is None:
+            name = self._child("block")
+            until(lambda: int(read(Path("/sys/block") / name / "size")) > 0, f"{name} to have a size")
+            self._block = name
+        return Path("/dev") / self._block
+
+    def queue(self, name: str, value: "str | int") -> None:
+        """Sets a limit of the block queue."""
+        write(Path("/sys/block") / self.block.name / "queue" / name, str(value))
+
+    def set_timeout(self, seconds: int) -> None:
+        """Time after which the SCSI layer aborts a command."""
+        write(self.sysfs / "timeout", str(seconds))
+
+    def sg_io(
+        self, cdb: bytes, data_in: int = 0, data_out: bytes = b"", timeout: float = 30.0
+    ) -> Answer:
+        """Sends one command and waits for it; not retried by the SCSI layer."""
+        size = data_in or len(data_out)
+        buffer = ctypes.create_string_buffer(data_out, max(size, 1))
+        sense = ctypes.create_string_buffer(96)
+        command = ctypes.create_string_buffer(cdb, len(cdb))
+        direction = _SG_DXFER_NONE
+        if size:
+            direction = _SG_DXFER_FROM_DEV if data_in else _SG_DXFER_TO_DEV
+        header = _SgIoHdr(
+            interface_id=ord("S"),
+            dxfer_direction=direction,
+            cmd_len=len(cdb),
+            mx_sb_len=len(sense),
+            dxfer_len=size,
+            dxferp=ctypes.addressof(buffer) if size else None,
+            cmdp=ctypes.addressof(command),
+            sbp=ctypes.addressof(sense),
+            timeout=int(timeout * 1000),
+        )
+        descriptor = os.open(self.sg, os.O_RDWR)
+        try:
+            fcntl.ioctl(descriptor, _SG_IO, header)
+        finally:
+            os.close(descriptor)
+        return Answer(
+            header.status,
+            header.host_status,
+            sense.raw[: header.sb_len_wr],
+            buffer.raw[:size] if data_in else b"",
+            header.resid,
+        )
+
+    def lun_reset(self) -> None:
+        """LOGICAL UNIT RESET; raises OSError if the target does not complete it."""
+        descriptor = os.open(self.sg, os.O_RDWR | os.O_NONBLOCK)
+        try:
+            how = ctypes.c_int(_SG_SCSI_RESET_DEVICE | _SG_SCSI_RESET_NO_ESCALATE)
+            fcntl.ioctl(descriptor, _SG_SCSI_RESET, how)
+        finally:
+            os.close(descriptor)
+
+    def read(self, lba: int, blocks: int) -> bytes:
+        """Reads past the page cache; raises OSError if the disk fails it."""
+        buffer = mmap.mmap(-1, blocks * BLOCK)
+        descriptor = os.open(self.block, os.O_RDONLY | os.O_DIRECT)
+        try:
+            done = os.preadv(descriptor, [buffer], lba * BLOCK)
+            return buffer[:done]
+        finally:
+            os.close(descriptor)
+            buffer.close()
+
+    def write(self, lba: int, data: bytes) -> None:
+        """Writes past the page cache; raises OSError if the disk fails it."""
+        buffer = mmap.mmap(-1, len(data))
+        buffer[:] = data
+        descriptor = os.open(self.block, os.O_WRONLY | os.O_DIRECT)
+        try:
+            done = os.pwritev(descriptor, [buffer], lba * BLOCK)
+            assert done == len(data), f"{done} of {len(data)} bytes written"
+        finally:
+            os.close(descriptor)
+            buffer.close()
+
+    def task_read(self, lba: int, blocks: int) -> Task:
+        """`read` in a process of its own."""
+        return Task(self.context, lambda: self.read(lba, blocks), f"READ of {blocks} at {lba}")
+
+    def task_sg(self, cdb: bytes, **arguments: object) -> Task:
+        """`sg_io` in a process of its own."""
+        return Task(
+            self.context,
+            lambda: self.sg_io(cdb, **arguments),  # type: ignore[arg-type]
+            f"command {cdb[0]:#04x}",
+        )
+
+    def task_reset(self) -> Task:
+        """`lun_reset` in a process of its own."""
+        return Task(self.context, self.lun_reset, "LUN RESET")
+
+
+def attach(context: Context, device: Device) -> Disk:
+    """Exports `device` through a new loopback port of its own. Something must serve it."""
+    return Disk(context, Loopback(context).add_lun(device))
