@@ -10,6 +10,7 @@ from pathlib import Path
 from . import check, files, hostcheck, project, vm
 from .env import Lab, implementation_from_environment
 from .errors import LabError
+from .kconfig import FLAVOURS
 from .paths import CHECKOUT, Cache
 from .run import clean_environment, output
 from .say import say
@@ -152,7 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     checks.set_defaults(run=_check)
     machine = commands.add_parser("vm", help="run a script, or a shell, in the virtual machine")
     machine.add_argument("--script", help="executable to run in the guest (default: a shell)")
-    machine.add_argument("--flavour", help="fast or debug (default: FLAVOUR, else fast)")
+    machine.add_argument("--flavour", choices=list(FLAVOURS), help="which kernel (default: FLAVOUR)")
     machine.add_argument("--impl", choices=("rust", "c", "none"), help="modules to load (default: IMPL)")
     machine.add_argument(
         "--timeout", type=float, default=300.0, metavar="S",

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import kernel, packages, project, sources, tools
+from . import kconfig, kernel, packages, project, sources, tools
 from .apt import PrivateApt
 from .errors import LabError
 from .kernel import Kernel
@@ -15,8 +15,11 @@ from .sources import KernelSource
 
 
 def flavour_from_environment() -> str:
-    """``FLAVOUR=``: fast unless it says otherwise."""
-    return os.environ.get("FLAVOUR") or "fast"
+    """``FLAVOUR=``: fast unless it says otherwise; LabError for an unknown one."""
+    flavour = os.environ.get("FLAVOUR") or "fast"
+    if flavour not in kconfig.FLAVOURS:
+        raise LabError(f"FLAVOUR is '{flavour}'; it must be one of: {', '.join(kconfig.FLAVOURS)}")
+    return flavour
 
 
 def implementation_from_environment() -> str:

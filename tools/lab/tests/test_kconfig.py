@@ -43,10 +43,6 @@ class VerifyTest(unittest.TestCase):
         with self.assertRaisesRegex(LabError, "line 2"):
             kconfig.parse("CONFIG_A=y\nCONFIG B=y\n")
 
-    def test_unknown_flavour(self) -> None:
-        with self.assertRaisesRegex(LabError, "fast, debug"):
-            kconfig.fragment("slow")
-
     def test_shipped_fragments(self) -> None:
         fast, debug = (kconfig.parse(kconfig.fragment(name)) for name in ("fast", "debug"))
         self.assertEqual(fast["CONFIG_TCM_USER2"], "m")
