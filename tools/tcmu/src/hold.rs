@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Rules about commands to come, and the commands that a rule has kept back.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::str::FromStr;
+
+use crate::ring::Command;
+use crate::scsi;
+
+/// Which commands a rule is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Selector {
+    /// One operation code.
+    Opcode(u8),
+    /// READ of any length.
+    Read,
+    /// WRITE of any length.
+    Write,
+    /// Every command.
+    All,
+}
+
+impl Selector {
+    /// Whether a command with this operation code is meant.
+    pub fn matches(self, opcode: u8) -> bool {
+        match self {
+            Self::Opcode(wanted) => wanted == opcode,
+            Self::Read => scsi::is_read(opcode),
+            Self::Write => scsi::is_write(opcode),
+            Self::All => true,
+        }
+    }
+}
+
+impl FromStr for Selector {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_prefix("opcode=").unwrap_or(text) {
+            "read" => Ok(Self::Read),
+            "write" => Ok(Self::Write),
+            "all" => Ok(Self::All),
+            number => match parse_number(number).map(u8::try_from) {
+                Some(Ok(opcode)) => Ok(Self::Opcode(opcode)),
+                _ => Err(format!(
+                    "{text:?} is none of opcode=NUMBER, read, write, all"
+                )),
+            },
+        }
+    }
+}
+
+/// A decimal number, or a hexadecimal one after `0x`.
+pub fn parse_number(text: &str) -> Option<u64> {
+    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        // from_str_radix also takes a sign.
+        Some(digits) if !digits.starts_with('+') => u64::from_str_radix(digits, 16).ok(),
+        None if !text.starts_with('+') => text.parse().ok(),
+        _ => None,
+    }
+}
+
+/// What a rule selects, how often, and after what delay: `SELECTOR[,count=N][,delay=MS]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spec {
+    /// Which commands.
+    pub selector: Selector,
+    /// Only the first so many, at least 1.
+    pub count: Option<u64>,
+    /// Milliseconds after which a command is let go.
+    pub delay_ms: Option<u64>,
+}
+
+impl FromStr for Spec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = text.split(',');
+        let selector = parts.next().unwrap_or_default().parse()?;
+        let mut spec = Self {
+            selector,
+            count: None,
+            delay_ms: None,
+        };
+        for part in parts {
+            let (key, value) = part.split_once('=').unwrap_or((part, ""));
+            let number = parse_number(value);
+            match (key, number) {
+                ("count", Some(1..)) if spec.count.is_none() => spec.count = number,
+                ("delay", Some(..=86_400_000)) if spec.delay_ms.is_none() => spec.delay_ms = number,
+                _ => {
+                    return Err(format!(
+                        "{part:?} is neither count=N nor delay=MS (at most a day)"
+                    ))
+                }
+            }
+        }
+        Ok(spec)
+    }
+}
+
+/// Rules with an action each; of those that match, the oldest counts.
+#[derive(Debug)]
+pub struct Rules<A> {
+    rules: Vec<Rule<A>>,
+}
+
+#[derive(Debug)]
+struct Rule<A> {
+    selector: Selector,
+    /// `None`: no limit.
+    left: Option<u64>,
+    action: A,
+}
+
+impl<A: Copy> Rules<A> {
+    /// No rules.
+    pub const fn new() -> Self {
+        Self { rules: Vec::new() }
+    }
+
+    /// Adds a rule for the next `count` commands that `selector` matches.
+    pub fn add(&mut self, selector: Selector, count: Option<u64>, action: A) {
+        self.rules.push(Rule {
+            selector,
+            left: count,
+            action,
+        });
+    }
+
+    /// Removes all rules.
+    pub fn clear(&mut self) {
+        self.rules.clear();
+    }
+
+    /// The action for a command, which counts as one of its rule's.
+    pub fn apply(&mut self, opcode: u8) -> Option<A> {
+        let at = self
+            .rules
+            .iter()
+            .position(|rule| rule.selector.matches(opcode))?;
+        let rule = &mut self.rules[at];
+        let action = rule.action;
+        if let Some(left) = &mut rule.left {
+            *left -= 1;
+            if *left == 0 {
+                self.rules.remove(at);
+            }
+        }
+        Some(action)
+    }
+}
+
+impl<A: Copy> Default for Rules<A> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A command that is kept back.
+#[derive(Debug)]
+struct Held {
+    command: Command,
+    /// When to let it go, in nanoseconds of the engine's clock.
+    deadline: Option<u64>,
+}
+
+/// The commands that are kept back, in the order in which they came.
+///
+/// # Invariants
+///
+/// `numbers` and `deadlines` name exactly the entries of `held`.
+#[derive(Debug, Default)]
+pub struct HeldCommands {
+    held: BTreeMap<u64, Held>,
+    numbers: HashMap<u16, u64>,
+    deadlines: BTreeSet<(u64, u64)>,
+    next_number: u64,
+}
+
+impl HeldCommands {
+    /// Keeps a command, whose id no other held command has, until it is taken.
+    pub fn insert(&mut self, command: Command, deadline: Option<u64>) {
+        let number = self.next_number;
+        self.next_number += 1;
+        self.numbers.insert(command.id, number);
+        if let Some(deadline) = deadline {
+            self.deadlines.insert((deadline, number));
+        }
+        self.held.insert(number, Held { command, deadline });
+    }
+
+    /// Takes the command with this id out.
+    pub fn take(&mut self, id: u16) -> Option<Command> {
+        let number = self.numbers.remove(&id)?;
+        let held = self.held.remove(&number)?;
+        if let Some(deadline) = held.deadline {
+            self.deadlines.remove(&(deadline, number));
+        }
+        Some(held.command)
+    }
+
+    /// Ids, oldest first.
+    pub fn ids(&self) -> Vec<u16> {
+        self.held.values().map(|held| held.command.id).collect()
+    }
+
+    /// Number of commands.
+    pub fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Whether no command is held.
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    /// The earliest time at which a command is to be let go.
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// The id of a command whose time has come.
+    pub fn expired(&self, now: u64) -> Option<u16> {
+        let (deadline, number) = self.deadlines.first()?;
+        let held = self.held.get(number).filter(|_| *deadline <= now)?;
+        Some(held.command.id)
+    }
+
+    /// Forgets all commands.
+    pub fn clear(&mut self) {
+        self.held.clear();
+        self.numbers.clear();
+        self.deadlines.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn specs_are_parsed() {
+        let spec = |selector, count, delay_ms| {
+            Ok(Spec {
+                selector,
+                count,
+                delay_ms,
+            })
+        };
+        assert_eq!(
+            "opcode=0x28".parse(),
+            spec(Selector::Opcode(0x28), None, None)
+        );
+        assert_eq!(
+            "0x2A,count=3".parse(),
+            spec(Selector::Opcode(0x2a), Some(3), None)
+        );
+        assert_eq!(
+            "read,delay=250".parse(),
+            spec(Selector::Read, None, Some(250))
+        );
+        assert_eq!(
+            "opcode=write,delay=0,count=1".parse(),
+            spec(Selector::Write, Some(1), Some(0))
+        );
+        assert_eq!("all".parse(), spec(Selector::All, None, None));
+    }
+
+    #[test]
+    fn bad_specs_are_refused() {
+        for bad in [
+            "",
+            "opcode=",
+            "opcode=256",
+            "opcode=-1",
+            "opcode=+1",
+            "0x+1",
+            "reads",
+            "all,",
+            "all,count=0",
+            "all,count=",
+            "all,count=-1",
+            "all,count=x",
+            "all,delay=-1",
+            "all,delay=86400001",
+            "all,count=1,count=2",
+            "all,other=1",
+            "count=1",
+        ] {
+            assert!(bad.parse::<Spec>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_oldest_matching_rule_counts_and_wears_out() {
+        let mut rules = Rules::new();
+        rules.add(Selector::Read, Some(2), 'a');
+        rules.add(Selector::All, None, 'b');
+        let order: Vec<_> = [0x28, 0x2a, 0x88, 0x28, 0x00]
+            .iter()
+            .map(|op| rules.apply(*op).unwrap())
+            .collect();
+        assert_eq!(order, ['a', 'b', 'a', 'b', 'b']);
+        rules.clear();
+        assert_eq!(rules.apply(0x28), None);
+    }
+
+    fn command(id: u16) -> Command {
+        Command {
+            id,
+            cdb: vec![0; 6],
+            iovs: Vec::new(),
+            bidi_iovs: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn held_commands_keep_their_order_and_deadlines() {
+        let mut held = HeldCommands::default();
+        held.insert(command(9), None);
+        held.insert(command(3), Some(200));
+        held.insert(command(5), Some(100));
+        assert_eq!(held.ids(), [9, 3, 5]);
+        assert_eq!(held.next_deadline(), Some(100));
+        assert_eq!((held.expired(99), held.expired(100)), (None, Some(5)));
+        assert_eq!(held.take(5).map(|c| c.id), Some(5));
+        assert_eq!(held.take(5), None);
+        assert_eq!((held.next_deadline(), held.len()), (Some(200), 2));
+        held.clear();
+        assert!(held.is_empty() && held.next_deadline().is_none());
+    }
+}
