@@ -28,6 +28,7 @@ def main(lab: Lab, implementation: str, steps: list[str], pattern: str) -> int:
     listed = files.project_files()
     if "lab" in chosen:
         hostcheck.lab_tests(report)
+        hostcheck.guest_test(report, lab, kernel)
     if "format" in chosen:
         hostcheck.formatting(report, kernel, listed)
     if "style" in chosen:

@@ -9,7 +9,7 @@ import unittest
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import files, project
+from . import files, project, vm
 from .env import Lab
 from .errors import LabError
 from .kernel import Kernel
@@ -45,7 +45,8 @@ def _relative(path: Path) -> str:
 
 def formatting(report: Report, kernel: Kernel, listed: list[Path]) -> None:
     """rustfmt with the kernel's settings on the kernel's Rust files."""
-    command = ["rustfmt", "--check", "--config-path", str(kernel.source / ".rustfmt.toml")]
+    config = str(kernel.source / ".rustfmt.toml")
+    command = ["rustfmt", "--check", "--color", "never", "--config-path", config]
     for path in files.kernel_rust(listed):
         done = _captured([*command, "--edition", "2021", str(path)])
         report.verdict(f"rustfmt {_relative(path)}", _status(done))
@@ -184,6 +185,23 @@ class _Count(unittest.TestResult):
     def addError(self, test: unittest.TestCase, err) -> None:  # type: ignore[no-untyped-def]
         super().addError(test, err)
         self._report.fail(f"lab test {test.id()}", self.errors[-1][1])
+
+
+#: Run in a guest: a kernel report on the console and a status of its own.
+_GUEST_SCRIPT = "echo to the output; echo 'WARNING: lab self-test' > /dev/kmsg; exit 3"
+
+
+def guest_test(report: Report, lab: Lab, kernel: Kernel) -> None:
+    """A guest hands back its script's output, its status and the kernel's reports."""
+    result = vm.run(lab.cache, vm.Guest(kernel, "none"), ["sh", "-c", _GUEST_SCRIPT], 60.0)
+    wrong = []
+    if result.status != 3:
+        wrong.append(f"status {result.status} instead of 3")
+    if result.output != "to the output\n":
+        wrong.append(f"the output is '{result.output}'")
+    if len(result.reports) != 1 or "lab self-test" not in result.reports[0]:
+        wrong.append(f"the reports are {result.reports}")
+    report.verdict("a guest's output, status and kernel reports arrive", "\n".join(wrong))
 
 
 def lab_tests(report: Report) -> None:

@@ -93,20 +93,21 @@ def logged(
             )  # fmt: skip
         except OSError as error:
             raise LabError(f"{what}: cannot run {command[0]}: {error.strerror}") from error
-        assert child.stdout is not None
-        for line in child.stdout:
-            sink.write(line)
-            line = line.rstrip("\n")
-            tail.append(line)
-            if on_line:
-                on_line(line)
-            if _BUILD_STEP.match(line):
-                steps += 1
-            if time.monotonic() >= next_report:
-                next_report += _PROGRESS_EVERY
-                count = f"{steps} steps done, " if steps else ""
-                say(f"{what}: {count}now {line.strip()[:90]}")
-        status = child.wait()
+        with child:
+            assert child.stdout is not None
+            for line in child.stdout:
+                sink.write(line)
+                line = line.rstrip("\n")
+                tail.append(line)
+                if on_line:
+                    on_line(line)
+                if _BUILD_STEP.match(line):
+                    steps += 1
+                if time.monotonic() >= next_report:
+                    next_report += _PROGRESS_EVERY
+                    count = f"{steps} steps done, " if steps else ""
+                    say(f"{what}: {count}now {line.strip()[:90]}")
+        status = child.returncode
     if status != 0:
         shown = "\n".join(f"    {line}" for line in tail)
         raise LabError(

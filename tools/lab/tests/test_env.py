@@ -77,6 +77,7 @@ class PackagesTest(unittest.TestCase):
             mock.patch.object(packages, "missing", return_value=["flex"]),
             mock.patch.object(os, "geteuid", return_value=0),
             mock.patch.object(packages, "logged") as logged,
+            mock.patch.object(packages, "say"),
         ):
             packages.ensure(Cache(Path(name)))
         commands = [call.args[1] for call in logged.call_args_list]
