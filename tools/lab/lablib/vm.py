@@ -234,7 +234,8 @@ def _wait(vng: Sequence[str], folder: Path, limit: float, live: bool) -> bool:
                 time.sleep(0.1)
         finally:
             _end(child)
-        sink.write(child.stdout.read() or b"")
+        with child.stdout:
+            sink.write(child.stdout.read() or b"")
     return timed_out
 
 

@@ -117,7 +117,10 @@ class KvmTest(unittest.TestCase):
                 vm.kvm_works(self.cache, self.kernel)
 
     def test_old_results_are_removed(self) -> None:
-        with mock.patch.object(vm, "_RUNS_KEPT", 2):
+        with (
+            mock.patch.object(vm, "_RUNS_KEPT", 2),
+            mock.patch.object(vm.time, "strftime", side_effect=("1", "2", "3", "4")),
+        ):
             folders = [vm.new_results(self.cache) for _ in range(4)]
         self.assertEqual([folder.exists() for folder in folders], [False, True, True, True])
 
