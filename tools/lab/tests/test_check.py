@@ -79,6 +79,10 @@ class JudgeTest(unittest.TestCase):
         self.assertEqual((report.passed, report.failures), (1, []))
         self.assertEqual(report.known, ["a.sh: y z"])
 
+    def test_known_difference_that_was_left_out(self) -> None:
+        report = self.judge("1..1\nok 1 y # SKIP oopses\n", known="a.sh:y  # C oopses\n")
+        self.assertEqual((report.known, report.skips), (["a.sh: y"], []))
+
     def test_known_difference_of_another_program(self) -> None:
         report = self.judge("1..1\nnot ok 1 y\n", 1, known="b.sh:y  # not this one\n")
         self.assertEqual(report.failures, ["a.sh: y"])
