@@ -42,8 +42,8 @@ const KINDS: usize = 9;
 
 /// Runs of notifications without ids that are kept in order.
 ///
-/// Beyond that a notification without ids joins the youngest run of its kind: it overtakes
-/// notifications without ids of other kinds, and is still delivered.
+/// Beyond that a notification without ids joins the youngest run of its kind: it overtakes what
+/// has been announced since, but names no command, and is still delivered.
 const EMPTY_RUNS: usize = 256;
 
 /// A notification, or a run of equal ones without ids.
@@ -54,7 +54,7 @@ pub(crate) struct Notification {
     /// The aborted commands that are on the ring.
     pub(crate) ids: IdList,
     /// How often; 1 if there are ids.
-    repeat: u32,
+    repeat: u64,
 }
 
 /// The queue.
@@ -115,7 +115,7 @@ impl<M: Memory> TmrQueue<M> {
     /// Number of notifications that wait.
     pub(crate) fn waiting(&self) -> u64 {
         (0..self.len)
-            .map(|nth| u64::from(self.records[self.index(nth)].repeat))
+            .map(|nth| self.records[self.index(nth)].repeat)
             .sum()
     }
 
@@ -156,7 +156,7 @@ impl<M: Memory> TmrQueue<M> {
             let index = self.index(nth);
             let record = &mut self.records[index];
             if record.kind == kind && record.ids.is_empty() {
-                record.repeat = record.repeat.saturating_add(1);
+                record.repeat += 1;
                 return true;
             }
         }

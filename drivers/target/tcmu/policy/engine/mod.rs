@@ -71,7 +71,8 @@ pub(crate) struct TmrCounters {
 /// # Invariants
 ///
 /// - P2: notifications leave `tmrs` in the order announced, onto the ring; only a reset or a broken
-///   ring discards them, and `counters` says how many.
+///   ring discards them, and `counters` says how many. (In a flood, see [`TmrQueue`], one without
+///   ids may come earlier.)
 /// - P3: while `tmrs` is not empty, no entry but its first gets onto the ring.
 /// - P4: an id that a notification in `tmrs` lists belongs to no other command.
 /// - P5: an aborted command is never put on the ring.
@@ -143,7 +144,15 @@ impl<C: Command, M: Memory> Engine<C, M> {
     }
 
     /// Answers the commands whose time is over at `now`, in ticks.
-    pub(crate) fn expire<H: Host<Command = C>>(&mut self, host: &mut H, now: u64) {
+    ///
+    /// What waited behind them gets its chance: user space may have nothing left to complete, then
+    /// no completion would ever start it.
+    pub(crate) fn expire<H: Host<Command = C>>(
+        &mut self,
+        host: &mut H,
+        now: u64,
+        command_deadline: Option<u64>,
+    ) {
         let due = |deadline: Option<u64>| deadline.is_some_and(|deadline| deadline <= now);
         let mut wake = None;
         let mut cursor = self.in_flight.first();
@@ -175,6 +184,7 @@ impl<C: Command, M: Memory> Engine<C, M> {
             }
         }
         self.wake = wake;
+        self.run_waiting(host, command_deadline);
     }
 
     /// Blocks the device: completes what user space has completed, fails what waits with BUSY.

@@ -102,6 +102,11 @@ impl<C: Command, M: Memory> Engine<C, M> {
         if self.slots.reserve().is_err() {
             return Err((command, Refusal::NoResources));
         }
+        if self.in_flight.is_empty() && !self.waiting.is_empty() {
+            // There is no completion to come that would start what waits: without this, a lack of
+            // memory that has long passed would hold up the device for as long as it is busy.
+            self.run_waiting(host, command_deadline);
+        }
         // What waits must not be overtaken (P3).
         if self.tmrs.is_empty() && self.waiting.is_empty() {
             match self.prepare(host, &command) {
@@ -309,7 +314,7 @@ impl<C: Command, M: Memory> Engine<C, M> {
                 self.answer_waiting(host, slot, Answer::TaskAborted);
                 continue;
             }
-            // The command stays in its slot until it is certain that it starts.
+            // The slot stays in the queue until it is certain that the command starts.
             let State::Waiting { command, deadline } = self.slots.replace(slot, State::Vacant)
             else {
                 break;
@@ -320,7 +325,8 @@ impl<C: Command, M: Memory> Engine<C, M> {
                     self.start(host, command, prepared, command_deadline, Some(slot));
                     started = true;
                 }
-                Err(NotStarted::NoSpace) => {
+                // It may go on waiting for memory until its time is over.
+                Err(NotStarted::NoSpace | NotStarted::Refused(Refusal::NoResources)) => {
                     self.slots
                         .replace(slot, State::Waiting { command, deadline });
                     break;

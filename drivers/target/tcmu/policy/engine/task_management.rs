@@ -30,13 +30,17 @@ impl<C: Command, M: Memory> Engine<C, M> {
     ///
     /// Commands in the qfull queue are answered at once, user space never sees them (P5). If
     /// `notify`, those in flight are listed in a notification (P6); commands that have timed out
-    /// are not in flight any more.
+    /// are not in flight any more. Then what waited behind the answered commands gets its chance.
+    ///
+    /// Each of `aborted` is a command that has not been answered; the caller holds the device's lock
+    /// from finding them on.
     pub(crate) fn task_management<H: Host<Command = C>>(
         &mut self,
         host: &mut H,
         kind: TmrKind,
         aborted: impl Iterator<Item = SlotIndex>,
         notify: bool,
+        command_deadline: Option<u64>,
     ) {
         let notify = notify && {
             self.counters.announced += 1;
@@ -54,8 +58,8 @@ impl<C: Command, M: Memory> Engine<C, M> {
         }
         if notify {
             self.tmrs.push(kind, ids);
-            self.run_tmrs(host);
         }
+        self.run_waiting(host, command_deadline);
     }
 
     /// Puts waiting notifications on the ring while they fit; says whether all did.
