@@ -8,17 +8,19 @@
 //! refused), [`Host`] (shared memory, data pages, answers to LIO) and [`Command`] (a SCSI command).
 //!
 //! [`Engine`] ties the parts together; its documentation states the properties that hold.
+//! The modules are visible beside it for the sake of their tests; the driver uses what is named
+//! below.
 
 #![deny(unsafe_code)]
 
-mod data_area;
-mod engine;
-mod ids;
-mod ring;
-mod seam;
-mod slots;
-mod tmr_queue;
-mod uapi;
+pub(crate) mod data_area;
+pub(crate) mod engine;
+pub(crate) mod ids;
+pub(crate) mod ring;
+pub(crate) mod seam;
+pub(crate) mod slots;
+pub(crate) mod tmr_queue;
+pub(crate) mod uapi;
 
 pub(crate) use data_area::{
     BlockList,
