@@ -21,13 +21,23 @@ _WARNING = re.compile(r"\bwarning\b(?:\[[^\]]*\])?:", re.IGNORECASE)
 #: make(1) and Kbuild complaints about the surroundings, not about this project's code.
 _IGNORED = re.compile(
     r"^make(?:\[\d+\])?: warning: (?:jobserver|Clock skew|  ?File )|"
-    r"^warning: the compiler differs from the one used to build the kernel"
+    r"^warning: the compiler differs from the one used to build the kernel|"
+    # rustc's count of the warnings above it
+    r"^warning: \d+ warnings? emitted"
 )
 
 
 def warnings(lines: list[str]) -> list[str]:
-    """The lines of a build's output that are warnings of compiler, objtool or modpost."""
-    return [line for line in lines if _WARNING.search(line) and not _IGNORED.search(line)]
+    """The lines of a build's output that are warnings of compiler, objtool or modpost.
+
+    rustc says on the next line where it is; that is joined to the warning.
+    """
+    found = []
+    for line, after in zip(lines, [*lines[1:], ""], strict=True):
+        if _WARNING.search(line) and not _IGNORED.search(line):
+            place = after.strip()
+            found.append(f"{line} {place}" if place.startswith("--> ") else line)
+    return found
 
 
 def load_order(depends: dict[str, list[str]]) -> list[str]:

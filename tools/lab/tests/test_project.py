@@ -40,11 +40,16 @@ class WarningsTest(unittest.TestCase):
             with self.subTest(line=line):
                 self.assertEqual(warnings(["  CC      a.o", line]), [line])
 
+    def test_place_is_named(self) -> None:
+        lines = ["warning: unused variable: `x`", "  --> drivers/target/foo.rs:1:2", "   |"]
+        self.assertEqual(warnings(lines), [f"{lines[0]} {lines[1].strip()}"])
+
     def test_other_lines(self) -> None:
         lines = [
             "  RUSTC [M] drivers/target/warning.o",
             "warning: the compiler differs from the one used to build the kernel",
             "make[1]: warning: jobserver unavailable: using -j1.",
+            "warning: 2 warnings emitted",
         ]
         self.assertEqual(warnings(lines), [])
 
