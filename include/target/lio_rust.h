@@ -3,7 +3,7 @@
  * What Rust needs of C macros and static inline functions that the kernel
  * crate's helpers do not have. Each function wraps exactly one of them.
  *
- * The functions of lio_tmr_*() are defined in drivers/target/lio/exports.c
+ * The functions of lio_tmr_*() are defined in drivers/target/lio/tmr_shim.c
  * (target_core_mod), those of tcmu_shim_*() in drivers/target/tcmu/shim.c
  * (target_core_user).
  */
@@ -11,5 +11,16 @@
 #define _TARGET_LIO_RUST_H
 
 #include <linux/types.h>
+
+struct kref;
+
+/* kref_get_unless_zero() */
+bool lio_tmr_kref_get_unless_zero(struct kref *kref);
+/* list_move_tail() */
+void lio_tmr_list_move_tail(struct list_head *entry, struct list_head *head);
+/* list_del_init() */
+void lio_tmr_list_del_init(struct list_head *entry);
+/* __ratelimit(), at the default rate for all callers together */
+bool lio_tmr_ratelimit(void);
 
 #endif /* _TARGET_LIO_RUST_H */

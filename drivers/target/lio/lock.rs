@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Locks that C initialised and that protect C data.
+//!
+//! `kernel::sync::Lock<(), _>` is layout compatible with the C lock alone (see `Lock::from_raw()`),
+//! so a lock that is a field of a C structure is used in place, with the kernel crate's guards.
+//! Every acquisition through them runs the lock's lockdep assertion.
+
+use kernel::sync::lock::{
+    mutex::MutexBackend,
+    Lock, //
+};
+
+/// A C `spinlock_t` taken where interrupts are already off, or never taken from interrupts.
+pub(crate) type SpinLock = kernel::sync::SpinLock<()>;
+
+/// A C `spinlock_t` that C takes with `spin_lock_irqsave()`.
+pub(crate) type IrqSpinLock = kernel::sync::SpinLockIrq<()>;
+
+/// A C `struct mutex`.
+pub(crate) type Mutex = Lock<(), MutexBackend>;

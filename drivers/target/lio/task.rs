@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Commands of the core and the sessions they belong to, as task management sees them.
+
+use core::{
+    cell::Cell,
+    mem, //
+};
+
+use kernel::{
+    prelude::*,
+    str::CStrExt,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
+    types::Opaque, //
+};
+
+use crate::{
+    bindings,
+    list::List,
+    lock::SpinLock,
+    object::{
+        c_object,
+        CObject, //
+    },
+    policy::{
+        self,
+        Kind, //
+    },
+    tmr_request::TmrRequest, //
+};
+
+const _: () = {
+    assert!(policy::ABORTED == bindings::CMD_T_ABORTED);
+    assert!(policy::COMPLETE == bindings::CMD_T_COMPLETE);
+    assert!(policy::ANSWER_ABORTED == bindings::CMD_T_TAS);
+    assert!(policy::FABRIC_STOP == bindings::CMD_T_FABRIC_STOP);
+};
+
+c_object! {
+    /// The I_T nexus of a fabric (`struct se_session`).
+    pub(crate) struct Session(bindings::se_session) {
+        /// Orders aborts of the session's commands.
+        fn command_lock: SpinLock = sess_cmd_lock;
+    }
+}
+
+impl Session {
+    /// Tells whether `other` is this very session.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        core::ptr::eq(self, other)
+    }
+}
+
+c_object! {
+    /// The operations of a fabric (`struct target_core_fabric_ops`), constant.
+    pub(crate) struct FabricOps(bindings::target_core_fabric_ops) {
+        fn name_ptr: Cell<*const c_char> = fabric_name;
+    }
+}
+
+impl FabricOps {
+    /// The fabric's name, for messages.
+    pub(crate) fn name(&self) -> &CStr {
+        // SAFETY: Every fabric module registers itself with a name, a constant C string of its
+        // own, and stays loaded as long as it has commands.
+        unsafe { CStr::from_char_ptr(self.name_ptr().get()) }
+    }
+}
+
+c_object! {
+    /// A command of the core (`struct se_cmd`): a SCSI command or a task management request.
+    pub(crate) struct Command(bindings::se_cmd) {
+        fn flags: Atomic<u32> = se_cmd_flags;
+        fn tag_field: Cell<u64> = tag;
+        fn key_field: Cell<u64> = pr_res_key;
+        fn cdb: Cell<Option<&'a [u8; 2]>> = t_task_cdb;
+        fn fabric_ops: Cell<Option<&'a FabricOps>> = se_tfo;
+        fn session_field: Cell<Option<&'a Session>> = se_sess;
+        fn request_field: Cell<Option<&'a TmrRequest>> = se_tmr_req;
+        /// Protects the transport state. Taken with interrupts off.
+        pub(crate) fn state_lock: SpinLock = t_state_lock;
+        fn transport_state: Atomic<u32> = transport_state;
+        fn references: Opaque<bindings::kref> = cmd_kref;
+    }
+}
+
+impl Command {
+    /// The task tag that the initiator gave (SAM-5 4.10).
+    pub(crate) fn tag(&self) -> u64 {
+        self.tag_field().get()
+    }
+
+    /// The reservation key that the nexus was registered with when the command came in.
+    pub(crate) fn reservation_key(&self) -> u64 {
+        self.key_field().get()
+    }
+
+    /// What the command is to task management.
+    pub(crate) fn kind(&self) -> Kind {
+        let task_management =
+            self.flags().load(Relaxed) & bindings::se_cmd_flags_table_SCF_SCSI_TMR_CDB != 0;
+        Kind::of(task_management, self.cdb().get().copied().unwrap_or([0; 2]))
+    }
+
+    /// The session, `None` only if the fabric broke the rule that every command has one.
+    pub(crate) fn session(&self) -> Option<&Session> {
+        self.session_field().get()
+    }
+
+    /// The name of the fabric that the command came over.
+    pub(crate) fn fabric_name(&self) -> &CStr {
+        self.fabric_ops().get().map_or(c"?", FabricOps::name)
+    }
+
+    /// Makes this the command of a task management request.
+    ///
+    /// The fabric does so before the core knows the command.
+    pub(crate) fn set_request<'a>(&'a self, request: &'a TmrRequest) {
+        let flags = self.flags().load(Relaxed) | bindings::se_cmd_flags_table_SCF_SCSI_TMR_CDB;
+        self.flags().store(flags, Relaxed);
+        self.request_field().set(Some(request));
+    }
+
+    /// Tells whether the command is aborted. The state lock must be held for the answer to last.
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.transport_state().load(Relaxed) & policy::ABORTED != 0
+    }
+
+    /// Marks the command as aborted (C: `__target_check_io_state()` without its reference).
+    ///
+    /// From then on no path of the core lets the command succeed. `answer` is as in
+    /// [`policy::abort()`]. Returns false if it is too late to abort the command. Interrupts are
+    /// off, because a list lock is held.
+    pub(crate) fn mark_aborted(&self, session: &Session, answer: bool) -> bool {
+        // Acquiring it asserts to lockdep that it is held.
+        let _order = session.command_lock().lock();
+        let _state = self.state_lock().lock();
+        let Some(aborted) = policy::abort(self.transport_state().load(Relaxed), answer) else {
+            return false;
+        };
+        // Read without the lock where C completes a command.
+        self.transport_state().store(aborted, Relaxed);
+        true
+    }
+
+    /// Takes a reference, unless the last one is already gone.
+    pub(crate) fn hold(&self) -> Option<Held<'_>> {
+        // SAFETY: The reference count is part of a valid command.
+        let held = unsafe { bindings::lio_tmr_kref_get_unless_zero(self.references().get()) };
+        held.then_some(Held(self))
+    }
+}
+
+/// A reference to a command that was aborted.
+///
+/// # Invariants
+///
+/// Owns one count of the command's `cmd_kref`.
+#[must_use = "an aborted command must be waited for"]
+pub(crate) struct Held<'a>(&'a Command);
+
+impl<'a> Held<'a> {
+    /// The command.
+    pub(crate) fn command(&self) -> &'a Command {
+        self.0
+    }
+
+    /// Gives the reference back and waits until the fabric has released the command.
+    ///
+    /// Sleeps until the backend has completed the command, however long that takes.
+    pub(crate) fn wait(self) {
+        let command = self.0.as_raw();
+        // The count passes to the function below.
+        mem::forget(self);
+        // SAFETY: By the type invariant we own a count, which keeps the command valid and which
+        // the function gives back. Only who took a command off its list waits for it, so there is
+        // no other waiter. Nobody uses the command after this: `self` was the way to it.
+        unsafe { bindings::target_put_cmd_and_wait(command) }
+    }
+
+    /// Writes the command's state to the debug log.
+    pub(crate) fn show(&self) {
+        // SAFETY: The command is valid, and so is the constant prefix.
+        unsafe { bindings::target_show_cmd(c"LUN_RESET: ".as_char_ptr(), self.0.as_raw()) }
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant we own a count and may give it back.
+        unsafe { bindings::target_put_sess_cmd(self.0.as_raw()) };
+    }
+}
+
+/// A list of the core that commands are on while they are in the task set, linked by `state_list`.
+pub(crate) type StateList = List<Command, { mem::offset_of!(bindings::se_cmd, state_list) }>;
+
+/// Commands that were taken off the lists of the core because they are aborted.
+///
+/// # Invariants
+///
+/// The list holds one count of the `cmd_kref` of each entry, and `state_active` of each is false,
+/// so that the core leaves the entry's link alone.
+#[pin_data(PinnedDrop)]
+pub(crate) struct AbortedCommands {
+    #[pin]
+    list: StateList,
+}
+
+impl AbortedCommands {
+    /// Makes an empty list.
+    pub(crate) fn new() -> impl PinInit<Self> {
+        // INVARIANT: There are no entries.
+        pin_init!(Self { list <- StateList::new() })
+    }
+
+    /// The list as backends get it.
+    pub(crate) fn list(&self) -> &StateList {
+        &self.list
+    }
+
+    /// Takes a command over: from the state list that it is on, from another list of this type, or
+    /// one that carries a task management request and as such is on no state list.
+    ///
+    /// If it is on a state list, the lock of that list must be held.
+    pub(crate) fn push(&self, held: Held<'_>) {
+        let command = held.command();
+        // INVARIANT: The count and the false `state_active`.
+        mem::forget(held);
+        self.list.take_over(command);
+        // SAFETY: The command is valid. The bit field is changed under the lock of the command's
+        // state list alone, which the caller holds if the command was on one.
+        unsafe { bindings::se_cmd::set_state_active_raw(command.as_raw(), false) };
+    }
+
+    /// Waits for all of them, in the order in which they were taken.
+    pub(crate) fn wait(&self) {
+        while let Some(held) = self.pop() {
+            held.show();
+            held.wait();
+        }
+    }
+
+    /// Takes the first command off the list.
+    pub(crate) fn pop(&self) -> Option<Held<'_>> {
+        let command = self.list.iter().next()?;
+        self.list.remove(command);
+        // INVARIANT: The count was the list's.
+        Some(Held(command))
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for AbortedCommands {
+    fn drop(self: Pin<&mut Self>) {
+        while let Some(held) = self.pop() {
+            drop(held);
+        }
+    }
+}
