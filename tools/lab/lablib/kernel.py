@@ -117,8 +117,13 @@ def _configure(
     if wrong := kconfig.not_in_effect(wanted, config.read_text(encoding="utf-8")):
         config.unlink()
         reason = ""
+        if any(line.startswith("CONFIG_RUST_INLINE_HELPERS:") for line in wrong):
+            reason = (
+                "\nRUST_INLINE_HELPERS needs a rustc and a clang of the same LLVM version; have:\n    "
+                + "\n    ".join(toolchain())
+            )
         if any(line.startswith("CONFIG_RUST:") for line in wrong):
-            reason = "\nmake rustavailable says:\n" + _rust_available(env, source, build, rust)
+            reason += "\nmake rustavailable says:\n" + _rust_available(env, source, build, rust)
         raise LabError(
             "these lines of tools/lab/config did not take effect in this kernel:\n    "
             + "\n    ".join(wrong)
