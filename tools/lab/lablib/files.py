@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """The project's own files, by kind."""
 
+import re
 from pathlib import Path
 
 from .paths import CHECKOUT
 from .run import output
+
+_SHELL = re.compile(rb"^#!\s*\S*(?:/|/env\s+)(?:ba|da)?sh\b")
 
 
 def project_files() -> list[Path]:
@@ -48,7 +51,4 @@ def _in_tools(path: Path) -> bool:
 
 def _shell_shebang(path: Path) -> bool:
     with path.open("rb") as handle:
-        first = handle.readline(80)
-    return first.startswith(b"#!") and first.split(b"#")[1].rstrip().endswith(
-        (b"/sh", b"/bash", b" sh", b" bash")
-    )
+        return bool(_SHELL.match(handle.readline(80)))
