@@ -11,8 +11,11 @@
 #define _TARGET_LIO_RUST_H
 
 #include <linux/types.h>
+#include <linux/workqueue.h>
 
 struct kref;
+struct page;
+struct vm_area_desc;
 
 /* kref_get_unless_zero() */
 bool lio_tmr_kref_get_unless_zero(struct kref *kref);
@@ -22,5 +25,18 @@ void lio_tmr_list_move_tail(struct list_head *entry, struct list_head *head);
 void lio_tmr_list_del_init(struct list_head *entry);
 /* __ratelimit(), at the default rate for all callers together */
 bool lio_tmr_ratelimit(void);
+
+/* INIT_DELAYED_WORK() */
+void tcmu_shim_init_delayed_work(struct delayed_work *work, work_func_t run);
+/* memalloc_noio_save() */
+unsigned int tcmu_shim_memalloc_noio_save(void);
+/* memalloc_noio_restore() */
+void tcmu_shim_memalloc_noio_restore(unsigned int flags);
+/* get_page() */
+void tcmu_shim_get_page(struct page *page);
+/* flush_dcache_page() */
+void tcmu_shim_flush_dcache_page(struct page *page);
+/* vma_desc_set_flags() with what a mapping of a ring needs */
+void tcmu_shim_vma_desc_set_flags(struct vm_area_desc *desc);
 
 #endif /* _TARGET_LIO_RUST_H */

@@ -23,6 +23,9 @@
 
 pub(crate) use kernel::bindings::*;
 use kernel::ffi;
-use pin_init::{MaybeZeroable, Zeroable};
+use pin_init::{
+    MaybeZeroable,
+    Zeroable, //
+};
 
 include!(env!("LIO_BINDINGS"));

@@ -1,2 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0
+/* C macros and static inline functions that target_core_user needs. */
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/workqueue.h>
 #include <target/lio_rust.h>
+
+void tcmu_shim_init_delayed_work(struct delayed_work *work, work_func_t run)
+{
+	INIT_DELAYED_WORK(work, run);
+}
+
+unsigned int tcmu_shim_memalloc_noio_save(void)
+{
+	return memalloc_noio_save();
+}
+
+void tcmu_shim_memalloc_noio_restore(unsigned int flags)
+{
+	memalloc_noio_restore(flags);
+}
+
+void tcmu_shim_get_page(struct page *page)
+{
+	get_page(page);
+}
+
+void tcmu_shim_flush_dcache_page(struct page *page)
+{
+	flush_dcache_page(page);
+}
+
+void tcmu_shim_vma_desc_set_flags(struct vm_area_desc *desc)
+{
+	vma_desc_set_flags(desc, VMA_DONTEXPAND_BIT, VMA_DONTDUMP_BIT);
+}

@@ -1,4 +1,79 @@
 // SPDX-License-Identifier: GPL-2.0
-//! x
-#[path = "../lio/bindings.rs"]
-mod bindings;
+
+//! tcmu: a backend of LIO whose commands are executed in user space.
+//!
+//! C counterpart: `drivers/target/target_core_user.c`. The interface to user space is
+//! `include/uapi/linux/target_core_user.h`, described in `Documentation/target/tcmu-design.rst` of
+//! the kernel; the structure of this module in `Documentation/target/tcmu-rust.rst`.
+
+mod attributes;
+mod control;
+mod device;
+mod lio;
+mod memory;
+mod netlink;
+mod policy;
+
+use device::Tcmu;
+use kernel::prelude::*;
+use lio::{
+    backend,
+    genl,
+    uio::RootDevice, //
+};
+
+module! {
+    type: TcmuModule,
+    name: "target_core_user",
+    authors: ["The lio-rust developers"],
+    description: "TCM USER subsystem plugin",
+    license: "GPL",
+}
+
+kernel::sync::global_lock! {
+    // SAFETY: Initialised in `TcmuModule::init` before its first use.
+    pub(crate) unsafe(uninit) static ROOT: Mutex<Option<RootDevice>> = None;
+}
+
+/// What lives as long as the module. Dropped in the order of the fields.
+struct TcmuModule {
+    _backend: backend::Registration,
+    _family: genl::Registration,
+    _root: Root,
+}
+
+/// The root device `tcm_user`, below which the UIO devices are.
+struct Root;
+
+impl Root {
+    fn register(module: &'static ThisModule) -> Result<Self> {
+        *ROOT.lock() = Some(RootDevice::new(c"tcm_user", module)?);
+        Ok(Self)
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        *ROOT.lock() = None;
+    }
+}
+
+impl kernel::Module for TcmuModule {
+    fn init(module: &'static ThisModule) -> Result<Self> {
+        // SAFETY: Called once, before anything else uses the locks.
+        unsafe {
+            ROOT.init();
+            netlink::PENDING.init();
+        }
+        // What is registered first is dropped last if a later step fails.
+        let root = Root::register(module)?;
+        let family = genl::Registration::new::<netlink::TcmuProtocol>()?;
+        let backend =
+            backend::Registration::new::<Tcmu>(module, attributes::attrib()?, attributes::action()?)?;
+        Ok(Self {
+            _backend: backend,
+            _family: family,
+            _root: root,
+        })
+    }
+}

@@ -16,24 +16,35 @@
 pub(crate) mod data_area;
 pub(crate) mod engine;
 pub(crate) mod ids;
+pub(crate) mod number;
+pub(crate) mod parameters;
 pub(crate) mod ring;
 pub(crate) mod seam;
 pub(crate) mod slots;
 pub(crate) mod tmr_queue;
 pub(crate) mod uapi;
 
-pub(crate) use data_area::{
-    BlockList,
-    Blocks,
-    DataArea, //
-};
+pub(crate) use data_area::Blocks;
 pub(crate) use engine::{
     Config,
     Engine,
     Refusal,
-    ResetStatus,
-    Submitted, //
+    ResetStatus, //
 };
+pub(crate) use number::{
+    signed,
+    unsigned,
+    NumberError, //
+};
+pub(crate) use parameters::{
+    options,
+    Clamped,
+    ControlOption,
+    Invalid,
+    Sizes,
+    CONFIG_LEN, //
+};
+pub(crate) use ring::Broken;
 pub(crate) use seam::{
     Answer,
     Array,
@@ -41,11 +52,8 @@ pub(crate) use seam::{
     Direction,
     Host,
     Memory,
-    NoMemory,
-    SENSE_SIZE, //
+    NoMemory, //
 };
 pub(crate) use slots::SlotIndex;
 pub(crate) use tmr_queue::TmrKind;
 pub(crate) use uapi::RING_OFFSET;
-
-pub(crate) use ring::Broken;

@@ -3,7 +3,7 @@
 //! The state machine of a tcmu device.
 
 mod completion;
-mod submit;
+pub(crate) mod submit;
 mod task_management;
 
 use super::data_area::DataArea;
@@ -28,10 +28,7 @@ use super::slots::{
 };
 use super::tmr_queue::TmrQueue;
 
-pub(crate) use submit::{
-    Refusal,
-    Submitted, //
-};
+pub(crate) use submit::Refusal;
 
 /// Sizes of a device.
 #[derive(Clone, Copy, Debug)]
@@ -116,11 +113,6 @@ impl<C: Command, M: Memory> Engine<C, M> {
             wake: None,
             counters: TmrCounters::default(),
         })
-    }
-
-    /// The data area, to read the blocks of a command.
-    pub(crate) fn area(&self) -> &DataArea<M> {
-        &self.area
     }
 
     /// Whether the device is blocked.

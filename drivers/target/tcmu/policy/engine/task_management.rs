@@ -3,7 +3,6 @@
 //! Notifications of task management functions.
 
 use super::super::ids::IdList;
-use super::super::ring::Place;
 use super::super::seam::{
     Answer,
     Command,

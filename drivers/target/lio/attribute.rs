@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! configfs attributes of a backend's devices.
+//!
+//! LIO owns the groups, so the kernel crate's configfs abstraction, which wants to own them, does
+//! not fit: a backend only gives tables of attributes (`tb_dev_attrib_attrs` and
+//! `tb_dev_action_attrs`).
+
+use super::backend::{
+    Backend,
+    Device, //
+};
+use super::bindings;
+use super::output::Output;
+use core::marker::PhantomData;
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*,
+    sync::ArcBorrow, //
+};
+
+/// Which directory of a device an attribute is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Group {
+    /// `attrib`
+    Attrib,
+    /// `action`
+    Action,
+}
+
+/// An attribute of the devices of backend `T`.
+#[vtable]
+pub(crate) trait Attribute<T: Backend> {
+    /// File name.
+    const NAME: &'static CStr;
+
+    /// The directory that the file is in.
+    const GROUP: Group = Group::Attrib;
+
+    /// Prints the value and a newline. Without it the file cannot be read.
+    fn show(device: &Device<T>, out: &mut Output<'_>) -> Result {
+        let _ = (device, out);
+        build_error!(kernel::error::VTABLE_DEFAULT_ERROR)
+    }
+
+    /// Takes what was written, with a newline at the end if there was one. Without it the file
+    /// cannot be written.
+    fn store(device: &Device<T>, text: &[u8]) -> Result {
+        let _ = (device, text);
+        build_error!(kernel::error::VTABLE_DEFAULT_ERROR)
+    }
+}
+
+/// Attribute `A` of the devices of backend `T`, as configfs sees it.
+struct Operations<T, A>(PhantomData<(T, A)>);
+
+impl<T: Backend, A: Attribute<T>> Operations<T, A> {
+    const ATTRIBUTE: bindings::configfs_attribute = {
+        let read = if A::HAS_SHOW { 0o444 } else { 0 };
+        let write = if A::HAS_STORE { 0o200 } else { 0 };
+        bindings::configfs_attribute {
+            ca_name: kernel::str::as_char_ptr_in_const_context(A::NAME),
+            // As in C: the backend's own reference to its module protects the table.
+            ca_owner: core::ptr::null_mut(),
+            ca_mode: read | write,
+            show: if A::HAS_SHOW { Some(Self::show) } else { None },
+            store: if A::HAS_STORE { Some(Self::store) } else { None },
+        }
+    };
+
+    /// Returns the device whose group `item` is.
+    ///
+    /// # Safety
+    ///
+    /// `item` is the item of the group `A::GROUP` of a configured or unconfigured `Device<T>`, which
+    /// configfs keeps alive for `'a`.
+    unsafe fn device<'a>(item: *mut bindings::config_item) -> ArcBorrow<'a, Device<T>> {
+        // SAFETY: By the safety requirements the item is embedded in a group, the group in the
+        // device, or in its attributes, which point to the device.
+        unsafe {
+            let group = kernel::container_of!(item, bindings::config_group, cg_item);
+            Device::from_raw(match A::GROUP {
+                Group::Attrib => {
+                    (*kernel::container_of!(group, bindings::se_dev_attrib, da_group)).da_dev
+                }
+                Group::Action => {
+                    kernel::container_of!(group, bindings::se_device, dev_action_group)
+                }
+            })
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Called by configfs with an item of a device of backend `T` and a page.
+    unsafe extern "C" fn show(item: *mut bindings::config_item, page: *mut c_char) -> isize {
+        // SAFETY: By the safety requirements.
+        let (device, page) =
+            unsafe { (Self::device(item), &mut *page.cast::<[u8; PAGE_SIZE]>()) };
+        let mut out = Output::new(page);
+        kernel::error::from_result(|| {
+            A::show(&device, &mut out)?;
+            Ok(out.length() as isize)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// Called by configfs with an item of a device of backend `T` and `count` bytes.
+    unsafe extern "C" fn store(
+        item: *mut bindings::config_item,
+        page: *const c_char,
+        count: usize,
+    ) -> isize {
+        // SAFETY: By the safety requirements.
+        let (device, text) = unsafe {
+            (
+                Self::device(item),
+                core::slice::from_raw_parts(page.cast::<u8>(), count),
+            )
+        };
+        kernel::error::from_result(|| A::store(&device, text).map(|()| count as isize))
+    }
+}
+
+/// A table of attributes, made when the module is loaded.
+///
+/// # Invariants
+///
+/// `pointers` ends with a null pointer; the others point to attributes that live as long as `self`,
+/// in `own` or in LIO.
+pub(crate) struct AttributeTable {
+    pointers: KVec<*mut bindings::configfs_attribute>,
+    own: KVec<KBox<bindings::configfs_attribute>>,
+}
+
+impl AttributeTable {
+    /// Makes an empty table.
+    pub(crate) fn new() -> Result<Self> {
+        let mut pointers = KVec::new();
+        pointers.push(core::ptr::null_mut(), GFP_KERNEL)?;
+        Ok(Self {
+            pointers,
+            own: KVec::new(),
+        })
+    }
+
+    /// Makes a table with the attributes that LIO has for passthrough backends.
+    pub(crate) fn passthrough() -> Result<Self> {
+        let mut table = Self::new()?;
+        let heads = [
+            &raw mut bindings::passthrough_attrib_attrs,
+            &raw mut bindings::passthrough_pr_attrib_attrs,
+        ];
+        for head in heads {
+            let mut at = head.cast::<*mut bindings::configfs_attribute>();
+            // SAFETY: LIO's tables are constant and end with a null pointer, which is not passed.
+            while let Some(attribute) = core::ptr::NonNull::new(unsafe { *at }) {
+                table.append(attribute.as_ptr())?;
+                at = at.wrapping_add(1);
+            }
+        }
+        Ok(table)
+    }
+
+    fn append(&mut self, attribute: *mut bindings::configfs_attribute) -> Result {
+        self.pointers.push(core::ptr::null_mut(), GFP_KERNEL)?;
+        let last = self.pointers.len() - 2;
+        self.pointers[last] = attribute;
+        Ok(())
+    }
+
+    /// Adds attribute `A` of backend `T`.
+    pub(crate) fn with<T: Backend, A: Attribute<T>>(mut self) -> Result<Self> {
+        let mut attribute = KBox::new(Operations::<T, A>::ATTRIBUTE, GFP_KERNEL)?;
+        let pointer: *mut _ = &mut *attribute;
+        self.own.push(attribute, GFP_KERNEL)?;
+        self.append(pointer)?;
+        Ok(self)
+    }
+
+    /// The table as LIO takes it.
+    pub(super) fn as_ptr(&self) -> *mut *mut bindings::configfs_attribute {
+        self.pointers.as_ptr().cast_mut()
+    }
+}

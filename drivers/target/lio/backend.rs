@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a backend of LIO implements.
+//!
+//! A backend is a type that implements [`Backend`]; its value is the private part of a [`Device`].
+//! This module owns everything unsafe about `struct target_backend_ops`.
+//!
+//! C header: `include/target/target_core_backend.h`
+
+use super::attribute::AttributeTable;
+use super::bindings;
+use super::command::{
+    AbortedCommands,
+    Command, //
+};
+use super::output::Output;
+use core::ptr::NonNull;
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        rcu,
+        Arc,
+        ArcBorrow, //
+    },
+    types::Opaque,
+};
+
+/// Why a backend refuses a command (`sense_reason_t`): LIO answers it with this sense data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum SenseReason {
+    /// CHECK CONDITION, ABORTED COMMAND.
+    AbortedCommand = bindings::tcm_sense_reason_table_TCM_CHECK_CONDITION_ABORT_CMD,
+    /// SAM status BUSY.
+    LunBusy = bindings::tcm_sense_reason_table_TCM_LUN_BUSY,
+    /// LOGICAL UNIT COMMUNICATION FAILURE.
+    CommunicationFailure = bindings::tcm_sense_reason_table_TCM_LOGICAL_UNIT_COMMUNICATION_FAILURE,
+    /// INVALID FIELD IN CDB.
+    InvalidCdbField = bindings::tcm_sense_reason_table_TCM_INVALID_CDB_FIELD,
+    /// INSUFFICIENT RESOURCES.
+    OutOfResources = bindings::tcm_sense_reason_table_TCM_OUT_OF_RESOURCES,
+}
+
+/// Fields of `struct se_device` that a backend reads or sets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Field {
+    /// Number of the device, unique in the system.
+    Index,
+    /// Number of LUNs that export the device.
+    ExportCount,
+    /// `DF_*` flags.
+    Flags,
+    /// Block size in bytes, as initiators see it.
+    BlockSize,
+    /// Block size of the hardware in bytes.
+    HwBlockSize,
+    /// Longest transfer of the hardware in blocks.
+    HwMaxSectors,
+    /// Commands that the hardware takes at a time.
+    HwQueueDepth,
+}
+
+/// A device of LIO with its backend's part.
+///
+/// LIO knows it by the address of `se_dev`.
+#[pin_data]
+#[repr(C)]
+pub(crate) struct Device<T> {
+    #[pin]
+    se_dev: Opaque<bindings::se_device>,
+    #[pin]
+    plug: Opaque<bindings::se_dev_plug>,
+    #[pin]
+    backend: T,
+}
+
+// SAFETY: `se_dev` and `plug` are only touched by LIO, which does its own locking, and through
+// `Device::field`; the rest is `Send` and `Sync`.
+unsafe impl<T: Send + Sync> Send for Device<T> {}
+// SAFETY: As above.
+unsafe impl<T: Send + Sync> Sync for Device<T> {}
+
+impl<T> core::ops::Deref for Device<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.backend
+    }
+}
+
+impl<T> Device<T> {
+    /// Returns the device that LIO knows as `raw`.
+    ///
+    /// # Safety
+    ///
+    /// `raw` is the `se_dev` of a `Device<T>` in an [`Arc`], of which the caller (LIO) holds a
+    /// reference for `'a`.
+    pub(crate) unsafe fn from_raw<'a>(raw: *mut bindings::se_device) -> ArcBorrow<'a, Self> {
+        // SAFETY: By the safety requirements. `se_dev` is the first field of a `repr(C)` struct.
+        unsafe { ArcBorrow::from_raw(raw.cast::<Self>()) }
+    }
+
+    /// A field of `struct se_device`.
+    pub(crate) fn field(&self, field: Field) -> &Atomic<u32> {
+        let dev = self.se_dev.get();
+        // SAFETY: The fields are aligned and live as long as the device. LIO reads and writes them
+        // without a lock, as plain words; an atomic access is compatible with that.
+        unsafe {
+            Atomic::from_ptr(match field {
+                Field::Index => &raw mut (*dev).dev_index,
+                Field::ExportCount => &raw mut (*dev).export_count,
+                Field::Flags => &raw mut (*dev).dev_flags,
+                Field::BlockSize => &raw mut (*dev).dev_attrib.block_size,
+                Field::HwBlockSize => &raw mut (*dev).dev_attrib.hw_block_size,
+                Field::HwMaxSectors => &raw mut (*dev).dev_attrib.hw_max_sectors,
+                Field::HwQueueDepth => &raw mut (*dev).dev_attrib.hw_queue_depth,
+            })
+        }
+    }
+
+    /// Whether the attribute `emulate_write_cache` is set.
+    pub(crate) fn write_cache(&self) -> bool {
+        // SAFETY: The field lives as long as the device; LIO accesses it without a lock.
+        unsafe { (&raw const (*self.se_dev.get()).dev_attrib.emulate_write_cache).read_volatile() }
+    }
+
+    /// Sets the attribute `emulate_write_cache`.
+    pub(crate) fn set_write_cache(&self, on: bool) {
+        // SAFETY: As in `write_cache`.
+        unsafe {
+            (&raw mut (*self.se_dev.get()).dev_attrib.emulate_write_cache).write_volatile(on)
+        };
+    }
+
+    /// Whether LIO has configured the device (attribute `enable`).
+    pub(crate) fn is_configured(&self) -> bool {
+        self.field(Field::Flags).load(Relaxed) & bindings::DF_CONFIGURED != 0
+    }
+}
+
+/// A backend. The value is the private part of a device.
+#[vtable]
+pub(crate) trait Backend: Sized + Send + Sync + 'static {
+    /// Name of the backend, as in the name of its HBAs in configfs; at most 15 bytes.
+    const NAME: &'static CStr;
+
+    /// Transport flags (`TRANSPORT_FLAG_*`), and those among them that users may change.
+    const FLAGS: (u32, u32);
+
+    /// Makes the private part of a device `name` of HBA `host_id`.
+    fn new(host_id: u32, name: &CStr) -> impl PinInit<Self, Error>;
+
+    /// Makes the device ready for commands.
+    fn configure(device: ArcBorrow<'_, Device<Self>>) -> Result;
+
+    /// Ends what [`Backend::configure`] began; there are no more commands.
+    fn destroy(device: ArcBorrow<'_, Device<Self>>);
+
+    /// Takes a command. On error LIO answers it.
+    fn queue(device: &Device<Self>, command: Command) -> Result<(), SenseReason>;
+
+    /// A task management function (`TMR_*`) has aborted commands, which LIO will now wait for.
+    fn task_management(device: &Device<Self>, function: u32, aborted: AbortedCommands<'_>) {
+        let _ = (device, function, aborted);
+        build_error!(kernel::error::VTABLE_DEFAULT_ERROR)
+    }
+
+    /// More commands will follow at once; says whether [`Backend::unplug`] shall be called after.
+    fn plug(device: &Device<Self>) -> bool;
+
+    /// The end of a batch of commands.
+    fn unplug(device: &Device<Self>);
+
+    /// Takes the text that was written to the device's file `control`.
+    fn set_parameters(device: &Device<Self>, text: &[u8]) -> Result;
+
+    /// Prints the backend's part of the device's file `info`.
+    fn show_parameters(device: &Device<Self>, out: &mut Output<'_>) -> Result;
+
+    /// Number of the last block of the device.
+    fn last_block(device: &Device<Self>) -> u64;
+}
+
+/// Makes the functions of the operations table that take a device.
+macro_rules! device_callbacks {
+    ($($(#[$meta:meta])*
+       fn $name:ident($device:ident $(, $arg:ident: $ty:ty)*) $(-> $ret:ty)? $body:block)*) => {$(
+        $(#[$meta])*
+        ///
+        /// # Safety
+        ///
+        /// Called by LIO with a device that [`Self::alloc_device`] returned and that has not been
+        /// given back with [`Self::free_device`].
+        unsafe extern "C" fn $name(
+            raw: *mut bindings::se_device
+            $(, $arg: $ty)*
+        ) $(-> $ret)? {
+            // SAFETY: By the safety requirements: LIO's own reference is dropped by `free_device`.
+            let $device: ArcBorrow<'_, Device<T>> = unsafe { Device::from_raw(raw) };
+            $body
+        }
+    )*};
+}
+
+/// The operations table of a backend, as functions that LIO calls.
+struct Operations<T>(core::marker::PhantomData<T>);
+
+impl<T: Backend> Operations<T> {
+    /// # Safety
+    ///
+    /// Called by LIO with an HBA that is being made.
+    unsafe extern "C" fn attach_hba(hba: *mut bindings::se_hba, host_id: u32) -> c_int {
+        // SAFETY: The HBA is valid; `hba_ptr` is the backend's own. The host id fits in it.
+        unsafe { (*hba).hba_ptr = core::ptr::without_provenance_mut(host_id as usize) };
+        0
+    }
+
+    /// # Safety
+    ///
+    /// Called by LIO with an HBA that is going away.
+    unsafe extern "C" fn detach_hba(_hba: *mut bindings::se_hba) {}
+
+    /// # Safety
+    ///
+    /// Called by LIO with an HBA that `attach_hba` has seen, and a NUL-terminated name.
+    unsafe extern "C" fn alloc_device(
+        hba: *mut bindings::se_hba,
+        name: *const c_char,
+    ) -> *mut bindings::se_device {
+        // SAFETY: By the safety requirements.
+        let (host_id, name) = unsafe { ((*hba).hba_ptr.addr() as u32, CStr::from_char_ptr(name)) };
+        let device = Arc::pin_init(
+            try_pin_init!(Device {
+                se_dev: Opaque::zeroed(),
+                plug: Opaque::zeroed(),
+                backend <- T::new(host_id, name),
+            }),
+            GFP_KERNEL,
+        );
+        match device {
+            // LIO owns the reference until `free_device`.
+            Ok(device) => Arc::into_raw(device).cast_mut().cast(),
+            // A null pointer is the only error that LIO knows.
+            Err(_) => core::ptr::null_mut(),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Called by LIO as the last thing it does with a device that `alloc_device` returned.
+    unsafe extern "C" fn free_device(raw: *mut bindings::se_device) {
+        // SAFETY: By the safety requirements this is LIO's reference, `se_dev` is the first field.
+        let device = unsafe { Arc::from_raw(raw.cast::<Device<T>>()) };
+        // Readers of LIO may still see the device under RCU. Upstream defers the freeing; waiting
+        // here lets the last reference, LIO's or that of a mapping, free all of it at once.
+        rcu::synchronize_rcu();
+        drop(device);
+    }
+
+    /// # Safety
+    ///
+    /// Called by LIO with a command that is to be executed.
+    unsafe extern "C" fn execute(cmd: *mut bindings::se_cmd) -> bindings::sense_reason_t {
+        // SAFETY: LIO passes a valid command with its device, whose reference it holds as long as
+        // there are commands.
+        let (device, command) = unsafe {
+            let device: ArcBorrow<'_, Device<T>> = Device::from_raw((*cmd).se_dev);
+            (device, Command::from_raw(NonNull::new_unchecked(cmd)))
+        };
+        match T::queue(&device, command) {
+            Ok(()) => bindings::tcm_sense_reason_table_TCM_NO_SENSE,
+            Err(reason) => reason as bindings::sense_reason_t,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Called by LIO with a command that is to be parsed.
+    unsafe extern "C" fn parse_cdb(cmd: *mut bindings::se_cmd) -> bindings::sense_reason_t {
+        // SAFETY: By the safety requirements.
+        unsafe { bindings::passthrough_parse_cdb(cmd, Some(Self::execute)) }
+    }
+
+    /// # Safety
+    ///
+    /// Called by LIO with what `plug_device` returned.
+    unsafe extern "C" fn unplug_device(plug: *mut bindings::se_dev_plug) {
+        // SAFETY: `plug_device` has set the device.
+        let device: ArcBorrow<'_, Device<T>> = unsafe { Device::from_raw((*plug).se_dev) };
+        T::unplug(&device);
+    }
+
+    device_callbacks! {
+        /// Attribute `enable`.
+        fn configure_device(device) -> c_int {
+            kernel::error::from_result(|| T::configure(device).map(|()| 0))
+        }
+
+        /// Removal of a configured device.
+        fn destroy_device(device) {
+            T::destroy(device)
+        }
+
+        /// Begin of a batch of commands.
+        fn plug_device(device) -> *mut bindings::se_dev_plug {
+            if T::plug(&device) {
+                let plug = device.plug.get();
+                // SAFETY: LIO uses the field between plug and unplug; the value never changes.
+                unsafe { (*plug).se_dev = device.se_dev.get() };
+                plug
+            } else {
+                core::ptr::null_mut()
+            }
+        }
+
+        /// Task management function.
+        fn tmr_notify(device, function: bindings::tcm_tmreq_table, list: *mut bindings::list_head) {
+            // SAFETY: LIO passes the head of a list of commands that it holds until this returns.
+            let aborted = unsafe { AbortedCommands::from_raw(NonNull::new_unchecked(list)) };
+            T::task_management(&device, function, aborted);
+        }
+
+        /// File `control`.
+        fn set_parameters(device, page: *const c_char, count: isize) -> isize {
+            // SAFETY: configfs passes a NUL-terminated page.
+            let text = unsafe { CStr::from_char_ptr(page) };
+            kernel::error::from_result(|| {
+                T::set_parameters(&device, text.to_bytes()).map(|()| count)
+            })
+        }
+
+        /// File `info`.
+        fn show_parameters(device, page: *mut c_char) -> isize {
+            // SAFETY: LIO passes the rest of a page that it has written a few short lines to; the
+            // backend's part is given the same limit that LIO's own lines are known to keep.
+            let buffer = unsafe { core::slice::from_raw_parts_mut(page.cast::<u8>(), INFO_SIZE) };
+            let mut out = Output::new(buffer);
+            match T::show_parameters(&device, &mut out) {
+                Ok(()) => out.length() as isize,
+                Err(_) => 0,
+            }
+        }
+
+        /// Size of the device.
+        fn get_blocks(device) -> bindings::sector_t {
+            T::last_block(&device)
+        }
+    }
+}
+
+/// Room in bytes for a backend's part of the file `info`, after LIO's lines of at most a few
+/// hundred bytes.
+const INFO_SIZE: usize = kernel::page::PAGE_SIZE / 2;
+
+/// A backend that LIO knows; dropping it unregisters the backend.
+///
+/// # Invariants
+///
+/// `ops` is registered; it and the tables it points to stay as they are until it is not.
+pub(crate) struct Registration {
+    ops: Pin<KBox<bindings::target_backend_ops>>,
+    _attributes: AttributeTable,
+    _actions: AttributeTable,
+}
+
+// SAFETY: Nothing but `drop` uses the value, which may happen in any thread.
+unsafe impl Send for Registration {}
+// SAFETY: As above.
+unsafe impl Sync for Registration {}
+
+impl Registration {
+    /// Registers backend `T` with its attributes and actions.
+    pub(crate) fn new<T: Backend>(
+        module: &'static ThisModule,
+        attributes: AttributeTable,
+        actions: AttributeTable,
+    ) -> Result<Self> {
+        let mut ops = bindings::target_backend_ops {
+            owner: module.as_ptr(),
+            transport_flags_default: T::FLAGS.0 as u8,
+            transport_flags_changeable: T::FLAGS.1 as u8,
+            attach_hba: Some(Operations::<T>::attach_hba),
+            detach_hba: Some(Operations::<T>::detach_hba),
+            alloc_device: Some(Operations::<T>::alloc_device),
+            configure_device: Some(Operations::<T>::configure_device),
+            destroy_device: Some(Operations::<T>::destroy_device),
+            free_device: Some(Operations::<T>::free_device),
+            plug_device: Some(Operations::<T>::plug_device),
+            unplug_device: Some(Operations::<T>::unplug_device),
+            parse_cdb: Some(Operations::<T>::parse_cdb),
+            tmr_notify: if T::HAS_TASK_MANAGEMENT {
+                Some(Operations::<T>::tmr_notify)
+            } else {
+                None
+            },
+            set_configfs_dev_params: Some(Operations::<T>::set_parameters),
+            show_configfs_dev_params: Some(Operations::<T>::show_parameters),
+            get_device_type: Some(bindings::sbc_get_device_type),
+            get_blocks: Some(Operations::<T>::get_blocks),
+            tb_dev_attrib_attrs: attributes.as_ptr(),
+            tb_dev_action_attrs: actions.as_ptr(),
+            ..Default::default()
+        };
+        let name = T::NAME.to_bytes_with_nul();
+        ops.name
+            .get_mut(..name.len())
+            .ok_or(ENAMETOOLONG)?
+            .copy_from_slice(name);
+        let ops = KBox::pin(ops, GFP_KERNEL)?;
+        // SAFETY: The table and what it points to live, unchanged, until `drop` unregisters it; its
+        // functions keep the contract of `struct target_backend_ops`.
+        kernel::error::to_result(unsafe { bindings::transport_backend_register(&*ops) })?;
+        // INVARIANT: Just registered.
+        Ok(Self {
+            ops,
+            _attributes: attributes,
+            _actions: actions,
+        })
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        // SAFETY: Registered by the type invariant, with no device left: each holds a reference to
+        // the module.
+        unsafe { bindings::target_backend_unregister(&*self.ops) };
+    }
+}

@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The memory that a device shares with user space: mailbox, command ring and data area.
+//!
+//! User space can read and write all of it at any time. The ring is an array of atomics, of which
+//! each access is one machine access, and the data pages are only copied from and to; there is no
+//! Rust reference to anything that user space writes.
+
+use super::lio::{
+    command::{
+        Command as ScsiCommand,
+        Completion,
+        DataDirection, //
+    },
+    page,
+    uio::MappedPage, //
+};
+use super::policy::{
+    Answer,
+    Array,
+    Blocks,
+    Command,
+    Direction,
+    Host,
+    Memory,
+    NoMemory,
+    Sizes,
+    SlotIndex,
+    RING_OFFSET, //
+};
+use kernel::{
+    page::{
+        Page,
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    },
+    prelude::*,
+    sync::atomic::{
+        Acquire,
+        Atomic,
+        Relaxed,
+        Release, //
+    },
+};
+
+/// `TCMU_MAILBOX_VERSION`
+const VERSION: u16 = 2;
+
+/// Out-of-order completion, read length, TMR notification, kept buffers
+/// (`TCMU_MAILBOX_FLAG_CAP_*`).
+const CAPABILITIES: u16 = 0xf;
+
+/// SAM status values that the backend itself answers with.
+mod sam {
+    pub(super) const CHECK_CONDITION: u8 = 0x02;
+    pub(super) const BUSY: u8 = 0x08;
+    pub(super) const TASK_SET_FULL: u8 = 0x28;
+    pub(super) const TASK_ABORTED: u8 = 0x40;
+}
+
+/// The kernel's allocator, for the policy.
+pub(crate) struct Kernel;
+
+impl Memory for Kernel {
+    type Array<T> = KVVec<T>;
+}
+
+impl<T> Array<T> for KVVec<T> {
+    fn new() -> Self {
+        KVVec::new()
+    }
+
+    fn grow(&mut self, len: usize, mut fill: impl FnMut() -> T) -> Result<(), NoMemory> {
+        let Some(missing) = len.checked_sub(self.len()) else {
+            return Ok(());
+        };
+        self.reserve(missing, GFP_KERNEL).map_err(|_| NoMemory)?;
+        for _ in 0..missing {
+            self.push_within_capacity(fill()).map_err(|_| NoMemory)?;
+        }
+        Ok(())
+    }
+}
+
+impl Command for ScsiCommand {
+    fn cdb(&self) -> &[u8] {
+        ScsiCommand::cdb(self)
+    }
+
+    fn direction(&self) -> Direction {
+        match ScsiCommand::direction(self) {
+            DataDirection::None => Direction::None,
+            DataDirection::ToDevice => Direction::ToDevice,
+            DataDirection::FromDevice => Direction::FromDevice,
+        }
+    }
+
+    fn data_length(&self) -> u32 {
+        ScsiCommand::data_length(self)
+    }
+
+    fn bidi_length(&self) -> Option<u32> {
+        match ScsiCommand::bidi_length(self) {
+            0 => None,
+            length => Some(length),
+        }
+    }
+
+    fn is_aborted(&self) -> bool {
+        ScsiCommand::is_aborted(self)
+    }
+
+    fn set_slot(&mut self, slot: SlotIndex) {
+        self.set_tag(slot.into_raw());
+    }
+}
+
+/// Mailbox and command ring, in a vmalloc area.
+///
+/// The fields of the mailbox (`struct tcmu_mailbox`) that lie in the same 8 bytes are written
+/// together, which also repairs what user space may have done to them.
+struct Mailbox {
+    words: VVec<Atomic<u64>>,
+    ring_size: u32,
+}
+
+/// Words of the mailbox.
+mod word {
+    /// `version`, `flags` and `cmdr_off`.
+    pub(super) const LAYOUT: usize = 0;
+    /// `cmdr_size` and `cmd_head`.
+    pub(super) const HEAD: usize = 1;
+    /// `cmd_tail`, the only field that user space writes; the rest of the word is unused.
+    pub(super) const TAIL: usize = 8;
+}
+
+/// Two 32-bit fields, in memory order, as one word.
+fn join(first: u32, second: u32) -> u64 {
+    let [a, b, c, d] = first.to_ne_bytes();
+    let [e, f, g, h] = second.to_ne_bytes();
+    u64::from_ne_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// The first of two 32-bit fields of a word.
+fn first_field(word: u64) -> u32 {
+    let [a, b, c, d, ..] = word.to_ne_bytes();
+    u32::from_ne_bytes([a, b, c, d])
+}
+
+impl Mailbox {
+    fn new(sizes: &Sizes) -> Result<Self> {
+        let ring_size = sizes.config().ring_size;
+        let length = sizes.data_offset() as usize / size_of::<u64>();
+        let mut words = VVec::with_capacity(length, GFP_KERNEL)?;
+        for _ in 0..length {
+            words
+                .push_within_capacity(Atomic::new(0))
+                .map_err(|_| ENOMEM)?;
+        }
+        let mailbox = Self { words, ring_size };
+        let [a, b] = VERSION.to_ne_bytes();
+        let [c, d] = CAPABILITIES.to_ne_bytes();
+        let layout = join(u32::from_ne_bytes([a, b, c, d]), RING_OFFSET);
+        mailbox.words[word::LAYOUT].store(layout, Relaxed);
+        mailbox.reset();
+        Ok(mailbox)
+    }
+
+    fn reset(&self) {
+        self.words[word::TAIL].store(0, Relaxed);
+        self.words[word::HEAD].store(join(self.ring_size, 0), Release);
+    }
+
+    fn ring(&self, offset: u32) -> &Atomic<u64> {
+        &self.words[(RING_OFFSET + offset) as usize / size_of::<u64>()]
+    }
+}
+
+/// The pages of the data area, allocated when a command first needs them.
+struct DataPages {
+    pages: KVVec<Option<Page>>,
+    per_block: usize,
+}
+
+impl DataPages {
+    fn populate(&mut self, block: u32, bytes: u32) -> Result<(), NoMemory> {
+        let first = block as usize * self.per_block;
+        let end = first + (bytes as usize).div_ceil(PAGE_SIZE);
+        if end > self.pages.len() {
+            self.pages.grow(end.next_power_of_two(), || None)?;
+        }
+        for page in &mut self.pages[first..end] {
+            if page.is_none() {
+                // Zeroed: user space must not see what was there before.
+                let flags = GFP_KERNEL | __GFP_ZERO;
+                *page = Some(Page::alloc_page(flags).map_err(|_| NoMemory)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies `length` bytes between a buffer of a command and the blocks of the area.
+    fn copy(&self, command: &ScsiCommand, blocks: Blocks<'_>, length: u32, copy: Copy) {
+        let (bidi, to_command) = match copy {
+            Copy::FromCommand => (false, false),
+            Copy::ToCommand { bidi } => (bidi, true),
+        };
+        let mut buffer = command.buffer(bidi, to_command);
+        let mut left = length as usize;
+        for block in blocks {
+            let first = block as usize * self.per_block;
+            for page in &self.pages[first..first + self.per_block] {
+                if left == 0 {
+                    return;
+                }
+                let Some(page) = page else {
+                    return;
+                };
+                let bytes = left.min(PAGE_SIZE);
+                if page::copy(page, bytes, &mut buffer, to_command) < bytes {
+                    // The scatterlist is shorter than the data length says.
+                    return;
+                }
+                left -= bytes;
+            }
+        }
+    }
+}
+
+/// Which way [`DataPages::copy`] copies.
+#[derive(Clone, Copy)]
+enum Copy {
+    FromCommand,
+    ToCommand { bidi: bool },
+}
+
+/// What a device shares with user space.
+pub(crate) struct SharedMemory {
+    mailbox: Mailbox,
+    data: DataPages,
+    notify: bool,
+}
+
+impl SharedMemory {
+    /// Makes the memory of a device; the data area is empty.
+    pub(crate) fn new(sizes: &Sizes) -> Result<Self> {
+        Ok(Self {
+            mailbox: Mailbox::new(sizes)?,
+            data: DataPages {
+                pages: KVVec::new(),
+                per_block: sizes.pages_per_block() as usize,
+            },
+            notify: false,
+        })
+    }
+
+    /// Address of the mailbox, for UIO to show.
+    pub(crate) fn address(&self) -> *const u8 {
+        self.mailbox.words.as_ptr().cast()
+    }
+
+    /// Whether something was published since the last call.
+    pub(crate) fn take_notify(&mut self) -> bool {
+        core::mem::take(&mut self.notify)
+    }
+
+    /// The page at `offset` bytes into the mapping, if there is one.
+    pub(crate) fn page(&self, offset: usize) -> Option<MappedPage> {
+        let mailbox = self.mailbox.words.len() * size_of::<u64>();
+        match offset.checked_sub(mailbox) {
+            None => page::in_vmalloc(&self.mailbox.words, offset),
+            Some(offset) => {
+                let page = self.data.pages.get(offset >> PAGE_SHIFT)?.as_ref()?;
+                Some(MappedPage::of(page))
+            }
+        }
+    }
+}
+
+impl Host for SharedMemory {
+    type Command = ScsiCommand;
+
+    fn read_word(&self, offset: u32) -> u64 {
+        self.mailbox.ring(offset).load(Relaxed)
+    }
+
+    fn write_word(&mut self, offset: u32, value: u64) {
+        self.mailbox.ring(offset).store(value, Relaxed);
+    }
+
+    fn tail(&self) -> u32 {
+        first_field(self.mailbox.words[word::TAIL].load(Acquire))
+    }
+
+    fn publish_head(&mut self, head: u32) {
+        let word = join(self.mailbox.ring_size, head);
+        self.mailbox.words[word::HEAD].store(word, Release);
+    }
+
+    fn reset_mailbox(&mut self) {
+        self.mailbox.reset();
+    }
+
+    fn populate(&mut self, block: u32, bytes: u32) -> Result<(), NoMemory> {
+        self.data.populate(block, bytes)
+    }
+
+    fn copy_to_area(&mut self, command: &ScsiCommand, blocks: Blocks<'_>) {
+        let length = command.data_length();
+        self.data.copy(command, blocks, length, Copy::FromCommand);
+    }
+
+    fn copy_from_area(&mut self, command: &ScsiCommand, blocks: Blocks<'_>, length: u32) {
+        let bidi = command.bidi_length() != 0;
+        self.data
+            .copy(command, blocks, length, Copy::ToCommand { bidi });
+    }
+
+    fn complete(&mut self, command: ScsiCommand, answer: Answer<'_>) {
+        let plain = |status| Completion {
+            status,
+            sense: None,
+            length: None,
+        };
+        command.complete(&match answer {
+            Answer::Busy => plain(sam::BUSY),
+            Answer::CheckCondition => plain(sam::CHECK_CONDITION),
+            Answer::TaskSetFull => plain(sam::TASK_SET_FULL),
+            Answer::TaskAborted => plain(sam::TASK_ABORTED),
+            Answer::Response {
+                status,
+                sense,
+                read_length,
+            } => Completion {
+                status,
+                sense,
+                length: read_length,
+            },
+        });
+    }
+
+    fn notify(&mut self) {
+        self.notify = true;
+    }
+}

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The generic netlink family `TCM-USER`: daemons are told of devices and answer.
+//!
+//! A daemon that has announced replies (`TCMU_CMD_SET_FEATURES`) is waited for. Unlike C, that wait
+//! ends: when the waiting process is killed, and after [`REPLY_TIMEOUT_S`] (property P9). A reply to
+//! another command than the one that is waited for is refused and ends nothing.
+
+use super::device::Tcmu;
+use super::lio::{
+    backend::{
+        Device,
+        Field, //
+    },
+    bindings,
+    genl::{
+        policy,
+        request,
+        AttributeType,
+        Attributes,
+        Awaited,
+        Message,
+        Protocol, //
+    },
+};
+use super::TcmuModule;
+use kernel::{
+    module,
+    net::netlink::{
+        Family,
+        MulticastGroup, //
+    },
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        Mutex, //
+    },
+    time::msecs_to_jiffies,
+};
+
+/// How long a daemon is waited for, in seconds. Opening an image over a network takes a while.
+const REPLY_TIMEOUT_S: u32 = 120;
+
+/// Multicast group `config`, the only one.
+const GROUP: u32 = 0;
+
+static GROUPS: [MulticastGroup; 1] = [MulticastGroup::const_new(c"config")];
+static FAMILY: Family = Family::const_new(module::this_module::<TcmuModule>(), b"TCM-USER\0", 2, &GROUPS);
+
+/// Whether the daemon answers (`TCMU_ATTR_SUPP_KERN_CMD_REPLY`).
+static REPLY_SUPPORTED: Atomic<u32> = Atomic::new(0);
+
+kernel::sync::global_lock! {
+    // SAFETY: Initialised in `TcmuModule::init` before its first use.
+    pub(crate) unsafe(uninit) static PENDING: Mutex<KVec<Arc<Pending>>> = KVec::new();
+}
+
+/// Commands of the family (`enum tcmu_genl_cmd`).
+mod cmd {
+    use super::bindings;
+
+    pub(super) const ADDED: u8 = bindings::tcmu_genl_cmd_TCMU_CMD_ADDED_DEVICE as u8;
+    pub(super) const REMOVED: u8 = bindings::tcmu_genl_cmd_TCMU_CMD_REMOVED_DEVICE as u8;
+    pub(super) const RECONFIG: u8 = bindings::tcmu_genl_cmd_TCMU_CMD_RECONFIG_DEVICE as u8;
+    pub(super) const ADDED_DONE: u8 = bindings::tcmu_genl_cmd_TCMU_CMD_ADDED_DEVICE_DONE as u8;
+    pub(super) const REMOVED_DONE: u8 = bindings::tcmu_genl_cmd_TCMU_CMD_REMOVED_DEVICE_DONE as u8;
+    pub(super) const RECONFIG_DONE: u8 =
+        bindings::tcmu_genl_cmd_TCMU_CMD_RECONFIG_DEVICE_DONE as u8;
+    pub(super) const SET_FEATURES: u8 = bindings::tcmu_genl_cmd_TCMU_CMD_SET_FEATURES as u8;
+}
+
+/// Attributes of the family (`enum tcmu_genl_attr`).
+mod attr {
+    use super::bindings;
+
+    pub(super) const DEVICE: u32 = bindings::tcmu_genl_attr_TCMU_ATTR_DEVICE;
+    pub(super) const MINOR: u32 = bindings::tcmu_genl_attr_TCMU_ATTR_MINOR;
+    pub(super) const PAD: u32 = bindings::tcmu_genl_attr_TCMU_ATTR_PAD;
+    pub(super) const DEV_CFG: u32 = bindings::tcmu_genl_attr_TCMU_ATTR_DEV_CFG;
+    pub(super) const DEV_SIZE: u32 = bindings::tcmu_genl_attr_TCMU_ATTR_DEV_SIZE;
+    pub(super) const WRITECACHE: u32 = bindings::tcmu_genl_attr_TCMU_ATTR_WRITECACHE;
+    pub(super) const CMD_STATUS: u32 = bindings::tcmu_genl_attr_TCMU_ATTR_CMD_STATUS;
+    pub(super) const DEVICE_ID: u32 = bindings::tcmu_genl_attr_TCMU_ATTR_DEVICE_ID;
+    pub(super) const SUPP_REPLY: u32 = bindings::tcmu_genl_attr_TCMU_ATTR_SUPP_KERN_CMD_REPLY;
+}
+
+/// A reply that a device waits for.
+#[pin_data]
+pub(crate) struct Pending {
+    /// Index of the device in LIO.
+    device: u32,
+    /// The command that was sent.
+    command: u8,
+    /// What the daemon answered.
+    #[pin]
+    status: Mutex<Option<i32>>,
+    #[pin]
+    reply: Awaited,
+}
+
+impl Pending {
+    /// Enters the list of replies that are waited for. `EBUSY`: the device waits already.
+    fn register(device: u32, command: u8) -> Result<Arc<Self>> {
+        let pending = Arc::pin_init(
+            pin_init!(Self {
+                device,
+                command,
+                status <- new_mutex!(None, "Pending::status"),
+                reply <- Awaited::new(),
+            }),
+            GFP_KERNEL,
+        )?;
+        let mut list = PENDING.lock();
+        if let Some(other) = list.iter().find(|other| other.device == device) {
+            let other = other.command;
+            pr_warn!("device {device}: netlink command {other} is waited for already\n");
+            return Err(EBUSY);
+        }
+        list.push(pending.clone(), GFP_KERNEL)?;
+        Ok(pending)
+    }
+
+    /// Leaves the list.
+    fn unregister(this: &Arc<Self>) {
+        PENDING.lock().retain(|other| !Arc::ptr_eq(this, other));
+    }
+
+    /// Waits for the reply and returns the daemon's status.
+    fn wait(&self) -> Result {
+        let result = self.reply.wait(msecs_to_jiffies(REPLY_TIMEOUT_S * 1000));
+        match *self.status.lock() {
+            Some(0) => Ok(()),
+            Some(status) => Err(Error::from_errno(status)),
+            None => {
+                let (device, command) = (self.device, self.command);
+                pr_err!("device {device}: no reply to netlink command {command}\n");
+                // A wake-up without a status cannot be.
+                result.and(Err(EINTR))
+            }
+        }
+    }
+}
+
+/// The family `TCM-USER`.
+pub(crate) struct TcmuProtocol;
+
+impl Protocol for TcmuProtocol {
+    fn family() -> &'static Family {
+        &FAMILY
+    }
+
+    const POLICY: &'static [bindings::nla_policy] = &{
+        let mut table = [policy(AttributeType::Any); bindings::tcmu_genl_attr___TCMU_ATTR_MAX as usize];
+        table[attr::DEVICE as usize] = policy(AttributeType::Text);
+        table[attr::MINOR as usize] = policy(AttributeType::U32);
+        table[attr::CMD_STATUS as usize] = policy(AttributeType::S32);
+        table[attr::DEVICE_ID as usize] = policy(AttributeType::U32);
+        table[attr::SUPP_REPLY as usize] = policy(AttributeType::U8);
+        table
+    };
+
+    const REQUESTS: &'static [bindings::genl_small_ops] = &[
+        request::<Self>(cmd::SET_FEATURES),
+        request::<Self>(cmd::ADDED_DONE),
+        request::<Self>(cmd::REMOVED_DONE),
+        request::<Self>(cmd::RECONFIG_DONE),
+    ];
+
+    fn handle(command: u8, attributes: &Attributes<'_>) -> Result {
+        match command {
+            cmd::SET_FEATURES => {
+                if let Some(supported) = attributes.u8(attr::SUPP_REPLY) {
+                    REPLY_SUPPORTED.store(supported.into(), Relaxed);
+                    pr_info!("daemon: command reply support {supported}\n");
+                }
+                Ok(())
+            }
+            cmd::ADDED_DONE => done(cmd::ADDED, attributes),
+            cmd::REMOVED_DONE => done(cmd::REMOVED, attributes),
+            cmd::RECONFIG_DONE => done(cmd::RECONFIG, attributes),
+            _ => Err(EOPNOTSUPP),
+        }
+    }
+}
+
+/// A daemon has done `command`.
+fn done(command: u8, attributes: &Attributes<'_>) -> Result {
+    let (Some(status), Some(device)) = (
+        attributes.u32(attr::CMD_STATUS),
+        attributes.u32(attr::DEVICE_ID),
+    ) else {
+        pr_err!("netlink reply without status or device id\n");
+        return Err(EINVAL);
+    };
+    let list = PENDING.lock();
+    let Some(pending) = list.iter().find(|pending| pending.device == device) else {
+        pr_err!("netlink reply to command {command} for device {device}, which awaits none\n");
+        return Err(ENODEV);
+    };
+    if pending.command != command {
+        // C takes the waiter off its list here, which then waits for ever.
+        let expected = pending.command;
+        pr_err!("device {device}: netlink reply to command {command}, expected {expected}\n");
+        return Err(EINVAL);
+    }
+    *pending.status.lock() = Some(status as i32);
+    pending.reply.complete();
+    Ok(())
+}
+
+/// Whether the daemon answers, as it has said itself.
+pub(crate) fn reply_supported() -> u8 {
+    REPLY_SUPPORTED.load(Relaxed) as u8
+}
+
+/// Tells daemons that the device has been enabled.
+///
+/// A daemon may start later and find the device in sysfs, so it is no error if nobody listens.
+pub(crate) fn added(device: &Device<Tcmu>) -> Result {
+    send(device, cmd::ADDED, |_| Ok(()))
+}
+
+/// Tells daemons that the device goes. `ESRCH`: nobody listens.
+pub(crate) fn removed(device: &Device<Tcmu>) -> Result {
+    send(device, cmd::REMOVED, |_| Ok(()))
+}
+
+/// Asks daemons to take another configuration string. `ESRCH`: nobody listens.
+pub(crate) fn reconfigure(device: &Device<Tcmu>, config: &CStr) -> Result {
+    let config = config.to_bytes_with_nul();
+    send(device, cmd::RECONFIG, |message| message.put(attr::DEV_CFG, config))
+}
+
+/// Asks daemons to take another size in bytes. `ESRCH`: nobody listens.
+pub(crate) fn resize(device: &Device<Tcmu>, size: u64) -> Result {
+    send(device, cmd::RECONFIG, |message| {
+        message.put_u64(attr::DEV_SIZE, size, attr::PAD)
+    })
+}
+
+/// Asks daemons to switch the write cache. `ESRCH`: nobody listens.
+pub(crate) fn set_write_cache(device: &Device<Tcmu>, on: u8) -> Result {
+    send(device, cmd::RECONFIG, |message| message.put(attr::WRITECACHE, &[on]))
+}
+
+fn send(
+    device: &Device<Tcmu>,
+    command: u8,
+    extra: impl FnOnce(&mut Message) -> Result,
+) -> Result {
+    let index = device.field(Field::Index).load(Relaxed);
+    let mut message = Message::new::<TcmuProtocol>(command)?;
+    device
+        .with_uio(|name, minor| {
+            message.put(attr::DEVICE, name.to_bytes_with_nul())?;
+            message.put(attr::MINOR, &minor.to_ne_bytes())
+        })
+        .ok_or(ENODEV)??;
+    message.put(attr::DEVICE_ID, &index.to_ne_bytes())?;
+    extra(&mut message)?;
+
+    let answers = reply_supported() != 0 && device.lock().settings.nl_reply_supported > 0;
+    // Registered before the message goes out: the reply may come at once.
+    let pending = if answers {
+        Some(Pending::register(index, command)?)
+    } else {
+        None
+    };
+    let result = match message.multicast::<TcmuProtocol>(GROUP) {
+        Err(error) if error != ESRCH || command != cmd::ADDED => Err(error),
+        _ => pending.as_ref().map_or(Ok(()), |pending| pending.wait()),
+    };
+    if let Some(pending) = &pending {
+        Pending::unregister(pending);
+    }
+    result
+}
+

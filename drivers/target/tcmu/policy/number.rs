@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Numbers as users write them into configfs files (`kstrtoull()` with base 0).
+
+/// Why a text is no number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NumberError {
+    /// Not a number.
+    Syntax,
+    /// Not in the range that is asked for.
+    Range,
+}
+
+/// Reads an unsigned number: decimal, octal with leading `0` or hexadecimal with leading `0x`; one
+/// newline may follow.
+pub(crate) fn unsigned(text: &[u8], max: u64) -> Result<u64, NumberError> {
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    let text = text.strip_prefix(b"+").unwrap_or(text);
+    let (digits, radix) = match text {
+        [b'0', b'x' | b'X', digits @ ..] => (digits, 16),
+        [b'0', digits @ ..] if !digits.is_empty() => (digits, 8),
+        digits => (digits, 10),
+    };
+    if digits.is_empty() {
+        return Err(NumberError::Syntax);
+    }
+    let mut value: u64 = 0;
+    let mut in_range = true;
+    for &digit in digits {
+        let digit = char::from(digit)
+            .to_digit(radix)
+            .ok_or(NumberError::Syntax)?;
+        match value
+            .checked_mul(radix.into())
+            .and_then(|value| value.checked_add(digit.into()))
+        {
+            Some(next) => value = next,
+            // A wrong character later on is the better message.
+            None => in_range = false,
+        }
+    }
+    if in_range && value <= max {
+        Ok(value)
+    } else {
+        Err(NumberError::Range)
+    }
+}
+
+/// Reads a signed number; see [`unsigned`].
+pub(crate) fn signed(text: &[u8], min: i64, max: i64) -> Result<i64, NumberError> {
+    let value = match text {
+        [b'-', b'+', ..] => return Err(NumberError::Syntax),
+        [b'-', magnitude @ ..] => {
+            let magnitude = unsigned(magnitude, i64::MIN.unsigned_abs())?;
+            0i64.checked_sub_unsigned(magnitude)
+                .ok_or(NumberError::Range)?
+        }
+        _ => i64::try_from(unsigned(text, u64::MAX)?).map_err(|_| NumberError::Range)?,
+    };
+    if (min..=max).contains(&value) {
+        Ok(value)
+    } else {
+        Err(NumberError::Range)
+    }
+}
