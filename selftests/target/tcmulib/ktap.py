@@ -10,6 +10,7 @@ import fnmatch
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -190,6 +191,7 @@ class Suite:
         context = Context()
         skipped: "str | None" = None
         errors: list[str] = []
+        start = time.monotonic()
         try:
             with time_limit(limit):
                 function(context)
@@ -198,7 +200,9 @@ class Suite:
         except Exception:
             errors.append(traceback.format_exc())
             context.diagnose()
+        took = time.monotonic() - start
         errors += context.clean_up()
+        diag(f"{took:.1f} s, and {time.monotonic() - start - took:.1f} s to undo it")
         for error in errors:
             diag(error)
         if errors:

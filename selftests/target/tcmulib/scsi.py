@@ -5,6 +5,8 @@ import ctypes
 import fcntl
 import mmap
 import os
+import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +26,9 @@ _SG_DXFER_NONE, _SG_DXFER_TO_DEV, _SG_DXFER_FROM_DEV = -1, -2, -3
 #: Host bytes of a result.
 DID_OK, DID_TIME_OUT = 0x00, 0x03
 
-GOOD, CHECK_CONDITION, BUSY, TASK_SET_FULL, TASK_ABORTED = 0x00, 0x02, 0x08, 0x28, 0x40
+GOOD, CHECK_CONDITION, BUSY, RESERVATION_CONFLICT, TASK_SET_FULL, TASK_ABORTED = (
+    0x00, 0x02, 0x08, 0x18, 0x28, 0x40,
+)  # fmt: skip
 
 #: Bytes of a logical block.
 BLOCK = 512
@@ -90,15 +94,49 @@ class Answer:
         return (self.sense[2] & 0xF, self.sense[12], self.sense[13])
 
 
-class Disk:
-    """A SCSI device of the loopback."""
+class KernelLog:
+    """What the kernel prints from now on."""
 
-    def __init__(self, context: Context, address: str) -> None:
+    def __init__(self, context: Context) -> None:
+        self._fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+        os.lseek(self._fd, 0, os.SEEK_END)
+        context.defer(lambda: os.close(self._fd))
+        self._lines: list[str] = []
+
+    def lines(self) -> list[str]:
+        """All messages so far, without their prefix."""
+        while True:
+            try:
+                record = os.read(self._fd, 8192)
+            except BlockingIOError:
+                return self._lines
+            except BrokenPipeError:
+                # Messages were overwritten before they were read; go on with the next.
+                continue
+            self._lines.append(record.decode(errors="replace").partition(";")[2])
+
+    def wait(self, *parts: str) -> None:
+        """Waits for a message that contains all `parts`."""
+        until(
+            lambda: any(all(part in line for part in parts) for line in self.lines()),
+            f"a kernel message with {parts}",
+        )
+
+
+class Disk:
+    """A SCSI device of the loopback; `log` was opened before it came up."""
+
+    def __init__(self, context: Context, address: str, log: KernelLog) -> None:
         self.context = context
         self.address = address
+        # The disk driver probes in the background. Commands of its own must not come
+        # between those of the tests: this is the last thing that it says.
+        log.wait(f"sd {address}:", "Attached SCSI disk")
+        if shutil.which("udevadm") and os.path.exists("/run/udev/control"):
+            subprocess.run(["udevadm", "settle", "--timeout=20"], check=False)
         self.sysfs = Path("/sys/class/scsi_device") / address / "device"
         self.sg = Path("/dev") / self._child("scsi_generic")
-        self._block: "str | None" = None
+        self.block = Path("/dev") / self._child("block")
 
     def _child(self, kind: str) -> str:
         def look() -> "str | None":
@@ -109,15 +147,6 @@ class Disk:
         name = until(look, f"a {kind} device at {self.address}")
         assert name is not None
         return name
-
-    @property
-    def block(self) -> Path:
-        """The disk's node, once sd has read its size."""
-        if self._block is None:
-            name = self._child("block")
-            until(lambda: int(read(Path("/sys/block") / name / "size")) > 0, f"{name} to have a size")
-            self._block = name
-        return Path("/dev") / self._block
 
     def queue(self, name: str, value: "str | int") -> None:
         """Sets a limit of the block queue."""
@@ -198,6 +227,10 @@ class Disk:
         """`read` in a process of its own."""
         return Task(self.context, lambda: self.read(lba, blocks), f"READ of {blocks} at {lba}")
 
+    def task_write(self, lba: int, data: bytes) -> Task:
+        """`write` in a process of its own."""
+        return Task(self.context, lambda: self.write(lba, data), f"WRITE at {lba}")
+
     def task_sg(self, cdb: bytes, **arguments: object) -> Task:
         """`sg_io` in a process of its own."""
         return Task(
@@ -213,4 +246,5 @@ class Disk:
 
 def attach(context: Context, device: Device) -> Disk:
     """Exports `device` through a new loopback port of its own. Something must serve it."""
-    return Disk(context, Loopback(context).add_lun(device))
+    log = KernelLog(context)
+    return Disk(context, Loopback(context).add_lun(device), log)

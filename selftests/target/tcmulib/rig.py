@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The usual arrangements: a served device with disks on loopback ports."""
+
+import random
+
+from .configfs import Device
+from .daemon import Daemon
+from .ktap import Context
+from .ring import Ring
+from .scsi import Disk, attach
+from .wait import until
+
+#: Bytes of the disk.
+SIZE = 16 << 20
+
+
+def pattern(seed: int, length: int) -> bytes:
+    """Bytes that only this seed gives."""
+    return random.Random(seed).randbytes(length)
+
+
+class Rig:
+    """A served device. `options` are for the control file, `attributes` for attrib/.
+
+    `backing` is as for the daemon. Its size must be that of the device.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        *daemon_arguments: str,
+        options: str = "max_data_area_mb=8,cmd_ring_size_mb=1",
+        attributes: "dict[str, str | int] | None" = None,
+        backing: "str | None" = None,
+        size: int = SIZE,
+    ) -> None:
+        self.context = context
+        self._backing = backing or f"ram:{size}"
+        self.device = Device(context)
+        self.device.control(f"dev_size={size},{options}")
+        for name, value in (attributes or {}).items():
+            self.device.set_attrib(name, value)
+        self.device.enable()
+        # A daemon that starts late, even during the cleanup, must outlive the disks too.
+        self._daemons = Context()
+        context.defer(self._stop_daemons)
+        context.on_failure(lambda: self.daemon.story())
+        self.daemon = Daemon(self._daemons, self.device, *daemon_arguments, backing=self._backing)
+
+    def disk(self) -> Disk:
+        """A disk on a port of its own: another I_T nexus to the same device."""
+        disk = attach(self.context, self.device)
+        # Before the disk goes: nothing may wait for a held command then.
+        self.context.defer(self.relax)
+        return disk
+
+    def restart(self, *arguments: str, reset_ring: bool = True) -> Daemon:
+        """A new daemon instead of the one that ended; empties the ring first unless told not to."""
+        more = ("--reset-ring", "1") if reset_ring else ()
+        self.daemon = Daemon(
+            self._daemons, self.device, *more, *arguments, backing=self._backing
+        )
+        return self.daemon
+
+    def relax(self) -> None:
+        """Makes sure that every command gets an answer, also those of the disk's removal."""
+        if self.daemon.process.poll() is None:
+            self.daemon.let_go()
+        else:
+            self.restart()
+
+    def _stop_daemons(self) -> None:
+        errors = self._daemons.clean_up()
+        assert not errors, "\n".join(errors)
+
+
+class Served:
+    """A disk whose daemon has left: the test plays its part, one entry at a time."""
+
+    def __init__(
+        self, context: Context, options: str = "max_data_area_mb=1,cmd_ring_size_mb=1"
+    ) -> None:
+        rig = Rig(context, options=options)
+        self.disk = rig.disk()
+        self.device = rig.device
+        rig.daemon.stop()
+        self.ring = Ring(context, rig.device)
+        # The daemon has answered everything: go on where it ended.
+        until(lambda: self.ring.tail == self.ring.head, "an idle ring")
+        self.ring.position = self.ring.tail
