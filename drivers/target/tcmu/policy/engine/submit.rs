@@ -99,13 +99,13 @@ impl<C: Command, M: Memory> Engine<C, M> {
         if self.broken.is_some() {
             return Err((command, Refusal::Broken));
         }
-        if self.slots.reserve().is_err() {
-            return Err((command, Refusal::NoResources));
-        }
         if self.in_flight.is_empty() && !self.waiting.is_empty() {
             // There is no completion to come that would start what waits: without this, a lack of
             // memory that has long passed would hold up the device for as long as it is busy.
             self.run_waiting(host, command_deadline);
+        }
+        if self.slots.reserve().is_err() {
+            return Err((command, Refusal::NoResources));
         }
         // What waits must not be overtaken (P3).
         if self.tmrs.is_empty() && self.waiting.is_empty() {
