@@ -78,6 +78,8 @@ fn vpd(page: u8, body: &[u8]) -> Vec<u8> {
 /// Block limits: no limit but those of UNMAP and WRITE SAME.
 fn block_limits() -> [u8; 60] {
     let mut bytes = [0; 60];
+    // WSNZ: WRITE SAME of zero blocks is refused.
+    bytes[0] = 0x01;
     bytes[16..20].copy_from_slice(&block::MAX_UNMAP_BLOCKS.to_be_bytes());
     bytes[20..24].copy_from_slice(&block::MAX_UNMAP_DESCRIPTORS.to_be_bytes());
     bytes[32..40].copy_from_slice(&block::MAX_WRITE_SAME_BLOCKS.to_be_bytes());
