@@ -185,16 +185,15 @@ impl<C: Command, M: Memory> Engine<C, M> {
             return Ok(());
         }
         self.blocked = true;
-        let result = if self.broken.is_some() {
-            Ok(())
-        } else {
-            self.take_completions(host)
-        };
-        match result {
-            Ok(()) => {
-                self.run_tmrs(host);
+        let mut result = Ok(());
+        if self.broken.is_none() {
+            result = self.take_completions(host);
+            match result {
+                Ok(()) => {
+                    self.run_tmrs(host);
+                }
+                Err(broken) => self.broken = Some(broken),
             }
-            Err(broken) => self.broken = Some(broken),
         }
         while let Some(slot) = self.waiting.first() {
             self.answer_waiting(host, slot, Answer::Busy);
