@@ -67,6 +67,11 @@ lab_init() {
 	lab_mount debugfs /sys/kernel/debug
 	lab_mount tracefs /sys/kernel/tracing
 	lab_link_modules
+	# Leaks are looked for at the end of a run; the kernel's own scans, which
+	# start a minute after booting, only slow the tests down.
+	if [ -e /sys/kernel/debug/kmemleak ]; then
+		echo scan=off > /sys/kernel/debug/kmemleak
+	fi
 	# Shorter than the default of two minutes, so that a task stuck for good is
 	# reported before a test's time is up, yet longer than any wait in a test.
 	echo 60 > /proc/sys/kernel/hung_task_timeout_secs
