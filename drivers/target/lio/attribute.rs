@@ -64,7 +64,11 @@ impl<T: Backend, A: Attribute<T>> Operations<T, A> {
             ca_owner: core::ptr::null_mut(),
             ca_mode: read | write,
             show: if A::HAS_SHOW { Some(Self::show) } else { None },
-            store: if A::HAS_STORE { Some(Self::store) } else { None },
+            store: if A::HAS_STORE {
+                Some(Self::store)
+            } else {
+                None
+            },
         }
     };
 
@@ -95,8 +99,7 @@ impl<T: Backend, A: Attribute<T>> Operations<T, A> {
     /// Called by configfs with an item of a device of backend `T` and a page.
     unsafe extern "C" fn show(item: *mut bindings::config_item, page: *mut c_char) -> isize {
         // SAFETY: By the safety requirements.
-        let (device, page) =
-            unsafe { (Self::device(item), &mut *page.cast::<[u8; PAGE_SIZE]>()) };
+        let (device, page) = unsafe { (Self::device(item), &mut *page.cast::<[u8; PAGE_SIZE]>()) };
         let mut out = Output::new(page);
         kernel::error::from_result(|| {
             A::show(&device, &mut out)?;

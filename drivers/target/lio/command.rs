@@ -172,8 +172,7 @@ impl Command {
             if let Some(sense) = completion.sense {
                 bindings::transport_copy_sense_to_cmd(cmd, sense.as_ptr().cast_mut());
                 if completion.length.is_some() {
-                    (*cmd).se_cmd_flags |=
-                        bindings::se_cmd_flags_table_SCF_TREAT_READ_AS_NORMAL;
+                    (*cmd).se_cmd_flags |= bindings::se_cmd_flags_table_SCF_TREAT_READ_AS_NORMAL;
                 }
             }
             match completion.length {

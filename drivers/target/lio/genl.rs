@@ -137,7 +137,8 @@ impl Message {
         // SAFETY: Any size is allowed; the family is registered as long as there are devices. On
         // error the buffer is freed, which nobody else has.
         unsafe {
-            let skb = NonNull::new(bindings::genlmsg_new(size, bindings::GFP_KERNEL)).ok_or(ENOMEM)?;
+            let skb =
+                NonNull::new(bindings::genlmsg_new(size, bindings::GFP_KERNEL)).ok_or(ENOMEM)?;
             let family = P::family().as_raw();
             let header = bindings::genlmsg_put(skb.as_ptr(), 0, 0, family, 0, command);
             match NonNull::new(header) {
@@ -156,7 +157,12 @@ impl Message {
         let data = value.as_ptr().cast();
         // SAFETY: The buffer is valid by the type invariant, `value` for its length.
         to_result(unsafe {
-            bindings::nla_put(self.skb.as_ptr(), number as c_int, value.len() as c_int, data)
+            bindings::nla_put(
+                self.skb.as_ptr(),
+                number as c_int,
+                value.len() as c_int,
+                data,
+            )
         })
     }
 
@@ -194,7 +200,9 @@ impl Drop for Message {
 }
 
 /// A registered family with requests; dropping it unregisters the family.
-pub(crate) struct Registration(#[expect(dead_code, reason = "only dropped")] kernel::net::netlink::Registration);
+pub(crate) struct Registration(
+    #[expect(dead_code, reason = "only dropped")] kernel::net::netlink::Registration,
+);
 
 impl Registration {
     /// Registers the family of protocol `P`.
@@ -247,9 +255,8 @@ impl Awaited {
     /// The kernel crate's `Completion` only waits without end.
     pub(crate) fn wait(&self, timeout: usize) -> Result {
         // SAFETY: Initialised by `new`; called in process context.
-        let left = unsafe {
-            bindings::wait_for_completion_killable_timeout(self.done.get(), timeout)
-        };
+        let left =
+            unsafe { bindings::wait_for_completion_killable_timeout(self.done.get(), timeout) };
         match left {
             0 => Err(ETIMEDOUT),
             left if left < 0 => Err(EINTR),

@@ -16,12 +16,7 @@ use kernel::{
 /// Copies up to `bytes` bytes, at most a page, between the start of `page` and the cursor.
 ///
 /// Returns how many; fewer than `bytes` if the scatterlist ends before.
-pub(crate) fn copy(
-    page: &Page,
-    bytes: usize,
-    buffer: &mut SgCursor<'_>,
-    to_buffer: bool,
-) -> usize {
+pub(crate) fn copy(page: &Page, bytes: usize, buffer: &mut SgCursor<'_>, to_buffer: bool) -> usize {
     let bytes = bytes.min(PAGE_SIZE);
     let mut done = 0;
     if to_buffer {

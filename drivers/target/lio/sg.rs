@@ -65,7 +65,11 @@ impl SgCursor<'_> {
     /// Calls `copy` with the address and the length of the next piece of at most `most` bytes.
     ///
     /// Returns the length of the piece, or `None` at the end of the table.
-    pub(crate) fn with_next(&mut self, most: usize, copy: impl FnOnce(*mut u8, usize)) -> Option<usize> {
+    pub(crate) fn with_next(
+        &mut self,
+        most: usize,
+        copy: impl FnOnce(*mut u8, usize),
+    ) -> Option<usize> {
         // SAFETY: By the type invariant the iterator is started; after `sg_miter_next()` returned
         // true, `addr` maps `length` bytes until `sg_miter_stop()`.
         unsafe {

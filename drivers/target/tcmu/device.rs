@@ -47,8 +47,7 @@ use super::{
 };
 use kernel::{
     fmt::Write as _,
-    module,
-    new_mutex,
+    module, new_mutex,
     prelude::*,
     str::CString,
     sync::{
@@ -183,7 +182,7 @@ impl Locked<'_> {
             if wake.is_some_and(|wake| state.armed.is_none_or(|armed| wake < armed)) {
                 state.armed = wake;
                 let delay = wake.unwrap_or(now).saturating_sub(now);
-                DelayedWork::arm(self.device, u32::try_from(delay).unwrap_or(u32::MAX) as _);
+                DelayedWork::arm(self.device, u32::try_from(delay).unwrap_or(u32::MAX));
             }
         }
         let device = self.device;
@@ -259,7 +258,10 @@ impl Tcmu {
     /// Whether the device is blocked (action `block_dev`).
     pub(crate) fn is_blocked(&self) -> bool {
         let state = self.state.lock();
-        state.active.as_ref().is_some_and(|active| active.engine.is_blocked())
+        state
+            .active
+            .as_ref()
+            .is_some_and(|active| active.engine.is_blocked())
     }
 
     /// Action `block_dev`.
@@ -370,7 +372,13 @@ impl Backend for Tcmu {
             region
         };
         let registered = match &*ROOT.lock() {
-            Some(root) => Uio::register(&device, module::this_module::<TcmuModule>(), root, name, region),
+            Some(root) => Uio::register(
+                &device,
+                module::this_module::<TcmuModule>(),
+                root,
+                name,
+                region,
+            ),
             None => Err(ENODEV),
         };
         if let Err(error) = registered {
@@ -471,7 +479,12 @@ impl Backend for Tcmu {
         let state = device.state.lock();
         let settings = &state.settings;
         out.write_bytes(b"Config: ")?;
-        out.write_bytes(settings.config.as_ref().map_or(b"NULL", |config| config.to_bytes()))?;
+        out.write_bytes(
+            settings
+                .config
+                .as_ref()
+                .map_or(b"NULL", |config| config.to_bytes()),
+        )?;
         out.write_fmt(fmt!(
             " Size: {} MaxDataAreaMB: {} DataPagesPerBlk: {} CmdRingSizeMB: {}\n",
             settings.size,

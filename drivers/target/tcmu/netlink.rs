@@ -50,7 +50,12 @@ const REPLY_TIMEOUT_S: u32 = 120;
 const GROUP: u32 = 0;
 
 static GROUPS: [MulticastGroup; 1] = [MulticastGroup::const_new(c"config")];
-static FAMILY: Family = Family::const_new(module::this_module::<TcmuModule>(), b"TCM-USER\0", 2, &GROUPS);
+static FAMILY: Family = Family::const_new(
+    module::this_module::<TcmuModule>(),
+    b"TCM-USER\0",
+    2,
+    &GROUPS,
+);
 
 /// Whether the daemon answers (`TCMU_ATTR_SUPP_KERN_CMD_REPLY`).
 static REPLY_SUPPORTED: Atomic<u32> = Atomic::new(0);
@@ -155,7 +160,8 @@ impl Protocol for TcmuProtocol {
     }
 
     const POLICY: &'static [bindings::nla_policy] = &{
-        let mut table = [policy(AttributeType::Any); bindings::tcmu_genl_attr___TCMU_ATTR_MAX as usize];
+        let mut table =
+            [policy(AttributeType::Any); bindings::tcmu_genl_attr___TCMU_ATTR_MAX as usize];
         table[attr::DEVICE as usize] = policy(AttributeType::Text);
         table[attr::MINOR as usize] = policy(AttributeType::U32);
         table[attr::CMD_STATUS as usize] = policy(AttributeType::S32);
@@ -233,7 +239,9 @@ pub(crate) fn removed(device: &Device<Tcmu>) -> Result {
 /// Asks daemons to take another configuration string. `ESRCH`: nobody listens.
 pub(crate) fn reconfigure(device: &Device<Tcmu>, config: &CStr) -> Result {
     let config = config.to_bytes_with_nul();
-    send(device, cmd::RECONFIG, |message| message.put(attr::DEV_CFG, config))
+    send(device, cmd::RECONFIG, |message| {
+        message.put(attr::DEV_CFG, config)
+    })
 }
 
 /// Asks daemons to take another size in bytes. `ESRCH`: nobody listens.
@@ -245,14 +253,12 @@ pub(crate) fn resize(device: &Device<Tcmu>, size: u64) -> Result {
 
 /// Asks daemons to switch the write cache. `ESRCH`: nobody listens.
 pub(crate) fn set_write_cache(device: &Device<Tcmu>, on: u8) -> Result {
-    send(device, cmd::RECONFIG, |message| message.put(attr::WRITECACHE, &[on]))
+    send(device, cmd::RECONFIG, |message| {
+        message.put(attr::WRITECACHE, &[on])
+    })
 }
 
-fn send(
-    device: &Device<Tcmu>,
-    command: u8,
-    extra: impl FnOnce(&mut Message) -> Result,
-) -> Result {
+fn send(device: &Device<Tcmu>, command: u8, extra: impl FnOnce(&mut Message) -> Result) -> Result {
     let index = device.field(Field::Index).load(Relaxed);
     let mut message = Message::new::<TcmuProtocol>(command)?;
     device
@@ -280,4 +286,3 @@ fn send(
     }
     result
 }
-

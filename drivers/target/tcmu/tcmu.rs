@@ -68,8 +68,11 @@ impl kernel::Module for TcmuModule {
         // What is registered first is dropped last if a later step fails.
         let root = Root::register(module)?;
         let family = genl::Registration::new::<netlink::TcmuProtocol>()?;
-        let backend =
-            backend::Registration::new::<Tcmu>(module, attributes::attrib()?, attributes::action()?)?;
+        let backend = backend::Registration::new::<Tcmu>(
+            module,
+            attributes::attrib()?,
+            attributes::action()?,
+        )?;
         Ok(Self {
             _backend: backend,
             _family: family,

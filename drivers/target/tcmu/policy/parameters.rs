@@ -97,9 +97,9 @@ fn parse(option: &[u8]) -> Result<ControlOption<'_>, Invalid> {
         b"dev_size" => ControlOption::DevSize(unsigned(value, u64::MAX)?),
         b"hw_block_size" => ControlOption::HwBlockSize(positive(value)?),
         b"hw_max_sectors" => ControlOption::HwMaxSectors(positive(value)?),
-        b"nl_reply_supported" => ControlOption::NlReplySupported(
-            signed(value, i32::MIN.into(), i32::MAX.into())? as i32,
-        ),
+        b"nl_reply_supported" => {
+            ControlOption::NlReplySupported(signed(value, i32::MIN.into(), i32::MAX.into())? as i32)
+        }
         b"max_data_area_mb" => ControlOption::MaxDataAreaMb(positive(value)?),
         b"data_pages_per_blk" => ControlOption::DataPagesPerBlk(positive(value)?),
         b"cmd_ring_size_mb" => ControlOption::CmdRingSizeMb(positive(value)?),
