@@ -40,7 +40,12 @@ if ! . "$HERE/guest-init.sh"; then
 fi
 
 cd "$LAB_DIRECTORY" || exit 125
-"${LAB_COMMAND[@]}"
+timeout --kill-after=10 "$LAB_TIMEOUT" "${LAB_COMMAND[@]}"
 status=$?
+if [ $status -eq 124 ] || [ $status -eq 137 ]; then
+	# Who waits for what: the blocked tasks, on the console.
+	echo w > /proc/sysrq-trigger
+	touch "$RESULTS/timed-out"
+fi
 lab_finish "$status"
 exit "$status"
