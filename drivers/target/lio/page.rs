@@ -33,9 +33,9 @@ pub(crate) fn copy(page: &Page, bytes: usize, buffer: &mut SgCursor<'_>, to_buff
                 let mapped = bindings::kmap_local_page(page.as_ptr());
                 let shared = mapped.byte_add(done);
                 if to_buffer {
-                    bindings::memcpy(address.cast(), shared, length as _);
+                    bindings::memcpy(address.cast(), shared, length);
                 } else {
-                    bindings::memcpy(shared, address.cast(), length as _);
+                    bindings::memcpy(shared, address.cast(), length);
                 }
                 bindings::kunmap_local(mapped);
             }

@@ -109,7 +109,7 @@ impl Parameter for bindings::gfp_t {
 
 /// Does not compile unless a function has the prototype that the headers give it.
 macro_rules! assert_prototype {
-    ($name:ident($($parameter:ty),*) -> $result:ty) => {
+    ($name:ident($($parameter:ty),* $(,)?) -> $result:ty) => {
         const _: (
             extern "C" fn($($parameter),*) -> $result,
             unsafe extern "C" fn($(<$parameter as Parameter>::Raw),*) -> $result,
