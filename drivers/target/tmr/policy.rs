@@ -3,7 +3,7 @@
 //! What task management decides, apart from how it is carried out.
 //!
 //! No kernel types, no unsafe code: the file also compiles on the host, where
-//! `tmr/policy_tests.rs` checks it.
+//! `tools/tmr-policy` checks it in all interleavings of small scenarios.
 //!
 //! # Who waits for whom
 //!
@@ -51,7 +51,7 @@ pub(crate) enum Cause {
 }
 
 /// What a command is, as far as waiting for it is concerned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     /// The backend or the core completes it, whatever task management does.
     Plain,
@@ -81,7 +81,7 @@ impl Kind {
 /// A request leaves `Searching` only while it is not aborted, and both its `ABORTED` bit and this
 /// change under the state lock of its command. Who has set the bit may therefore rely on it that
 /// a request seen in `Searching` will not take a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub(crate) enum Phase {
     /// For submission queues, or for nothing.

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The policy of the core's task management (`drivers/target/tmr/policy.rs`), compiled for the
+//! host, and its tests.
+
+#![cfg_attr(not(test), no_std)]
+#![cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the users are the kernel module and the tests")
+)]
+
+#[path = "../../../drivers/target/tmr/policy.rs"]
+mod policy;
+
+#[cfg(test)]
+mod decisions;
+#[cfg(test)]
+mod explore;
+#[cfg(test)]
+mod model;

@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A model of the tasks that task management makes wait for each other.
+//!
+//! A step of the model is what the kernel does under one lock. Commands come in at any time, in
+//! their order; submission queues execute what they have, one command after the other; resets and
+//! an ABORT_TASK run beside them; the backend completes any plain command at any time.
+
+use crate::policy::{self, Cause, Kind, Phase, Wait};
+
+/// What the model lets a test change, to see that the rule is needed.
+#[derive(Clone, Copy)]
+pub(crate) struct Rules {
+    pub(crate) wait_for_command: fn(Cause, Kind) -> Wait,
+    pub(crate) wait_for_request: fn(Cause, Phase) -> Wait,
+    /// A PREEMPT AND ABORT waits for submission queues though it runs inside of one.
+    pub(crate) flush_inside: bool,
+    /// Submission queues are waited for after the reset mutex was taken.
+    pub(crate) flush_with_mutex: bool,
+    /// An aborted request may still take a command.
+    pub(crate) aborted_request_goes_on: bool,
+}
+
+/// The rules of the driver.
+pub(crate) const RULES: Rules = Rules {
+    wait_for_command: policy::wait_for_command,
+    wait_for_request: policy::wait_for_request,
+    flush_inside: false,
+    flush_with_mutex: false,
+    aborted_request_goes_on: false,
+};
+
+/// Number of a task in [`State::tasks`].
+pub(crate) type Task = usize;
+
+/// A SCSI command or a task management request.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct TaskState {
+    pub(crate) kind: Kind,
+    pub(crate) nexus: u64,
+    queue: usize,
+    bits: u32,
+    /// On a state list, or on the list of requests.
+    listed: bool,
+    entered: bool,
+    pub(crate) done: bool,
+    phase: Phase,
+    /// A LUN_RESET, which no other reset aborts.
+    reset: bool,
+}
+
+/// What an actor does next.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+enum Step {
+    Begin,
+    Flush(usize),
+    Lock,
+    MarkRequests,
+    MarkCommands(usize),
+    WaitNow,
+    WaitLater,
+    Search(usize),
+    Wait(Task),
+    Next,
+    End,
+}
+
+/// A LUN_RESET, a PREEMPT AND ABORT in a submission queue, or an ABORT_TASK.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Run {
+    task: Task,
+    step: Step,
+    inside: bool,
+    locked: bool,
+    preempts: Option<u64>,
+    referenced: Option<Task>,
+    now: Vec<Task>,
+    later: Vec<Task>,
+    /// Plain commands that must be gone when it ends.
+    obliged: Vec<Task>,
+}
+
+/// A submission queue: what will come in, what has, and the PREEMPT AND ABORT that runs.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Queue {
+    incoming: Vec<Task>,
+    batch: Vec<Task>,
+    running: Option<Run>,
+}
+
+/// Everything.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct State {
+    pub(crate) tasks: Vec<TaskState>,
+    queues: Vec<Queue>,
+    runs: Vec<Run>,
+    mutex: bool,
+}
+
+impl State {
+    /// Nothing but empty submission queues.
+    pub(crate) fn new(queues: usize) -> Self {
+        let queue = Queue {
+            incoming: Vec::new(),
+            batch: Vec::new(),
+            running: None,
+        };
+        Self {
+            tasks: Vec::new(),
+            queues: vec![queue; queues],
+            runs: Vec::new(),
+            mutex: false,
+        }
+    }
+
+    fn add_task(&mut self, kind: Kind, nexus: u64, queue: usize) -> Task {
+        self.tasks.push(TaskState {
+            kind,
+            nexus,
+            queue,
+            bits: 0,
+            listed: false,
+            entered: false,
+            done: false,
+            phase: Phase::Searching,
+            reset: false,
+        });
+        self.tasks.len() - 1
+    }
+
+    /// Lets a command come in some time.
+    pub(crate) fn submit(&mut self, kind: Kind, nexus: u64, queue: usize) -> Task {
+        let task = self.add_task(kind, nexus, queue);
+        self.queues[queue].incoming.push(task);
+        task
+    }
+
+    /// Starts an ABORT_TASK.
+    pub(crate) fn abort(&mut self, nexus: u64, referenced: Task) {
+        self.request(nexus, Some(referenced));
+    }
+
+    /// Starts a LUN_RESET.
+    pub(crate) fn reset(&mut self, nexus: u64) {
+        self.request(nexus, None);
+    }
+
+    fn request(&mut self, nexus: u64, referenced: Option<Task>) {
+        let task = self.add_task(Kind::TaskManagement, nexus, 0);
+        self.tasks[task].listed = true;
+        self.tasks[task].reset = referenced.is_none();
+        self.runs.push(Run::new(task, false, None, referenced));
+    }
+
+    /// Tells whether there is nothing left to do.
+    pub(crate) fn is_over(&self) -> bool {
+        self.tasks.iter().all(|task| task.done)
+    }
+
+    /// All states that one step leads to.
+    pub(crate) fn successors(&self, rules: &Rules) -> Vec<State> {
+        let mut next = Vec::new();
+        for task in 0..self.tasks.len() {
+            let plain = &self.tasks[task];
+            if plain.kind == Kind::Plain && plain.entered && !plain.done {
+                let mut state = self.clone();
+                state.end(task);
+                next.push(state);
+            }
+        }
+        for queue in 0..self.queues.len() {
+            if !self.queues[queue].incoming.is_empty() {
+                let mut state = self.clone();
+                let task = state.queues[queue].incoming.remove(0);
+                state.queues[queue].batch.push(task);
+                next.push(state);
+            }
+            let mut state = self.clone();
+            if state.step_queue(queue, rules) {
+                next.push(state);
+            }
+        }
+        for run in 0..self.runs.len() {
+            let mut state = self.clone();
+            let mut moved = state.runs[run].clone();
+            if state.step(&mut moved, rules) {
+                state.runs[run] = moved;
+                next.push(state);
+            }
+        }
+        next
+    }
+
+    fn end(&mut self, task: Task) {
+        self.tasks[task].done = true;
+        self.tasks[task].listed = false;
+    }
+
+    fn is_idle(&self, queue: usize) -> bool {
+        self.queues[queue].batch.is_empty() && self.queues[queue].running.is_none()
+    }
+
+    fn step_queue(&mut self, queue: usize, rules: &Rules) -> bool {
+        if let Some(mut run) = self.queues[queue].running.take() {
+            let moved = self.step(&mut run, rules);
+            self.queues[queue].running = (run.step != Step::Next).then_some(run);
+            return moved;
+        }
+        if self.queues[queue].batch.is_empty() {
+            return false;
+        }
+        let task = self.queues[queue].batch.remove(0);
+        self.tasks[task].listed = true;
+        self.tasks[task].entered = true;
+        if self.tasks[task].kind == Kind::PreemptAndAbort {
+            // The other of two nexuses.
+            let preempts = 1 - self.tasks[task].nexus;
+            self.queues[queue].running = Some(Run::new(task, true, Some(preempts), None));
+        }
+        true
+    }
+
+    /// Aborts a task if it is reached. Returns whether it was not too late.
+    fn mark(&mut self, task: Task) -> bool {
+        match policy::abort(self.tasks[task].bits, false) {
+            Some(bits) => self.tasks[task].bits = bits,
+            None => return false,
+        }
+        true
+    }
+
+    fn reached(&self, run: &Run, task: Task) -> bool {
+        let keys = run.preempts.map(|nexus| [nexus]);
+        task != run.task && policy::reaches(keys, self.tasks[task].nexus)
+    }
+
+    /// One step of a run; false if it has to wait.
+    fn step(&mut self, run: &mut Run, rules: &Rules) -> bool {
+        match run.step.clone() {
+            Step::Begin => {
+                let flush = rules.flush_inside || !run.inside;
+                run.step = if run.referenced.is_some() || flush && !rules.flush_with_mutex {
+                    Step::Flush(0)
+                } else {
+                    Step::Lock
+                };
+            }
+            Step::Flush(queue) if queue == self.queues.len() => {
+                run.step = match run.referenced {
+                    Some(_) => Step::Search(0),
+                    None if run.locked => Step::MarkRequests,
+                    None => Step::Lock,
+                };
+            }
+            Step::Flush(queue) => {
+                if !self.is_idle(queue) {
+                    return false;
+                }
+                run.step = Step::Flush(queue + 1);
+            }
+            Step::Lock => {
+                if self.mutex {
+                    return false;
+                }
+                self.mutex = true;
+                run.locked = true;
+                let flush = rules.flush_with_mutex && (rules.flush_inside || !run.inside);
+                run.step = if flush {
+                    Step::Flush(0)
+                } else {
+                    Step::MarkRequests
+                };
+            }
+            Step::MarkRequests => {
+                self.mark_requests(run, rules);
+                run.step = Step::MarkCommands(0);
+            }
+            Step::MarkCommands(queue) if queue == self.queues.len() => run.step = Step::WaitNow,
+            Step::MarkCommands(queue) => {
+                self.mark_commands(run, queue, rules);
+                run.step = Step::MarkCommands(queue + 1);
+            }
+            Step::WaitNow | Step::WaitLater => {
+                let now = run.step == Step::WaitNow;
+                let waiting = if now { &mut run.now } else { &mut run.later };
+                match waiting.first() {
+                    Some(&task) if !self.tasks[task].done => return false,
+                    Some(_) => drop(waiting.remove(0)),
+                    None if now => {
+                        self.mutex = false;
+                        run.step = Step::WaitLater;
+                    }
+                    None => run.step = Step::End,
+                }
+            }
+            Step::Search(queue) if queue == self.queues.len() => run.step = Step::End,
+            Step::Search(queue) => run.step = self.search(run, queue, rules),
+            Step::Wait(task) => {
+                if !self.tasks[task].done {
+                    return false;
+                }
+                run.step = Step::End;
+            }
+            Step::End => {
+                for &task in &run.obliged {
+                    assert!(
+                        self.tasks[task].done,
+                        "task {} is answered while command {task} still runs",
+                        run.task
+                    );
+                }
+                self.end(run.task);
+                run.step = Step::Next;
+            }
+            Step::Next => return false,
+        }
+        true
+    }
+
+    fn mark_requests(&mut self, run: &mut Run, rules: &Rules) {
+        // Whatever plain command is in the task set now has to be gone when the run ends.
+        for task in 0..self.tasks.len() {
+            let state = &self.tasks[task];
+            if state.kind == Kind::Plain && state.entered && !state.done && self.reached(run, task)
+            {
+                run.obliged.push(task);
+            }
+        }
+        for task in 0..self.tasks.len() {
+            let request = &self.tasks[task];
+            let skip = request.kind != Kind::TaskManagement || request.reset || !request.listed;
+            if skip || !self.reached(run, task) || !self.mark(task) {
+                continue;
+            }
+            let waiting = match (rules.wait_for_request)(run.cause(), self.tasks[task].phase) {
+                Wait::WithMutex => &mut run.now,
+                Wait::AfterMutex => &mut run.later,
+                Wait::Never => continue,
+            };
+            waiting.push(task);
+            self.tasks[task].listed = false;
+        }
+    }
+
+    fn mark_commands(&mut self, run: &mut Run, queue: usize, rules: &Rules) {
+        for task in 0..self.tasks.len() {
+            let command = &self.tasks[task];
+            let skip =
+                command.kind == Kind::TaskManagement || command.queue != queue || !command.listed;
+            if skip || !self.reached(run, task) || !self.mark(task) {
+                continue;
+            }
+            let waiting = match (rules.wait_for_command)(run.cause(), self.tasks[task].kind) {
+                Wait::WithMutex => &mut run.now,
+                Wait::AfterMutex => &mut run.later,
+                Wait::Never => continue,
+            };
+            waiting.push(task);
+            self.tasks[task].listed = false;
+        }
+    }
+
+    fn search(&mut self, run: &Run, queue: usize, rules: &Rules) -> Step {
+        let Some(task) = run.referenced else {
+            return Step::End;
+        };
+        let found = &self.tasks[task];
+        let same_nexus = found.nexus == self.tasks[run.task].nexus;
+        if found.queue != queue
+            || !found.listed
+            || !policy::abort_task_means(same_nexus, found.kind, 1, 1)
+        {
+            return Step::Search(queue + 1);
+        }
+        let aborted = self.tasks[run.task].bits & policy::ABORTED != 0;
+        if aborted && !rules.aborted_request_goes_on {
+            return Step::End;
+        }
+        self.tasks[run.task].phase = Phase::on(self.tasks[task].kind);
+        if !self.mark(task) {
+            return Step::Search(queue + 1);
+        }
+        self.tasks[task].listed = false;
+        Step::Wait(task)
+    }
+}
+
+impl Run {
+    fn new(task: Task, inside: bool, preempts: Option<u64>, referenced: Option<Task>) -> Self {
+        Self {
+            task,
+            step: Step::Begin,
+            inside,
+            locked: false,
+            preempts,
+            referenced,
+            now: Vec::new(),
+            later: Vec::new(),
+            obliged: Vec::new(),
+        }
+    }
+
+    fn cause(&self) -> Cause {
+        match self.preempts {
+            Some(_) => Cause::PreemptAndAbort,
+            None => Cause::LunReset,
+        }
+    }
+}
