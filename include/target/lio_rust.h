@@ -14,6 +14,7 @@
 #include <linux/workqueue.h>
 
 struct kref;
+struct kernel_param_ops;
 struct page;
 struct vm_area_desc;
 
@@ -25,6 +26,10 @@ void lio_tmr_list_move_tail(struct list_head *entry, struct list_head *head);
 void lio_tmr_list_del_init(struct list_head *entry);
 /* __ratelimit(), at the default rate for all callers together */
 bool lio_tmr_ratelimit(void);
+
+/* Module parameters of target_core_user, defined in Rust */
+extern const struct kernel_param_ops tcmu_block_netlink_ops;
+extern const struct kernel_param_ops tcmu_reset_netlink_ops;
 
 /* INIT_DELAYED_WORK() */
 void tcmu_shim_init_delayed_work(struct delayed_work *work, work_func_t run);

@@ -20,6 +20,8 @@ pub(crate) mod memalloc;
 pub(crate) mod output;
 #[path = "../lio/page.rs"]
 pub(crate) mod page;
+#[path = "../lio/parameter.rs"]
+pub(crate) mod parameter;
 #[path = "../lio/sg.rs"]
 pub(crate) mod sg;
 #[path = "../lio/uio.rs"]

@@ -34,8 +34,10 @@ use kernel::{
     prelude::*,
     sync::{
         atomic::{
+            Acquire,
             Atomic,
-            Relaxed, //
+            Relaxed,
+            Release, //
         },
         Arc,
         Mutex, //
@@ -59,6 +61,12 @@ static FAMILY: Family = Family::const_new(
 
 /// Whether the daemon answers (`TCMU_ATTR_SUPP_KERN_CMD_REPLY`).
 static REPLY_SUPPORTED: Atomic<u32> = Atomic::new(0);
+
+/// Whether messages that need a reply are held back (module parameter `block_netlink`).
+static BLOCKED: Atomic<u32> = Atomic::new(0);
+
+/// Whether `PENDING` may be used: module parameters can come before.
+static READY: Atomic<u32> = Atomic::new(0);
 
 kernel::sync::global_lock! {
     // SAFETY: Initialised in `TcmuModule::init` before its first use.
@@ -109,7 +117,9 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    /// Enters the list of replies that are waited for. `EBUSY`: the device waits already.
+    /// Enters the list of replies that are waited for.
+    ///
+    /// `EBUSY`: the device waits already. `EAGAIN`: netlink is blocked.
     fn register(device: u32, command: u8) -> Result<Arc<Self>> {
         let pending = Arc::pin_init(
             pin_init!(Self {
@@ -121,6 +131,11 @@ impl Pending {
             GFP_KERNEL,
         )?;
         let mut list = PENDING.lock();
+        // Looked at under the lock: `reset` finds what was registered before it was set.
+        if is_blocked() {
+            pr_warn!("device {device}: netlink command {command} not sent, netlink is blocked\n");
+            return Err(EAGAIN);
+        }
         if let Some(other) = list.iter().find(|other| other.device == device) {
             let other = other.command;
             pr_warn!("device {device}: netlink command {other} is waited for already\n");
@@ -216,6 +231,40 @@ fn done(command: u8, attributes: &Attributes<'_>) -> Result {
     }
     *pending.status.lock() = Some(status as i32);
     pending.reply.complete();
+    Ok(())
+}
+
+/// Makes the list of replies ready for use; called once, after its lock was initialised.
+pub(crate) fn set_ready() {
+    READY.store(1, Release);
+}
+
+/// Module parameter `block_netlink`.
+pub(crate) fn set_blocked(blocked: bool) {
+    BLOCKED.store(blocked.into(), Relaxed);
+}
+
+/// Module parameter `block_netlink`.
+pub(crate) fn is_blocked() -> bool {
+    BLOCKED.load(Relaxed) != 0
+}
+
+/// Module parameter `reset_netlink`: ends every wait. `EBUSY` unless netlink is blocked.
+///
+/// As in C, nothing is checked if nobody waits.
+pub(crate) fn reset() -> Result {
+    if READY.load(Acquire) == 0 {
+        return Ok(());
+    }
+    let list = PENDING.lock();
+    if !list.is_empty() && !is_blocked() {
+        pr_err!("netlink cannot be reset while it is not blocked\n");
+        return Err(EBUSY);
+    }
+    for pending in list.iter() {
+        *pending.status.lock() = Some(EINTR.to_errno());
+        pending.reply.complete();
+    }
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 /* C macros and static inline functions that target_core_user needs. */
 #include <linux/highmem.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/sched/mm.h>
 #include <linux/workqueue.h>
 #include <target/lio_rust.h>
@@ -35,3 +36,9 @@ void tcmu_shim_vma_desc_set_flags(struct vm_area_desc *desc)
 {
 	vma_desc_set_flags(desc, VMA_DONTEXPAND_BIT, VMA_DONTDUMP_BIT);
 }
+
+module_param_cb(block_netlink, &tcmu_block_netlink_ops, NULL, 0644);
+MODULE_PARM_DESC(block_netlink, "Block new netlink commands.");
+
+module_param_cb(reset_netlink, &tcmu_reset_netlink_ops, NULL, 0200);
+MODULE_PARM_DESC(reset_netlink, "Reset netlink commands.");

@@ -12,6 +12,7 @@ mod device;
 mod lio;
 mod memory;
 mod netlink;
+mod parameters;
 mod policy;
 
 use device::Tcmu;
@@ -65,6 +66,7 @@ impl kernel::Module for TcmuModule {
             ROOT.init();
             netlink::PENDING.init();
         }
+        netlink::set_ready();
         // What is registered first is dropped last if a later step fails.
         let root = Root::register(module)?;
         let family = genl::Registration::new::<netlink::TcmuProtocol>()?;

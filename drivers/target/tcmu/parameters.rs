@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The module parameters.
+
+use super::lio::{
+    bindings::kernel_param_ops,
+    output::Output,
+    parameter::{
+        get,
+        set,
+        Parameter, //
+    },
+};
+use super::netlink;
+use super::policy::unsigned;
+use kernel::prelude::*;
+
+/// `block_netlink`: 1 lets no netlink message out that needs a reply, 0 lets them out again.
+struct BlockNetlink;
+
+impl Parameter for BlockNetlink {
+    fn set(text: &[u8]) -> Result {
+        let value = unsigned(text, u8::MAX.into())?;
+        if value > 1 {
+            pr_err!("block_netlink must be 0 or 1\n");
+            return Err(EINVAL);
+        }
+        netlink::set_blocked(value == 1);
+        Ok(())
+    }
+
+    fn get(out: &mut Output<'_>) -> Result {
+        out.write_bytes(if netlink::is_blocked() {
+            b"blocked\n"
+        } else {
+            b"unblocked\n"
+        })
+    }
+}
+
+/// `reset_netlink`: 1 ends every wait for a reply with EINTR, while `block_netlink` is 1.
+struct ResetNetlink;
+
+impl Parameter for ResetNetlink {
+    fn set(text: &[u8]) -> Result {
+        if unsigned(text, u8::MAX.into())? != 1 {
+            pr_err!("reset_netlink must be 1\n");
+            return Err(EINVAL);
+        }
+        netlink::reset()
+    }
+
+    fn get(_out: &mut Output<'_>) -> Result {
+        Err(EPERM)
+    }
+}
+
+/// What the shim's tables refer to.
+#[no_mangle]
+static tcmu_block_netlink_ops: kernel_param_ops = kernel_param_ops {
+    set: Some(set::<BlockNetlink>),
+    get: Some(get::<BlockNetlink>),
+    ..pin_init::zeroed()
+};
+
+/// What the shim's tables refer to.
+#[no_mangle]
+static tcmu_reset_netlink_ops: kernel_param_ops = kernel_param_ops {
+    set: Some(set::<ResetNetlink>),
+    ..pin_init::zeroed()
+};
