@@ -1,0 +1,492 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Engine, user space and reference side by side; each step is checked.
+
+use super::command::{Reply, Request, Token};
+use super::host::TestHost;
+use super::memory::{growths, refuse, take_refused, TestMemory};
+use super::model::{Known, Model, Observed, Place};
+use super::space::Plan;
+use super::user::{Completion, User};
+use super::TestEngine;
+use crate::policy::engine::submit::Submitted;
+use crate::policy::engine::{Config, Engine, Refusal, ResetStatus};
+use crate::policy::seam::Direction;
+use crate::policy::tmr_queue::TmrKind;
+
+/// Something that happens. Numbers choose among what there is, modulo its count.
+#[derive(Clone, Debug)]
+pub(crate) enum Action {
+    /// LIO submits a command.
+    Submit {
+        direction: Direction,
+        data_length: u32,
+        bidi_length: Option<u32>,
+        cdb_length: usize,
+        aborted: bool,
+        may_wait: bool,
+    },
+    /// User space completes a command.
+    Complete(usize, Completion),
+    /// User space gives back padding and notifications.
+    Skip,
+    /// User space calls the kernel.
+    Kick,
+    /// User space writes any `cmd_tail`.
+    Jump(u32),
+    /// User space moves `cmd_tail` to the start of an entry without completing what is before.
+    JumpToEntry(usize),
+    /// User space completes a command that has never been, or any command.
+    CompleteId(u16),
+    /// User space completes a command that it kept.
+    CompleteKept(usize),
+    /// User space overwrites entries.
+    Scribble(u64),
+    /// LIO sets `CMD_T_ABORTED`, for each command whose bit is set.
+    Abort(u64),
+    /// LIO tells the backend about the aborted commands; `repeat` names each twice.
+    TaskManagement {
+        kind: usize,
+        notify: bool,
+        repeat: bool,
+    },
+    /// Time passes and the timer runs.
+    Expire(u64),
+    Block,
+    Unblock,
+    Reset(ResetStatus),
+    FreeKept(usize),
+    FreeId(u16),
+    FreeAllKept,
+    /// The nth allocation of book-keeping from now on fails.
+    RefuseGrowth(u32),
+    /// The nth allocation of data pages from now on fails.
+    RefusePopulate(u32),
+}
+
+/// All kinds of notifications with their numbers in the uapi header.
+pub(crate) const KINDS: [(TmrKind, u8); 9] = [
+    (TmrKind::Unknown, 0),
+    (TmrKind::AbortTask, 1),
+    (TmrKind::AbortTaskSet, 2),
+    (TmrKind::ClearAca, 3),
+    (TmrKind::ClearTaskSet, 4),
+    (TmrKind::LunReset, 5),
+    (TmrKind::TargetWarmReset, 6),
+    (TmrKind::TargetColdReset, 7),
+    (TmrKind::LunResetPro, 128),
+];
+
+/// Status GOOD, nothing else.
+pub(crate) const GOOD: Completion = Completion {
+    status: 0,
+    keep_buf: false,
+    read_len: None,
+    unknown_op: false,
+};
+
+/// Engine and what surrounds it.
+pub(crate) struct Rig {
+    pub(crate) engine: TestEngine,
+    pub(crate) host: TestHost,
+    pub(crate) user: User,
+    pub(crate) model: Model,
+    pub(crate) now: u64,
+    /// `cmd_time_out`, in ticks.
+    pub(crate) command_time: Option<u64>,
+    /// Time in the qfull queue, in ticks.
+    pub(crate) waiting_time: u64,
+    /// All answers.
+    pub(crate) answers: Vec<(Token, Reply)>,
+}
+
+impl Rig {
+    pub(crate) fn new(config: &Config, command_time: Option<u64>) -> Self {
+        refuse(0);
+        take_refused();
+        let engine = match Engine::<_, TestMemory>::new(config) {
+            Ok(engine) => engine,
+            Err(error) => panic!("{error:?}"),
+        };
+        Self {
+            engine,
+            host: TestHost::new(config),
+            user: User::default(),
+            model: Model::new(config),
+            now: 1000,
+            command_time,
+            waiting_time: 50,
+            answers: Vec::new(),
+        }
+    }
+
+    fn deadline(&self) -> Option<u64> {
+        self.command_time.map(|time| self.now + time)
+    }
+
+    /// Does `action`; says whether there was anything to do.
+    pub(crate) fn step(&mut self, action: &Action) -> bool {
+        let enabled = self.act(action);
+        if enabled {
+            self.check();
+        }
+        enabled
+    }
+
+    fn act(&mut self, action: &Action) -> bool {
+        match *action {
+            Action::Submit {
+                direction,
+                data_length,
+                bidi_length,
+                cdb_length,
+                aborted,
+                may_wait,
+            } => {
+                let token = self.model.commands.len();
+                let request = Request::new(token, cdb_length, direction, data_length, bidi_length);
+                self.submit(request, aborted, may_wait);
+            }
+            Action::Complete(nth, ref completion) => {
+                let count = self.user.held.len();
+                if count == 0 || !self.user.has_command_entry() {
+                    return false;
+                }
+                self.user.complete(&mut self.host, nth % count, completion);
+            }
+            Action::Skip => self.user.skip(&mut self.host),
+            Action::Kick => self.kick(),
+            Action::Jump(tail) => self.user.jump(&mut self.host, tail),
+            Action::JumpToEntry(nth) => {
+                let Some(tail) = self.user.entry(nth) else {
+                    return false;
+                };
+                self.user.jump(&mut self.host, tail);
+            }
+            Action::CompleteId(id) => self.user.respond(&mut self.host, id, &GOOD),
+            Action::CompleteKept(nth) => {
+                let kept = self.model.kept();
+                if kept.is_empty() {
+                    return false;
+                }
+                let id = kept[nth % kept.len()];
+                self.user.respond(&mut self.host, id, &GOOD);
+            }
+            Action::Scribble(seed) => self.user.scribble(&mut self.host, seed),
+            Action::Abort(mask) => return self.abort(mask),
+            Action::TaskManagement {
+                kind,
+                notify,
+                repeat,
+            } => self.task_management(KINDS[kind % KINDS.len()], notify, repeat),
+            Action::Expire(ticks) => {
+                self.now += ticks;
+                self.expire();
+            }
+            Action::Block => self.block(),
+            Action::Unblock => {
+                self.engine.unblock();
+                self.model.blocked = false;
+            }
+            Action::Reset(status) => self.reset(status),
+            Action::FreeKept(nth) => {
+                let kept = self.model.kept();
+                if kept.is_empty() {
+                    return false;
+                }
+                self.free_kept(kept[nth % kept.len()]);
+            }
+            Action::FreeId(id) => self.free_kept(id),
+            Action::FreeAllKept => self.free_all_kept(),
+            Action::RefuseGrowth(nth) => refuse(nth),
+            Action::RefusePopulate(nth) => self.host.refuse_populate(nth),
+        }
+        true
+    }
+
+    /// What the engine has done since the last call.
+    fn observe(&mut self) -> Observed {
+        let populate_refused = self.host.take_populate_refused();
+        Observed {
+            entries: self.user.poll(&self.host).into(),
+            answers: self.host.ledger().borrow_mut().take_answers(),
+            refused: take_refused() || populate_refused,
+        }
+    }
+
+    /// The engine has done what the reference says, and nothing else.
+    fn settle(&mut self, observed: Observed) {
+        assert!(observed.entries.is_empty(), "{:?}", observed.entries);
+        assert_eq!(observed.answers, self.model.take_answers());
+        self.answers.extend(observed.answers);
+    }
+
+    fn submit(&mut self, request: Request, aborted: bool, may_wait: bool) {
+        let token = self.model.commands.len();
+        let deadline = self.deadline();
+        let waiting_deadline = may_wait.then_some(self.now + self.waiting_time);
+        self.model.add(request.clone());
+        let command = self.host.command(request, aborted);
+        let result = self
+            .engine
+            .submit(&mut self.host, command, deadline, waiting_deadline);
+        let result = result.map_err(|(command, refusal)| {
+            assert_eq!(command.token, token);
+            command.take_back();
+            refusal
+        });
+
+        let mut observed = self.observe();
+        let model = &mut self.model;
+        let wait = waiting_deadline
+            .map(|_| Submitted::Waiting)
+            .ok_or(Refusal::NoResources);
+        let expected = if aborted {
+            Err(Refusal::Aborted)
+        } else if model.blocked {
+            Err(Refusal::Blocked)
+        } else if model.broken.is_some() {
+            Err(Refusal::Broken)
+        } else {
+            if model.in_flight.is_empty() && !model.waiting.is_empty() {
+                model.run_waiting(&self.host, deadline, &mut observed);
+            }
+            if !model.pending.is_empty() || !model.waiting.is_empty() {
+                wait
+            } else {
+                match model.plan(token) {
+                    Plan::Fits(_) => Ok(Submitted::OnRing),
+                    Plan::TooBig => Err(Refusal::TooBig),
+                    Plan::NoSpace => wait,
+                }
+            }
+        };
+        if observed.refused && result != expected {
+            assert!(result == Err(Refusal::NoResources) || result == wait);
+            model.starved = true;
+        } else {
+            assert_eq!(result, expected);
+        }
+        match (result, waiting_deadline) {
+            (Ok(Submitted::OnRing), _) => {
+                model.start(&self.host, token, deadline, aborted, &mut observed);
+            }
+            (Ok(Submitted::Waiting), Some(deadline)) => model.wait(token, deadline),
+            _ => {}
+        }
+        self.settle(observed);
+    }
+
+    fn kick(&mut self) {
+        let deadline = self.deadline();
+        // The reference looks first: what is freed may be overwritten at once.
+        let expected = if self.model.broken.is_some() {
+            Ok(())
+        } else {
+            self.model.reap(&self.host)
+        };
+        let result = self.engine.handle_completions(&mut self.host, deadline);
+        assert_eq!(result, expected);
+        let mut observed = self.observe();
+        self.model.run_waiting(&self.host, deadline, &mut observed);
+        self.settle(observed);
+    }
+
+    fn abort(&mut self, mask: u64) -> bool {
+        let mut any = false;
+        for (nth, token) in self.model.unanswered().into_iter().enumerate() {
+            let mut ledger = self.host.ledger().borrow_mut();
+            if mask >> (nth % 64) & 1 != 0 && !ledger.is_aborted(token) {
+                ledger.abort(token);
+                any = true;
+            }
+        }
+        any
+    }
+
+    fn task_management(&mut self, kind: (TmrKind, u8), notify: bool, repeat: bool) {
+        let ledger = self.host.ledger().clone();
+        let mut aborted = self.model.unanswered();
+        aborted.retain(|&token| ledger.borrow().is_aborted(token));
+        if repeat {
+            aborted.extend_from_within(..);
+        }
+        let slots: Vec<_> = aborted
+            .iter()
+            .filter_map(|&token| ledger.borrow().slot(token))
+            .collect();
+        assert_eq!(slots.len(), aborted.len());
+
+        let deadline = self.deadline();
+        let idle = self.model.waiting.is_empty();
+        let before = growths();
+        self.engine
+            .task_management(&mut self.host, kind.0, slots.into_iter(), notify, deadline);
+        assert!(
+            !idle || growths() == before,
+            "P8: a notification takes memory"
+        );
+        self.model.task_management(kind.1, &aborted, notify);
+        let mut observed = self.observe();
+        self.model.run_waiting(&self.host, deadline, &mut observed);
+        self.settle(observed);
+    }
+
+    fn expire(&mut self) {
+        let deadline = self.deadline();
+        self.engine.expire(&mut self.host, self.now, deadline);
+        self.model.expire(self.now);
+        let mut observed = self.observe();
+        self.model.run_waiting(&self.host, deadline, &mut observed);
+        self.settle(observed);
+    }
+
+    fn block(&mut self) {
+        let was_blocked = std::mem::replace(&mut self.model.blocked, true);
+        let expected = if was_blocked || self.model.broken.is_some() {
+            Ok(())
+        } else {
+            self.model.reap(&self.host)
+        };
+        let result = self.engine.block(&mut self.host);
+        assert_eq!(result, expected);
+        let mut observed = self.observe();
+        if !was_blocked {
+            if self.model.broken.is_none() {
+                self.model.run_tmrs(&mut observed);
+            }
+            self.model.fail_waiting();
+        }
+        self.settle(observed);
+    }
+
+    fn reset(&mut self, status: ResetStatus) {
+        let deadline = self.deadline();
+        self.user.reset();
+        self.engine.reset_ring(&mut self.host, status, deadline);
+        let reply = match status {
+            ResetStatus::Busy => Reply::Busy,
+            ResetStatus::CheckCondition => Reply::CheckCondition,
+        };
+        self.model.reset(&reply);
+        let mut observed = self.observe();
+        self.model.run_waiting(&self.host, deadline, &mut observed);
+        self.settle(observed);
+    }
+
+    fn free_kept(&mut self, id: u16) {
+        let deadline = self.deadline();
+        let result = self.engine.free_kept(&mut self.host, id, deadline);
+        assert_eq!(result, self.model.free_kept(id));
+        let mut observed = self.observe();
+        if result {
+            self.model.run_waiting(&self.host, deadline, &mut observed);
+        }
+        self.settle(observed);
+    }
+
+    fn free_all_kept(&mut self) {
+        let deadline = self.deadline();
+        self.engine.free_all_kept(&mut self.host, deadline);
+        let kept = self.model.kept();
+        for &id in &kept {
+            self.model.free_kept(id);
+        }
+        let mut observed = self.observe();
+        if !kept.is_empty() {
+            self.model.run_waiting(&self.host, deadline, &mut observed);
+        }
+        self.settle(observed);
+    }
+
+    /// What holds after each step.
+    fn check(&mut self) {
+        let model = &self.model;
+        self.user.held.retain(|held| {
+            matches!(
+                model.commands[held.token].place,
+                Place::InFlight(_) | Place::Expired(_)
+            )
+        });
+        assert!(!self.host.is_silent(), "user space was not woken");
+
+        let counters = self.engine.counters();
+        let waiting = model.pending.len() as u64;
+        assert_eq!(
+            (counters.announced, counters.on_ring, counters.dropped),
+            (model.announced, model.on_ring, model.dropped)
+        );
+        assert_eq!(
+            counters.announced,
+            counters.on_ring + counters.dropped + waiting,
+            "P2: a notification is lost"
+        );
+
+        let unanswered = model.unanswered();
+        assert_eq!(self.engine.owes_answers(), !unanswered.is_empty());
+        assert_eq!(self.engine.is_blocked(), model.blocked);
+        let earliest = unanswered
+            .iter()
+            .filter_map(|&token| model.commands[token].deadline)
+            .min();
+        if let Some(earliest) = earliest {
+            let wake = self.engine.wake();
+            assert!(
+                wake.is_some_and(|wake| wake <= earliest),
+                "{wake:?} is later than {earliest}"
+            );
+        }
+
+        // P9: what could start is not left waiting for an event that cannot come.
+        if let (Some(&token), None, false) = (
+            model.waiting.front(),
+            model.broken,
+            model.starved || !model.in_flight.is_empty() || !model.pending.is_empty(),
+        ) {
+            assert!(
+                matches!(model.plan(token), Plan::NoSpace),
+                "command {token} is forgotten"
+            );
+        }
+    }
+
+    /// User space completes everything and LIO submits nothing more: nothing may be left.
+    pub(crate) fn drain(&mut self) {
+        refuse(0);
+        self.host.refuse_populate(0);
+        self.user.publish(&mut self.host);
+        self.step(&Action::Unblock);
+        self.step(&Action::Kick);
+        if self.model.broken.is_some() {
+            self.step(&Action::Reset(ResetStatus::Busy));
+        }
+        let mut rounds = self.model.unanswered().len() + self.model.pending.len() + 2;
+        while rounds > 0 && !self.is_idle() {
+            while self.step(&Action::Complete(0, GOOD)) {}
+            self.step(&Action::Skip);
+            self.step(&Action::Kick);
+            assert_eq!(self.model.broken, None);
+            self.step(&Action::FreeAllKept);
+            rounds -= 1;
+        }
+        assert!(self.is_idle(), "something waits for ever");
+        let gone = |known: &Known| known.place == Place::Gone;
+        assert!(self.model.commands.iter().all(gone));
+        assert_eq!(self.model.space.free_blocks(), self.model.space.blocks());
+        assert!(!self.engine.owes_answers());
+    }
+
+    /// Whether nothing is on the ring, waits for it or is kept.
+    fn is_idle(&self) -> bool {
+        self.model.space.is_empty()
+            && self.model.pending.is_empty()
+            && self.model.unanswered().is_empty()
+            && self.model.kept().is_empty()
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        self.host.ledger().borrow_mut().close();
+    }
+}
