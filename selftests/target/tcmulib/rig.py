@@ -3,12 +3,12 @@
 
 import random
 
-from .configfs import Device
+from .configfs import Device, read
 from .daemon import Daemon
-from .ktap import Context
+from .ktap import Context, equal
 from .ring import Ring
-from .scsi import Disk, attach
-from .wait import until
+from .scsi import BLOCK, GOOD, Disk, attach, read10
+from .wait import Task, until
 
 #: Bytes of the disk.
 SIZE = 16 << 20
@@ -72,6 +72,50 @@ class Rig:
     def _stop_daemons(self) -> None:
         errors = self._daemons.clean_up()
         assert not errors, "\n".join(errors)
+
+    def statistics(self, group: str) -> dict[str, int]:
+        """The numbers in a group of the device's statistics in configfs."""
+        numbers = {}
+        for path in (self.device.path / "statistics" / group).iterdir():
+            text = read(path)
+            if text.isdigit():
+                numbers[path.name] = int(text)
+        return numbers
+
+
+class Fill:
+    """Held READs that take the whole data area of a device made with `OPTIONS`."""
+
+    OPTIONS = "max_data_area_mb=1,cmd_ring_size_mb=1,hw_max_sectors=256"
+
+    #: Eight of 128 KiB are the 1 MiB of the data area.
+    _COUNT, _BLOCKS = 8, 256
+
+    def __init__(self, rig: Rig, disk: Disk, first_timeout: float = 30.0) -> None:
+        self._rig = rig
+        rig.daemon.ctl("hold read")
+        self.tasks: list[Task] = []
+        for number in range(self._COUNT):
+            timeout = 30.0 if number else first_timeout
+            cdb = read10(number * self._BLOCKS, self._BLOCKS)
+            self.tasks.append(disk.task_sg(cdb, data_in=self._BLOCKS * BLOCK, timeout=timeout))
+            #: Ids in the order of `tasks`.
+            self.held = rig.daemon.wait_held(number + 1)
+
+    def check(self) -> None:
+        """Fails the test unless all are still held."""
+        equal(self._rig.daemon.held(), self.held, "held commands")
+
+    def release(self) -> None:
+        """Lets them go, and nothing is held from now on."""
+        self._rig.daemon.ctl("unhold")
+        self._rig.daemon.ctl("release all")
+        self.finish()
+
+    def finish(self, first: int = 0) -> None:
+        """Waits for the end of all from number `first` on, which must be a good one."""
+        for task in self.tasks[first:]:
+            equal(task.wait().status, GOOD, "status of a READ that was held")
 
 
 class Served:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .configfs import Device, Loopback, read, write
-from .ktap import Context
+from .ktap import Context, Skip
 from .wait import Task, until
 
 #: ioctls of <scsi/sg.h>.
@@ -115,12 +115,67 @@ class KernelLog:
                 continue
             self._lines.append(record.decode(errors="replace").partition(";")[2])
 
-    def wait(self, *parts: str) -> None:
-        """Waits for a message that contains all `parts`."""
-        until(
-            lambda: any(all(part in line for part in parts) for line in self.lines()),
-            f"a kernel message with {parts}",
+    def count(self, *parts: str) -> int:
+        """Number of messages so far that contain all `parts`."""
+        return sum(all(part in line for part in parts) for line in self.lines())
+
+    def wait(self, *parts: str, count: int = 1) -> None:
+        """Waits for so many messages that contain all `parts`."""
+        until(lambda: self.count(*parts) >= count, f"{count} kernel messages with {parts}")
+
+
+class EhLog(KernelLog):
+    """What the SCSI layer says about its error recovery."""
+
+    #: SCSI logging bits: error recovery up to level 3.
+    _LEVEL = "4"
+
+    def __init__(self, context: Context) -> None:
+        path = Path("/sys/module/scsi_mod/parameters/scsi_logging_level")
+        before = read(path)
+        write(path, self._LEVEL)
+        if read(path) != self._LEVEL:
+            raise Skip("the kernel has no CONFIG_SCSI_LOGGING")
+        context.defer(lambda: write(path, before))
+        super().__init__(context)
+
+
+class CommandTrace:
+    """The SCSI layer's trace events for commands: what the target answered each time."""
+
+    _TRACING = Path("/sys/kernel/tracing")
+
+    #: Status names in the trace.
+    _NAMES = {GOOD: "GOOD", BUSY: "BUSY", TASK_SET_FULL: "TASK_SET_FULL"}
+
+    def __init__(self, context: Context) -> None:
+        events = self._TRACING / "events/scsi"
+        if not events.is_dir():
+            raise Skip("no SCSI trace events: tracefs is not mounted or not built in")
+        # Truncating it empties the buffer.
+        (self._TRACING / "trace").open("w").close()
+        for name in ("scsi_dispatch_cmd_start", "scsi_dispatch_cmd_done"):
+            write(events / name / "enable", "1")
+            context.defer(lambda name=name: write(events / name / "enable", "0"))
+
+    def _count(self, event: str, cdb: bytes, end: str = "") -> int:
+        raw = "raw=" + cdb.hex(" ") + ")"
+        return sum(
+            f"{event}:" in line and raw in line and end in line
+            for line in (self._TRACING / "trace").read_text().splitlines()
         )
+
+    def done(self, cdb: bytes, status: int) -> int:
+        """How often the target has answered this command with this status."""
+        return self._count("scsi_dispatch_cmd_done", cdb, f"status=SAM_STAT_{self._NAMES[status]})")
+
+    def wait_done(self, cdb: bytes, status: int) -> None:
+        """Waits for such an answer."""
+        until(lambda: self.done(cdb, status), f"status {status:#x} for {cdb.hex()}")
+
+    def wait_start(self, cdb: bytes) -> None:
+        """Waits until the command has been handed to the target."""
+        until(lambda: self._count("scsi_dispatch_cmd_start", cdb), f"the start of {cdb.hex()}")
 
 
 class Disk:
