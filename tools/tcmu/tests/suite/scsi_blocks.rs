@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Commands on blocks: every length of CDB, boundaries, failures of the backing.
 
+use std::cell::Cell;
 use std::io;
+use std::rc::Rc;
 
 use tcmu::ring::Response;
 use tcmu::scsi::backing::Backing;
@@ -249,6 +251,55 @@ fn failures_of_the_backing_are_medium_errors() {
             refused(&mut disk, &cdb(code, 0, 1), vec![0; 512]),
             write_error
         );
+    }
+}
+
+/// Counts flushes.
+#[derive(Debug)]
+struct Counting(Rc<Cell<u32>>);
+
+impl Backing for Counting {
+    fn size(&self) -> u64 {
+        1 << 20
+    }
+    fn read(&self, _: u64, _: &mut [u8]) -> io::Result<()> {
+        Ok(())
+    }
+    fn write(&mut self, _: u64, _: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
+    fn zero(&mut self, _: u64, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.set(self.0.get() + 1);
+        Ok(())
+    }
+}
+
+#[test]
+fn writes_are_durable_when_the_initiator_relies_on_it() {
+    let flushes = Rc::new(Cell::new(0));
+    let mut disk = Disk::new(Box::new(Counting(Rc::clone(&flushes))), 512, "s").unwrap();
+    let flushed_by = |disk: &mut Disk, cdb: &[u8]| {
+        flushes.set(0);
+        good(disk, cdb, &mut vec![0; 512]);
+        flushes.get()
+    };
+    let mut forced = cdb(0x2a, 0, 1);
+    forced[1] = 0x08;
+    assert_eq!(
+        flushed_by(&mut disk, &cdb(0x2a, 0, 1)),
+        0,
+        "may stay in the cache"
+    );
+    assert_eq!(flushed_by(&mut disk, &forced), 1, "FUA");
+    for code in [0x35, 0x91] {
+        assert_eq!(flushed_by(&mut disk, &cdb(code, 0, 0)), 1, "{code:#x}");
+    }
+    disk.set_write_cache(false);
+    for code in WRITES {
+        assert_eq!(flushed_by(&mut disk, &cdb(code, 0, 1)), 1, "no write cache");
     }
 }
 

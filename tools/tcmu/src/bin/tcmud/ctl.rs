@@ -27,6 +27,6 @@ pub(crate) fn request(socket: &Path, line: &str, timeout: Duration) -> anyhow::R
     if !answer.ends_with('\n') {
         bail!("the daemon ended without an answer");
     }
-    print!("{answer}");
+    crate::print_line(answer.trim_end_matches('\n'))?;
     Ok(answer.split_ascii_whitespace().next() == Some("ok"))
 }

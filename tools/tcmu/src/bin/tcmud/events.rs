@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Prints the kernel's device events.
 
-use std::io::Write;
 use std::os::fd::AsFd;
 
 use anyhow::Context;
@@ -10,7 +9,7 @@ use serde_json::{json, Value};
 
 use tcmu::netlink::{Event, Netlink, Setting};
 
-use crate::{monotonic_ns, EventsArgs};
+use crate::{monotonic_ns, print_line, EventsArgs};
 
 /// An event as it is printed and logged.
 pub(crate) fn to_json(event: &Event) -> Value {
@@ -38,7 +37,8 @@ pub(crate) fn print(args: &EventsArgs) -> anyhow::Result<bool> {
             .context("the kernel refuses SET_FEATURES")?;
     }
     // A script that starts us in the background can wait for this line.
-    emit(&json!({ "t_ns": monotonic_ns(), "event": "listening" }))?;
+    let listening = json!({ "t_ns": monotonic_ns(), "event": "listening" });
+    print_line(&listening.to_string())?;
     let end = args
         .timeout
         .map(|secs| monotonic_ns() + u64::from(secs) * 1_000_000_000);
@@ -73,16 +73,9 @@ pub(crate) fn print(args: &EventsArgs) -> anyhow::Result<bool> {
                 line["reply_error"] = error.to_string().into();
             }
         }
-        emit(&line)?;
+        print_line(&line.to_string())?;
     }
     Ok(true)
-}
-
-fn emit(line: &Value) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}")
-        .and_then(|()| out.flush())
-        .context("cannot write to stdout")
 }
 
 /// A time-out of poll that ends not before `ns` nanoseconds.

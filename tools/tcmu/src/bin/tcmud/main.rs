@@ -6,6 +6,7 @@ mod ctl;
 mod events;
 mod serve;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -194,9 +195,17 @@ fn list() -> anyhow::Result<()> {
             "config": found.config,
             "map_size": found.map_size,
         });
-        println!("{line}");
+        print_line(&line.to_string())?;
     }
     Ok(())
+}
+
+/// Prints a line that a script may be waiting for.
+fn print_line(line: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")
+        .and_then(|()| out.flush())
+        .context("cannot write to stdout")
 }
 
 /// Nanoseconds of CLOCK_MONOTONIC.

@@ -2,7 +2,7 @@
 //! The daemon: one thread that waits for the device, the control socket, netlink, signals and time.
 
 use std::fs::OpenOptions;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -23,7 +23,7 @@ use tcmu::scsi::Disk;
 
 use crate::clients::Clients;
 use crate::events::{millis, to_json};
-use crate::{monotonic_ns, ServeArgs};
+use crate::{monotonic_ns, print_line, ServeArgs};
 
 /// Entries handled before anything else gets its turn.
 const BATCH: usize = 64;
@@ -57,11 +57,7 @@ pub(crate) fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     engine.event("ready", || {
         json!({ "uio": info.path(), "device": info.name, "blocks": blocks, "block_size": args.block_size })
     });
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "ready {}", info.path().display())
-        .and_then(|()| out.flush())
-        .context("cannot write to stdout")?;
-    drop(out);
+    print_line(&format!("ready {}", info.path().display()))?;
     Daemon {
         engine,
         device,
@@ -176,9 +172,10 @@ fn wait_for_device(
             Ok(opened) => return Ok(Some(opened)),
             // Not there yet, or its node is not.
             Err(DeviceError::NotFound(_)) if monotonic_ns() < end => (),
-            Err(error) => {
-                return Err(error).with_context(|| format!("after {} s at most", args.wait))
+            Err(error @ DeviceError::NotFound(_)) => {
+                return Err(error).with_context(|| format!("waited {} s", args.wait))
             }
+            Err(error) => return Err(error.into()),
         }
         let mut fds = vec![PollFd::new(signals.0.as_fd(), PollFlags::POLLIN)];
         fds.extend(
