@@ -57,8 +57,12 @@ struct ServeArgs {
     /// Unit serial number [default: name of the device]
     #[arg(long)]
     serial: Option<String>,
-    /// Hold commands: opcode=NUMBER|read|write|all[,count=N][,delay=MS]; may be repeated
-    #[arg(long, value_name = "SPEC")]
+    // Not a doc comment: rustdoc would take the brackets for links.
+    #[arg(
+        long,
+        value_name = "SPEC",
+        help = "Hold commands: opcode=NUMBER|read|write|all[,count=N][,delay=MS]; may be repeated"
+    )]
     hold: Vec<Spec>,
     /// What becomes of held commands that task management names
     #[arg(long, value_enum, default_value_t = OnTmrArg::Cancel)]
@@ -116,8 +120,11 @@ struct CtlArgs {
     /// Seconds to wait for the answer
     #[arg(long, value_name = "SECS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     timeout: u32,
-    /// hold SPEC, unhold, held, release ID|all, cancel ID|all, complete ID STATUS, pause, resume, stats, sense KEY ASC ASCQ [SPEC], quit
-    #[arg(required = true)]
+    #[arg(
+        required = true,
+        help = "hold SPEC, unhold, held, release ID|all, cancel ID|all, complete ID STATUS, pause, resume, \
+                stats, sense KEY ASC ASCQ [SPEC], quit"
+    )]
     words: Vec<String>,
 }
 
