@@ -68,7 +68,8 @@ class Daemon:
         self.device = device
         folder = tempfile.mkdtemp(prefix="tcmu-test-")
         context.defer(lambda: shutil.rmtree(folder, ignore_errors=True))
-        self._log = Path(folder) / "log"
+        #: The event log.
+        self.log_path = Path(folder) / "log"
         self._socket = Path(folder) / "control"
         self._errors = Path(folder) / "stderr"
         with self._errors.open("wb") as errors:
@@ -77,7 +78,7 @@ class Daemon:
                     program(), "serve",
                     "--device", f"{device.hba.number}/{device.name}",
                     "--backing", backing,
-                    "--log", str(self._log),
+                    "--log", str(self.log_path),
                     "--control", str(self._socket),
                     *arguments,
                 ],
@@ -128,7 +129,7 @@ class Daemon:
     def events(self, name: "str | None" = None) -> list[Event]:
         """The log so far, in order; only events of that name if one is given."""
         found = []
-        for line in self._log.read_text(encoding="utf-8").splitlines(keepends=True):
+        for line in self.log_path.read_text(encoding="utf-8").splitlines(keepends=True):
             # The daemon may be in the middle of the last line.
             if line.endswith("\n"):
                 fields = json.loads(line)
@@ -182,6 +183,6 @@ class Daemon:
 
     def story(self) -> str:
         """The end of the log and of standard error, for diagnostics."""
-        lines = self._log.read_text(encoding="utf-8").splitlines() if self._log.exists() else []
+        lines = self.log_path.read_text(encoding="utf-8").splitlines() if self.log_path.exists() else []
         shown = [f"log: {line[:300]}" for line in lines[-25:]]
         return "\n".join([*shown, f"stderr: {self.stderr()}"])

@@ -1,0 +1,11 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Shows an initiator's ABORT_TASK reach a user-space daemon. Runs on a machine,
+# usually the virtual one of "make demo", that has the SCSI target modules
+# loaded; see demo.py for what it does.
+#
+# The event logs of the daemons go to RESULTS, if that is set.
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+PYTHONDONTWRITEBYTECODE=1 exec python3 "$here/demo.py" "$@"
