@@ -369,6 +369,8 @@ impl Backend for Tcmu {
             let engine = Engine::new(&sizes.config()).map_err(|_| ENOMEM)?;
             let region = memory.address();
             state.active = Some(Active { engine, memory });
+            // Who had the node of an earlier, failed attempt open closes it without our being told.
+            state.open = false;
             region
         };
         let registered = match &*ROOT.lock() {
@@ -404,6 +406,7 @@ impl Backend for Tcmu {
 
         netlink::added(&device).inspect_err(|_| {
             device.uio.unregister();
+            device.timer.cancel();
             // A daemon may have mapped the memory meanwhile; faults find nothing from here on.
             let active = device.state.lock().active.take();
             drop(active);
@@ -411,13 +414,14 @@ impl Backend for Tcmu {
     }
 
     fn destroy(device: ArcBorrow<'_, Device<Self>>) {
-        device.timer.cancel();
         // Nobody listens, or does not answer in time: the device goes all the same.
         if let Err(error) = netlink::removed(&device) {
             pr_debug!("{}: removal not confirmed: {:?}\n", &*device.name, error);
         }
         device.uio.unregister();
-        // LIO has drained its commands before.
+        // LIO has drained its commands before, and user space can kick no more: nothing arms the
+        // timer again.
+        device.timer.cancel();
         let state = device.state.lock();
         if let Some(Active { engine, .. }) = &state.active {
             kernel::warn_on!(engine.owes_answers());
