@@ -8,6 +8,7 @@ device, an oops) away from the others.
 import fnmatch
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import differences, ktap, vm
@@ -16,7 +17,7 @@ from .errors import LabError
 from .ktap import Outcome
 from .paths import CHECKOUT
 from .report import Report
-from .run import clean_environment, output
+from .run import clean_environment, jobs, output
 from .say import say
 
 SELFTESTS = CHECKOUT / "selftests" / "target"
@@ -26,6 +27,9 @@ _DEFAULT_TIMEOUT = 45.0
 
 #: The debug kernel is that much slower under emulation.
 _DEBUG_FACTOR = 4.0
+
+#: Guests at once at most, unless told otherwise; each has 2 GiB of memory.
+_MOST_GUESTS = 4
 
 #: kselftest's exit status for "skipped".
 _SKIP_STATUS = 4
@@ -57,6 +61,20 @@ def timeout(folder: Path = SELFTESTS) -> float:
     return _DEFAULT_TIMEOUT
 
 
+def guests_at_once() -> int:
+    """How many guests run side by side; ``LAB_GUESTS`` decides, else the processors.
+
+    The programs mostly wait for time-outs, so that a guest for each processor
+    does not slow the others down much.
+    """
+    wanted = os.environ.get("LAB_GUESTS", "")
+    if not wanted:
+        return min(jobs(), _MOST_GUESTS)
+    if not wanted.isdigit() or int(wanted) == 0:
+        raise LabError(f"LAB_GUESTS is '{wanted}'; it must be a number from 1")
+    return int(wanted)
+
+
 def kselftests(report: Report, lab: Lab, guest: vm.Guest, pattern: str) -> None:
     """All programs whose name matches `pattern`, against the modules of `guest`."""
     known = []
@@ -67,12 +85,18 @@ def kselftests(report: Report, lab: Lab, guest: vm.Guest, pattern: str) -> None:
     if not names:
         report.fail("kselftests", f"no program matches '{pattern}'")
     used: set[differences.Difference] = set()
-    for number, name in enumerate(names, start=1):
-        say(f"kselftest {number} of {len(names)}: {name}")
-        result = vm.run(
-            lab.cache, guest, [f"./{name}"], limit, {"KSFT_MACHINE_SLOW": "yes"}, SELFTESTS
-        )
-        judge(report, name, result, known, used.add)
+
+    def run(name: str) -> vm.Result:
+        say(f"kselftest {name}: starting a guest")
+        settings = {"KSFT_MACHINE_SLOW": "yes"}
+        result = vm.run(lab.cache, guest, [f"./{name}"], limit, settings, SELFTESTS)
+        say(f"kselftest {name}: took {result.seconds:.0f} s")
+        return result
+
+    with ThreadPoolExecutor(guests_at_once()) as pool:
+        # In the order of the names, whichever ends first.
+        for name, result in zip(names, pool.map(run, names), strict=True):
+            judge(report, name, result, known, used.add)
     for item in known:
         if item not in used and item.program in names:
             say(f"note: the known difference {item.program}:{item.pattern} was not seen")

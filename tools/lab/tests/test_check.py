@@ -3,16 +3,18 @@
 
 import contextlib
 import io
+import os
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from lablib import differences
 from lablib.errors import LabError
 from lablib.hostcheck import cargo_counts
 from lablib.report import Report
 from lablib.vm import Result
-from lablib.vmcheck import judge, programs, timeout
+from lablib.vmcheck import guests_at_once, judge, programs, timeout
 
 
 class JudgeTest(unittest.TestCase):
@@ -168,6 +170,14 @@ class SelftestFolderTest(unittest.TestCase):
         (self.folder / "Makefile").write_text("TEST_PROGS := a.sh\nall:\n\t@false\n")
         with self.assertRaisesRegex(LabError, "a.sh"):
             programs(self.folder)
+
+    def test_guests_at_once(self) -> None:
+        with mock.patch.dict(os.environ, {"LAB_GUESTS": "3"}):
+            self.assertEqual(guests_at_once(), 3)
+        for bad in ("0", "-1", "two"):
+            with mock.patch.dict(os.environ, {"LAB_GUESTS": bad}):
+                with self.assertRaisesRegex(LabError, "number from 1"):
+                    guests_at_once()
 
     def test_timeout(self) -> None:
         self.assertEqual(timeout(self.folder), 45)
