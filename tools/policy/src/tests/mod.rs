@@ -10,7 +10,17 @@ mod rig;
 mod space;
 mod user;
 
+mod data_area;
+mod engine;
+mod exhaustive;
+mod ids;
+mod number;
+mod parameters;
+mod ring;
+mod slots;
 mod state_machine;
+mod tmr_queue;
+mod uapi;
 
 use command::TestCommand;
 use memory::TestMemory;

@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The engine in situations that matter; the rig checks the properties in each step.
+
+use super::command::Reply;
+use super::memory::growths;
+use super::model::Place;
+use super::rig::{Action, Rig, GOOD, KINDS};
+use super::user::Completion;
+use crate::policy::engine::{Config, ResetStatus};
+use crate::policy::ring::Broken;
+use crate::policy::seam::Direction;
+
+const BLOCK: u32 = 64;
+
+/// A device with room for `entries` commands of 120 bytes, which are the smallest.
+fn rig(entries: u32, blocks: u32) -> Rig {
+    let config = Config {
+        ring_size: 120 * entries + 8,
+        blocks,
+        block_size: BLOCK,
+    };
+    Rig::new(&config, Some(30))
+}
+
+fn submit(rig: &mut Rig, data_length: u32) -> usize {
+    let token = rig.model.commands.len();
+    rig.step(&Action::Submit {
+        direction: if data_length == 0 {
+            Direction::None
+        } else {
+            Direction::FromDevice
+        },
+        data_length,
+        bidi_length: None,
+        cdb_length: 6,
+        aborted: false,
+        may_wait: true,
+    });
+    token
+}
+
+/// Aborts the commands of `mask` among those unanswered, as ABORT TASK does.
+fn abort(rig: &mut Rig, mask: u64, notify: bool) {
+    rig.step(&Action::Abort(mask));
+    rig.step(&Action::TaskManagement {
+        kind: 1,
+        notify,
+        repeat: false,
+    });
+}
+
+fn keep() -> Completion {
+    Completion {
+        keep_buf: true,
+        ..GOOD
+    }
+}
+
+fn good() -> Reply {
+    Reply::Response {
+        status: 0,
+        sense: None,
+        read_length: None,
+        data_in: None,
+    }
+}
+
+fn place(rig: &Rig, token: usize) -> &Place {
+    &rig.model.commands[token].place
+}
+
+fn is_on_ring(rig: &Rig, token: usize) -> bool {
+    matches!(place(rig, token), Place::InFlight(_))
+}
+
+/// The overtaking of the C module: a command that fits where the waiting notification does not,
+/// and gets an id that the notification lists.
+#[test]
+fn command_does_not_overtake_notification() {
+    let mut rig = rig(60, 8);
+    for _ in 0..59 {
+        submit(&mut rig, 0);
+    }
+    // 128 bytes are left: enough for a command, not for a notification with 59 ids (152 bytes).
+    abort(&mut rig, u64::MAX, true);
+    assert_eq!(rig.model.pending.len(), 1);
+    assert_eq!(rig.model.pending[0].ids.len(), 59);
+    assert!(rig.model.space.place(120).is_some());
+    let late = submit(&mut rig, 0);
+    assert_eq!(place(&rig, late), &Place::Waiting);
+    // A command ends, whose id is listed; at the start of the ring there is still too little space.
+    rig.step(&Action::Complete(3, GOOD));
+    rig.step(&Action::Kick);
+    submit(&mut rig, 0);
+    assert_eq!(rig.model.pending.len(), 1);
+    assert_eq!(place(&rig, late), &Place::Waiting);
+    rig.step(&Action::Complete(7, GOOD));
+    rig.step(&Action::Kick);
+    assert_eq!(rig.model.pending.len(), 0);
+    assert_eq!(
+        place(&rig, late),
+        &Place::Waiting,
+        "no space is left for it"
+    );
+    rig.drain();
+    assert_eq!(rig.answers.len(), 61);
+    assert_eq!(rig.answers.last(), Some(&(late + 1, good())));
+}
+
+#[test]
+fn listed_id_stays_taken_after_its_command() {
+    let mut rig = rig(3, 8);
+    for _ in 0..3 {
+        submit(&mut rig, 0);
+    }
+    abort(&mut rig, 0b010, true);
+    let Place::InFlight(id) = *place(&rig, 1) else {
+        panic!("command 1 is not on the ring");
+    };
+    assert_eq!(rig.model.pending[0].ids, [id]);
+    // The aborted command times out and its notification still waits: the id list stays.
+    rig.step(&Action::Expire(100));
+    assert_eq!(rig.answers.len(), 3);
+    assert_eq!(rig.model.pending[0].ids, [id]);
+    rig.drain();
+    assert_eq!(rig.engine.counters().on_ring, 1);
+}
+
+#[test]
+fn attribute_off_tells_user_space_nothing() {
+    let mut rig = rig(3, 8);
+    for _ in 0..5 {
+        submit(&mut rig, 0);
+    }
+    abort(&mut rig, u64::MAX, false);
+    assert_eq!(
+        rig.answers,
+        [(3, Reply::TaskAborted), (4, Reply::TaskAborted)],
+        "what user space has not seen is answered at once"
+    );
+    assert_eq!(rig.engine.counters().announced, 0);
+    rig.drain();
+    assert_eq!(rig.answers.len(), 5);
+}
+
+#[test]
+fn unknown_tag_is_announced() {
+    let mut rig = rig(3, 8);
+    rig.step(&Action::TaskManagement {
+        kind: 1,
+        notify: true,
+        repeat: false,
+    });
+    assert_eq!(rig.engine.counters().on_ring, 1);
+}
+
+#[test]
+fn aborted_command_is_refused() {
+    let mut rig = rig(3, 8);
+    let request = Action::Submit {
+        direction: Direction::None,
+        data_length: 0,
+        bidi_length: None,
+        cdb_length: 6,
+        aborted: true,
+        may_wait: true,
+    };
+    rig.step(&request);
+    rig.step(&Action::Block);
+    rig.step(&request);
+    assert_eq!(rig.model.commands.len(), 2);
+    assert!(!rig.engine.owes_answers());
+}
+
+/// The first of the queue holds up the others. When it goes, and user space has nothing to complete
+/// that would start them, they must start all the same.
+#[test]
+fn queue_moves_when_its_first_is_aborted() {
+    let mut rig = rig(8, 4);
+    submit(&mut rig, 3 * BLOCK);
+    rig.step(&Action::Complete(0, keep()));
+    rig.step(&Action::Kick);
+    let big = submit(&mut rig, 2 * BLOCK);
+    let small = submit(&mut rig, BLOCK);
+    assert_eq!(place(&rig, small), &Place::Waiting);
+    abort(&mut rig, 0b01, false);
+    assert_eq!(rig.answers.last(), Some(&(big, Reply::TaskAborted)));
+    assert!(is_on_ring(&rig, small));
+    rig.drain();
+}
+
+#[test]
+fn queue_moves_when_its_first_times_out() {
+    let mut rig = rig(8, 4);
+    submit(&mut rig, 3 * BLOCK);
+    rig.step(&Action::Complete(0, keep()));
+    rig.step(&Action::Kick);
+    let big = submit(&mut rig, 2 * BLOCK);
+    rig.now += 10;
+    let small = submit(&mut rig, BLOCK);
+    rig.step(&Action::Expire(40));
+    assert_eq!(rig.answers.last(), Some(&(big, Reply::TaskSetFull)));
+    assert!(is_on_ring(&rig, small));
+    // Its own time counts from the ring now.
+    rig.step(&Action::Expire(29));
+    assert!(is_on_ring(&rig, small));
+    rig.step(&Action::Expire(1));
+    assert_eq!(rig.answers.last(), Some(&(small, Reply::CheckCondition)));
+    rig.drain();
+}
+
+#[test]
+fn queue_moves_when_memory_is_back() {
+    let mut rig = rig(8, 4);
+    rig.step(&Action::RefusePopulate(1));
+    let first = submit(&mut rig, BLOCK);
+    assert_eq!(place(&rig, first), &Place::Waiting);
+    let second = submit(&mut rig, BLOCK);
+    assert!(is_on_ring(&rig, first) && is_on_ring(&rig, second));
+    rig.drain();
+}
+
+#[test]
+fn waiting_command_goes_on_waiting_for_an_id() {
+    // The first table has 63 ids; the 64th command needs it to grow.
+    let mut rig = rig(70, 4);
+    for _ in 0..63 {
+        submit(&mut rig, 0);
+    }
+    submit(&mut rig, 0);
+    rig.drain();
+
+    let mut rig = self::rig(62, 70);
+    for _ in 0..60 {
+        submit(&mut rig, 1);
+        rig.step(&Action::Complete(0, keep()));
+        rig.step(&Action::Kick);
+    }
+    let waiting: Vec<usize> = (0..70).map(|_| submit(&mut rig, 0)).collect();
+    assert_eq!(place(&rig, waiting[69]), &Place::Waiting);
+    rig.step(&Action::Complete(0, GOOD));
+    rig.step(&Action::RefuseGrowth(1));
+    rig.step(&Action::Kick);
+    assert!(rig
+        .answers
+        .iter()
+        .all(|(_, reply)| matches!(reply, Reply::Response { status: 0, .. })));
+    rig.drain();
+}
+
+#[test]
+fn blocking_leaves_broken_ring_alone() {
+    let mut rig = rig(3, 8);
+    for _ in 0..3 {
+        submit(&mut rig, 0);
+    }
+    abort(&mut rig, 0b001, true);
+    rig.step(&Action::CompleteId(3));
+    rig.step(&Action::CompleteId(3));
+    rig.step(&Action::Kick);
+    assert_eq!(rig.model.broken, Some(Broken::UnknownId(3)));
+    rig.step(&Action::Block);
+    assert_eq!(rig.model.pending.len(), 1);
+    assert_eq!(rig.engine.counters().on_ring, 0);
+    rig.step(&Action::Reset(ResetStatus::CheckCondition));
+    assert_eq!(rig.engine.counters().dropped, 1);
+    assert_eq!(
+        rig.answers[1..],
+        [(0, Reply::CheckCondition), (1, Reply::CheckCondition)]
+    );
+}
+
+#[test]
+fn blocking_fails_what_waits() {
+    let mut rig = rig(3, 8);
+    for _ in 0..5 {
+        submit(&mut rig, 0);
+    }
+    rig.step(&Action::Complete(1, GOOD));
+    rig.step(&Action::Complete(0, GOOD));
+    rig.step(&Action::Block);
+    assert_eq!(
+        rig.answers,
+        [(1, good()), (0, good()), (3, Reply::Busy), (4, Reply::Busy)]
+    );
+    rig.step(&Action::Unblock);
+    let next = submit(&mut rig, 0);
+    assert!(is_on_ring(&rig, next));
+    rig.drain();
+}
+
+#[test]
+fn responses_are_taken_over() {
+    let mut rig = rig(4, 8);
+    for (status, read_len, unknown_op) in [
+        (0, None, false),
+        (0x28, None, false),
+        (2, None, false),
+        (0, Some(10), false),
+        (2, Some(10), false),
+        (0, Some(u32::MAX), false),
+        (0, Some(0), false),
+        (0, None, true),
+    ] {
+        let token = submit(&mut rig, 100);
+        rig.step(&Action::Complete(
+            0,
+            Completion {
+                status,
+                keep_buf: false,
+                read_len,
+                unknown_op,
+            },
+        ));
+        rig.step(&Action::Kick);
+        let Some((answered, reply)) = rig.answers.pop() else {
+            panic!("no answer");
+        };
+        assert_eq!(answered, token);
+        if unknown_op {
+            assert_eq!(reply, Reply::CheckCondition);
+            continue;
+        }
+        let length = read_len.filter(|&length| length > 0);
+        let expected_length = match (status, length) {
+            (2, None) => None,
+            (_, length) => Some(length.unwrap_or(100).min(100) as usize),
+        };
+        let Reply::Response {
+            status: got,
+            sense,
+            read_length,
+            data_in,
+        } = reply
+        else {
+            panic!("{reply:?}");
+        };
+        assert_eq!(got, status);
+        assert_eq!(sense.map(|sense| sense.len()), (status == 2).then_some(96));
+        assert_eq!(read_length, length.map(|length| length.min(100)));
+        assert_eq!(data_in.map(|data| data.len()), expected_length);
+    }
+}
+
+/// P8: an initiator that sends task management functions without end while user space sleeps.
+#[test]
+fn flood_is_bounded() {
+    let mut rig = rig(3, 8);
+    for _ in 0..3 {
+        submit(&mut rig, 0);
+    }
+    abort(&mut rig, 0b010, true);
+    let before = growths();
+    for round in 0..100_000 {
+        let (kind, _) = KINDS[round * 5 % 9];
+        rig.engine
+            .task_management(&mut rig.host, kind, std::iter::empty(), true, None);
+    }
+    assert_eq!(growths(), before);
+    assert_eq!(rig.engine.counters().announced, 100_001);
+    // The reference, which keeps the exact order, has not followed: count what arrives.
+    let mut seen = 0;
+    while rig.engine.counters().on_ring < 100_001 {
+        while !rig.user.held.is_empty() {
+            rig.user.complete(&mut rig.host, 0, &GOOD);
+        }
+        rig.user.skip(&mut rig.host);
+        assert_eq!(rig.engine.handle_completions(&mut rig.host, None), Ok(()));
+        let entries = rig.user.poll(&rig.host);
+        assert!(!entries.is_empty(), "{seen} of 100001");
+        seen += entries.len();
+    }
+    assert!(seen >= 100_001);
+}
+
+#[test]
+fn oversized_commands_are_refused() {
+    let mut rig = rig(4, 8);
+    // More than the data area; more iovecs than half the ring.
+    submit(&mut rig, 9 * BLOCK);
+    assert_eq!(rig.model.commands[0].place, Place::Gone);
+    let mut rig = self::rig(4, 40);
+    // Every other block is kept, so each block needs an iovec of its own.
+    for nth in 0..20 {
+        submit(&mut rig, BLOCK);
+        submit(&mut rig, BLOCK);
+        rig.step(&Action::Complete(0, keep()));
+        rig.step(&Action::Complete(0, keep()));
+        rig.step(&Action::Kick);
+        assert_eq!(rig.model.kept().len(), 2 * nth + 2);
+    }
+    let kept = rig.model.kept();
+    for &id in kept.iter().step_by(2) {
+        rig.step(&Action::FreeId(id));
+    }
+    let scattered = submit(&mut rig, 20 * BLOCK);
+    assert_eq!(rig.model.commands[scattered].place, Place::Gone);
+    rig.drain();
+}
