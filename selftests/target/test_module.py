@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Loading and unloading target_core_user."""
+
+import subprocess
+from pathlib import Path
+
+from tcmulib.configfs import Device, Hba
+from tcmulib.ktap import Context, Skip, Suite, equal, implementation
+from tcmulib.rig import Rig, pattern
+from tcmulib.scsi import BLOCK
+
+suite = Suite()
+
+MODULE = "target_core_user"
+
+
+def loaded() -> bool:
+    """Whether the module is in the kernel."""
+    return (Path("/sys/module") / MODULE).is_dir()
+
+
+def references() -> int:
+    """Users of the module."""
+    return int((Path("/sys/module") / MODULE / "refcnt").read_text())
+
+
+def modprobe(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """modprobe and its output."""
+    return subprocess.run(
+        ["modprobe", *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def reload() -> None:
+    """Takes the module out and puts it back."""
+    done = modprobe("--remove", "--first-time", MODULE)
+    equal((done.returncode, loaded()), (0, False), f"status of removing it ({done.stderr})")
+    done = modprobe("--first-time", MODULE)
+    equal((done.returncode, loaded()), (0, True), f"status of loading it ({done.stderr})")
+
+
+@suite.test("an idle module can be unloaded and loaded again, many times")
+def many_times(context: Context) -> None:
+    if modprobe("--dry-run", "--ignore-install", "--quiet", MODULE).returncode:
+        raise Skip(f"modprobe does not know {MODULE}")
+    before = implementation()
+    for _ in range(5):
+        reload()
+    equal(implementation(), before, "implementation after loading it again")
+
+
+@suite.test("a module with an HBA stays, and goes when the HBA has gone")
+def with_hba(context: Context) -> None:
+    equal(references(), 0, "users before")
+    hba = Hba(context)
+    assert references() > 0, "no users with an HBA"
+    assert modprobe("--remove", MODULE).returncode != 0, "it could be removed"
+    assert loaded()
+    hba.remove()
+    equal(references(), 0, "users afterwards")
+    reload()
+
+
+@suite.test("a module with an enabled device stays")
+def with_device(context: Context) -> None:
+    device = Device(context)
+    device.control("dev_size=1048576,max_data_area_mb=1,cmd_ring_size_mb=1")
+    device.enable()
+    assert modprobe("--remove", MODULE).returncode != 0, "it could be removed"
+    device.node()
+    device.remove()
+    device.hba.remove()
+    equal(references(), 0, "users afterwards")
+
+
+@suite.test("a device works after every reload, and the module goes after every device")
+def used_each_time(context: Context) -> None:
+    for turn in range(3):
+        inner = Context()
+        try:
+            rig = Rig(inner)
+            disk = rig.disk()
+            data = pattern(turn, 64 * BLOCK)
+            disk.write(0, data)
+            assert disk.read(0, 64) == data, f"data in turn {turn}"
+        finally:
+            errors = inner.clean_up()
+        equal(errors, [], "errors while cleaning up")
+        equal(references(), 0, "users of the idle module")
+        reload()
+
+
+if __name__ == "__main__":
+    suite.run()
