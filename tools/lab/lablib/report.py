@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 
 from .errors import LabError
 
-#: Lines of detail shown of a failed check.
-_DETAIL_LINES = 40
+#: Lines of detail shown of a failed check, from its beginning and from its end:
+#: some tools say first what is wrong, some last.
+_DETAIL_HEAD = 20
+_DETAIL_TAIL = 25
 
 
 @dataclass
@@ -24,13 +26,14 @@ class Report:
         print(f"ok       {name}", flush=True)
 
     def fail(self, name: str, detail: str = "") -> None:
-        """A check that failed; the end of `detail` is shown."""
+        """A check that failed; beginning and end of `detail` are shown."""
         self.failures.append(name)
         print(f"FAILED   {name}", flush=True)
         lines = detail.rstrip().splitlines()
-        if len(lines) > _DETAIL_LINES:
-            print(f"         ({len(lines) - _DETAIL_LINES} lines left out)")
-        for line in lines[-_DETAIL_LINES:]:
+        left_out = len(lines) - _DETAIL_HEAD - _DETAIL_TAIL
+        if left_out > 0:
+            lines[_DETAIL_HEAD:-_DETAIL_TAIL] = [f"({left_out} lines left out)"]
+        for line in lines:
             print(f"         {line}", flush=True)
 
     def skip(self, name: str, reason: str) -> None:

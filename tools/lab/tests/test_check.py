@@ -144,6 +144,15 @@ class SummaryTest(unittest.TestCase):
         report = Report(passed=3, failures=["x"])
         self.assertEqual(self.summary(report), ("3 passed, 1 failed", 1))
 
+    def test_beginning_and_end_of_a_long_detail(self) -> None:
+        sink = io.StringIO()
+        with contextlib.redirect_stdout(sink):
+            Report().fail("x", "\n".join(f"line {number}" for number in range(100)))
+        text = sink.getvalue()
+        for shown in ("line 0\n", "line 99\n", "(55 lines left out)"):
+            self.assertIn(shown, text)
+        self.assertNotIn("line 50\n", text)
+
     def test_nothing_checked_is_a_failure(self) -> None:
         self.assertEqual(self.summary(Report()), ("0 passed, 0 failed", 1))
 
