@@ -58,6 +58,10 @@ mod sam {
     pub(super) const TASK_ABORTED: u8 = 0x40;
 }
 
+// The interface to user space has 64-bit `struct iovec`s, and words of the ring are accessed in one
+// piece; the policy counts in pages of 4 KiB.
+static_assert!(cfg!(CONFIG_64BIT) && PAGE_SIZE == 4096);
+
 /// The kernel's allocator, for the policy.
 pub(crate) struct Kernel;
 
@@ -209,7 +213,9 @@ impl DataPages {
         let mut left = length as usize;
         for block in blocks {
             let first = block as usize * self.per_block;
-            for page in &self.pages[first..first + self.per_block] {
+            // The last block of a command need not have all of its pages.
+            let pages = self.pages.get(first..).unwrap_or_default();
+            for page in pages.iter().take(self.per_block) {
                 if left == 0 {
                     return;
                 }
