@@ -60,7 +60,7 @@ impl<T: Backend, A: Attribute<T>> Operations<T, A> {
         let write = if A::HAS_STORE { 0o200 } else { 0 };
         bindings::configfs_attribute {
             ca_name: kernel::str::as_char_ptr_in_const_context(A::NAME),
-            // As in C: the backend's own reference to its module protects the table.
+            // Set when the backend is registered.
             ca_owner: core::ptr::null_mut(),
             ca_mode: read | write,
             show: if A::HAS_SHOW { Some(Self::show) } else { None },
@@ -109,20 +109,16 @@ impl<T: Backend, A: Attribute<T>> Operations<T, A> {
 
     /// # Safety
     ///
-    /// Called by configfs with an item of a device of backend `T` and `count` bytes.
+    /// Called by configfs with an item of a device of backend `T` and a NUL-terminated text of
+    /// `count` bytes.
     unsafe extern "C" fn store(
         item: *mut bindings::config_item,
         page: *const c_char,
         count: usize,
     ) -> isize {
         // SAFETY: By the safety requirements.
-        let (device, text) = unsafe {
-            (
-                Self::device(item),
-                core::slice::from_raw_parts(page.cast::<u8>(), count),
-            )
-        };
-        kernel::error::from_result(|| A::store(&device, text).map(|()| count as isize))
+        let (device, text) = unsafe { (Self::device(item), CStr::from_char_ptr(page)) };
+        kernel::error::from_result(|| A::store(&device, text.to_bytes()).map(|()| count as isize))
     }
 }
 
@@ -180,6 +176,13 @@ impl AttributeTable {
         self.own.push(attribute, GFP_KERNEL)?;
         self.append(pointer)?;
         Ok(self)
+    }
+
+    /// Makes an open file of an attribute keep `module` loaded.
+    pub(super) fn set_owner(&mut self, module: &'static ThisModule) {
+        for attribute in &mut self.own {
+            attribute.ca_owner = module.as_ptr();
+        }
     }
 
     /// The table as LIO takes it.

@@ -376,9 +376,11 @@ impl Registration {
     /// Registers backend `T` with its attributes and actions.
     pub(crate) fn new<T: Backend>(
         module: &'static ThisModule,
-        attributes: AttributeTable,
-        actions: AttributeTable,
+        mut attributes: AttributeTable,
+        mut actions: AttributeTable,
     ) -> Result<Self> {
+        attributes.set_owner(module);
+        actions.set_owner(module);
         let mut ops = bindings::target_backend_ops {
             owner: module.as_ptr(),
             transport_flags_default: T::FLAGS.0 as u8,
