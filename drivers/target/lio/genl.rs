@@ -48,6 +48,10 @@ pub(crate) trait Protocol: 'static {
     /// Policies of the attributes, by number.
     const POLICY: &'static [bindings::nla_policy];
 
+    /// First command whose requests are checked strictly, as is the rule for new ones
+    /// (`resv_start_op`).
+    const FIRST_STRICT: u8;
+
     /// Commands that are requests to the kernel; they need `CAP_NET_ADMIN`.
     const REQUESTS: &'static [bindings::genl_small_ops];
 
@@ -214,8 +218,7 @@ impl Registration {
             (*family).maxattr = P::POLICY.len() as u32 - 1;
             (*family).small_ops = P::REQUESTS.as_ptr();
             (*family).n_small_ops = P::REQUESTS.len() as u8;
-            // Commands from here on are checked strictly: there are none yet.
-            (*family).resv_start_op = bindings::tcmu_genl_cmd___TCMU_CMD_MAX as u8;
+            (*family).resv_start_op = P::FIRST_STRICT;
         }
         P::family().register().map(Self)
     }

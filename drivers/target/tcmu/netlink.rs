@@ -22,6 +22,7 @@ use super::lio::{
         Message,
         Protocol, //
     },
+    memalloc::NoIoScope,
 };
 use super::TcmuModule;
 use kernel::{
@@ -130,6 +131,8 @@ impl Pending {
             }),
             GFP_KERNEL,
         )?;
+        // A daemon that answers needs the lock, and reclaim may need the daemon.
+        let _noio = NoIoScope::enter();
         let mut list = PENDING.lock();
         // Looked at under the lock: `reset` finds what was registered before it was set.
         if is_blocked() {
@@ -184,6 +187,8 @@ impl Protocol for TcmuProtocol {
         table[attr::SUPP_REPLY as usize] = policy(AttributeType::U8);
         table
     };
+
+    const FIRST_STRICT: u8 = bindings::tcmu_genl_cmd___TCMU_CMD_MAX as u8;
 
     const REQUESTS: &'static [bindings::genl_small_ops] = &[
         request::<Self>(cmd::SET_FEATURES),
