@@ -39,6 +39,8 @@ unsigned int tcmu_shim_memalloc_noio_save(void);
 void tcmu_shim_memalloc_noio_restore(unsigned int flags);
 /* get_page() */
 void tcmu_shim_get_page(struct page *page);
+/* put_page() */
+void tcmu_shim_put_page(struct page *page);
 /* flush_dcache_page() */
 void tcmu_shim_flush_dcache_page(struct page *page);
 /* vma_desc_set_flags() with what a mapping of a ring needs */

@@ -50,7 +50,7 @@ pub(crate) struct DelayedWork<T> {
     _backend: PhantomData<fn(&T)>,
 }
 
-// SAFETY: The workqueue does its own locking; `device` is only written with the value it has.
+// SAFETY: The workqueue does its own locking; `device` is written by one caller of `arm` at a time.
 unsafe impl<T> Send for DelayedWork<T> {}
 // SAFETY: As above.
 unsafe impl<T> Sync for DelayedWork<T> {}
@@ -86,12 +86,15 @@ impl<T: HasDelayedWork> DelayedWork<T> {
 
     /// Runs the work of `device` after `delay` milliseconds, whether it was queued or not.
     ///
-    /// The caller makes sure that [`DelayedWork::cancel`] is called afterwards, before LIO frees
-    /// the device: commands and their timeouts end before `destroy_device`.
-    pub(crate) fn arm(device: &Device<T>, delay: Msecs) {
+    /// # Safety
+    ///
+    /// Calls for the same device exclude each other. [`DelayedWork::cancel`] is called after the
+    /// last of them and before LIO gives up its reference to the device.
+    pub(crate) unsafe fn arm(device: &Device<T>, delay: Msecs) {
         let inner = T::delayed_work(device).inner.get();
-        // SAFETY: The work is initialised and embedded in the device. Every writer of `device`
-        // writes the same value.
+        // SAFETY: The work is initialised and embedded in the device, which outlives it by the
+        // safety requirements. Nobody else writes `device`; work that runs at the same time reads
+        // it, but was queued with the value that it keeps.
         unsafe {
             (*inner).device = core::ptr::from_ref(device).cast_mut().cast();
             bindings::mod_delayed_work_on(

@@ -50,6 +50,18 @@ impl MappedPage {
         unsafe { bindings::tcmu_shim_get_page(page.as_ptr()) };
         Some(Self(page))
     }
+
+    /// The page; the caller takes over the reference.
+    fn into_raw(self) -> *mut bindings::page {
+        core::mem::ManuallyDrop::new(self).0.as_ptr()
+    }
+}
+
+impl Drop for MappedPage {
+    fn drop(&mut self) {
+        // SAFETY: The reference is ours.
+        unsafe { bindings::tcmu_shim_put_page(self.0.as_ptr()) };
+    }
 }
 
 /// A backend whose devices have a UIO device.
@@ -107,7 +119,9 @@ impl Drop for RootDevice {
 pub(crate) struct Uio {
     #[pin]
     info: Opaque<bindings::uio_info>,
-    /// What `info.name` points to.
+    /// What `info.name` points to; stored just while `info` is registered.
+    ///
+    /// Taken before UIO's `info_lock`.
     #[pin]
     name: Mutex<Option<CString>>,
 }
@@ -127,6 +141,8 @@ impl Uio {
     }
 
     /// Registers the UIO device of `device` under `name`; `region` is the address of its memory.
+    ///
+    /// `EBUSY`: it is registered.
     pub(crate) fn register<T: HasUio>(
         device: &Device<T>,
         module: &'static ThisModule,
@@ -136,9 +152,12 @@ impl Uio {
     ) -> Result {
         let uio = T::uio(device);
         let mut stored = uio.name.lock();
-        // SAFETY: Nobody else uses the struct while it is not registered. It lives in the device,
-        // whose owner calls `unregister` before the device goes; the name lives as long as it is
-        // stored; the functions keep UIO's contract.
+        if stored.is_some() {
+            return Err(EBUSY);
+        }
+        // SAFETY: Without a name the struct is not registered, and the lock is held: nobody else
+        // uses it. It lives in the device, whose owner calls `unregister` before the device goes;
+        // the name lives as long as it is stored; the functions keep UIO's contract.
         kernel::error::to_result(unsafe {
             let info = uio.info.get();
             (*info).uio_dev = core::ptr::null_mut();
@@ -163,13 +182,14 @@ impl Uio {
         Ok(())
     }
 
-    /// Undoes [`Uio::register`]; waits for calls that are under way.
-    ///
-    /// Called once for each successful `register`.
+    /// Undoes [`Uio::register`], if it succeeded; waits for calls that are under way.
     pub(crate) fn unregister(&self) {
-        // SAFETY: The struct is registered.
-        unsafe { bindings::uio_unregister_device(self.info.get()) };
-        *self.name.lock() = None;
+        let mut stored = self.name.lock();
+        if stored.is_some() {
+            // SAFETY: The struct is registered while a name is stored.
+            unsafe { bindings::uio_unregister_device(self.info.get()) };
+            *stored = None;
+        }
     }
 
     /// Gives a registered UIO device another name. Readers of sysfs see the old or the new one.
@@ -199,9 +219,13 @@ impl Uio {
         Some(with(name, minor as u32))
     }
 
-    /// Wakes the users of a registered UIO device.
-    pub(crate) fn notify(&self) {
-        // SAFETY: Called while a command or a call of UIO is under way, thus before `unregister`.
+    /// Wakes the users of the UIO device.
+    ///
+    /// # Safety
+    ///
+    /// The UIO device is registered and stays so until this returns.
+    pub(crate) unsafe fn notify(&self) {
+        // SAFETY: By the safety requirements.
         unsafe { bindings::uio_event_notify(self.info.get()) };
     }
 }
@@ -322,7 +346,7 @@ impl<T: HasUio> Operations<T> {
         match T::fault(&device, page_offset << PAGE_SHIFT) {
             Some(page) => {
                 // SAFETY: The fault takes over the reference.
-                unsafe { (*vmf).page = page.0.as_ptr() };
+                unsafe { (*vmf).page = page.into_raw() };
                 0
             }
             None => bindings::vm_fault_reason_VM_FAULT_SIGBUS,

@@ -207,7 +207,7 @@ impl Attribute<Tcmu> for DevSize {
     const NAME: &'static CStr = c"dev_size";
 
     fn show(device: &Device<Tcmu>, out: &mut Output<'_>) -> Result {
-        line(out, device.lock().settings.size)
+        line(out, device.size.load(Relaxed))
     }
 
     fn store(device: &Device<Tcmu>, text: &[u8]) -> Result {
@@ -217,7 +217,7 @@ impl Attribute<Tcmu> for DevSize {
                 pr_err!("the device could not be reconfigured\n");
             })?;
         }
-        device.lock().settings.size = size;
+        device.size.store(size, Relaxed);
         Ok(())
     }
 }

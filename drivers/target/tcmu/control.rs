@@ -6,9 +6,12 @@ use super::device::{
     State,
     Tcmu, //
 };
-use super::lio::backend::{
-    Device,
-    Field, //
+use super::lio::{
+    backend::{
+        Device,
+        Field, //
+    },
+    memalloc::NoIoScope,
 };
 use super::policy::{
     options,
@@ -57,6 +60,8 @@ pub(crate) fn text_of(bytes: &[u8]) -> Result<CString> {
 }
 
 fn apply(device: &Device<Tcmu>, name: &BStr, option: ControlOption<'_>) -> Result<(), Invalid> {
+    // The device may serve disks already: reclaim must not wait for them with the lock held.
+    let _noio = NoIoScope::enter();
     let mut guard = device.lock();
     let state: &mut State = &mut guard;
     let sized = Tcmu::is_sized(state);
@@ -67,7 +72,7 @@ fn apply(device: &Device<Tcmu>, name: &BStr, option: ControlOption<'_>) -> Resul
             None
         }
         ControlOption::DevSize(size) => {
-            settings.size = size;
+            device.size.store(size, Relaxed);
             None
         }
         ControlOption::HwBlockSize(bytes) => {

@@ -56,6 +56,7 @@ use kernel::{
             Full,
             Relaxed, //
         },
+        barrier::smp_mb,
         ArcBorrow,
         Mutex,
         MutexGuard, //
@@ -85,8 +86,6 @@ pub(crate) enum QfullTimeout {
 pub(crate) struct Settings {
     /// `dev_config`, empty if not set.
     pub(crate) config: Option<CString>,
-    /// `dev_size` in bytes.
-    pub(crate) size: u64,
     /// Sizes, fixed while the device is enabled.
     pub(crate) sizes: Sizes,
     /// `cmd_time_out` in milliseconds; 0 is none.
@@ -99,9 +98,26 @@ pub(crate) struct Settings {
     pub(crate) tmr_notification: bool,
 }
 
+/// Whether a device is enabled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Not enabled.
+    Disabled,
+    /// On the way from one to the other.
+    Changing,
+    /// Enabled.
+    Enabled,
+}
+
 /// The fields of a device that its lock protects.
+///
+/// # Invariants
+///
+/// In phase `Enabled` the UIO device is registered. Delayed work is armed in no other phase, and
+/// cancelled after that phase.
 pub(crate) struct State {
     pub(crate) settings: Settings,
+    phase: Phase,
     /// While the device is enabled, and after that until its last mapping is gone.
     active: Option<Active>,
     /// Whether somebody has the UIO node open.
@@ -123,6 +139,8 @@ pub(crate) struct Tcmu {
     name: CString,
     /// Ticks count milliseconds from here.
     epoch: Instant<Monotonic>,
+    /// `dev_size` in bytes. No lock: LIO asks for it to build sense data, wherever it does that.
+    pub(crate) size: Atomic<u64>,
     #[pin]
     state: Mutex<State>,
     #[pin]
@@ -171,24 +189,34 @@ impl Locked<'_> {
         Some(self.deadline(ms))
     }
 
-    /// Ends the access: sets the timer, releases the lock, wakes user space.
+    /// Ends the access: wakes user space, sets the timer, releases the lock.
+    ///
+    /// Nothing touches the device after the lock is released: from then on user space can complete
+    /// the command that kept the device.
     fn finish(mut self) {
         let now = self.now;
-        let mut notify = false;
+        let device = self.device;
         let state = &mut *self.guard;
+        if state.phase != Phase::Enabled {
+            return;
+        }
         if let Some(active) = &mut state.active {
-            notify = active.memory.take_notify();
+            if active.memory.take_notify() {
+                // Pairs with `unplug`: this finds it unplugged, or user space, woken by it, finds
+                // what was published.
+                smp_mb(Full);
+                if device.plugged.load(Relaxed) == 0 {
+                    // SAFETY: The phase is `Enabled`, and the lock is held.
+                    unsafe { device.uio.notify() };
+                }
+            }
             let wake = active.engine.wake();
             if wake.is_some_and(|wake| state.armed.is_none_or(|armed| wake < armed)) {
                 state.armed = wake;
                 let delay = wake.unwrap_or(now).saturating_sub(now);
-                DelayedWork::arm(self.device, u32::try_from(delay).unwrap_or(u32::MAX));
+                // SAFETY: The phase is `Enabled`, and the lock is held.
+                unsafe { DelayedWork::arm(device, u32::try_from(delay).unwrap_or(u32::MAX)) };
             }
-        }
-        let device = self.device;
-        drop(self);
-        if notify && device.plugged.load(Relaxed) == 0 {
-            device.uio.notify();
         }
     }
 }
@@ -294,11 +322,68 @@ impl Tcmu {
 
     /// Whether the sizes are fixed.
     pub(crate) fn is_sized(state: &State) -> bool {
-        state.active.is_some()
+        state.phase != Phase::Disabled
+    }
+
+    /// What `configure` does; on error the caller undoes it.
+    fn enable(device: ArcBorrow<'_, Device<Self>>, sizes: &Sizes) -> Result {
+        let name = device.uio_name()?;
+        let memory = SharedMemory::new(sizes)?;
+        let engine = Engine::new(&sizes.config()).map_err(|_| ENOMEM)?;
+        let region = memory.address();
+        let active = Active { engine, memory };
+        // LIO may have destroyed the device before without freeing it.
+        let old = device.state.lock().active.replace(active);
+        drop(old);
+        match &*ROOT.lock() {
+            Some(root) => Uio::register(
+                &device,
+                module::this_module::<TcmuModule>(),
+                root,
+                name,
+                region,
+            )?,
+            None => return Err(ENODEV),
+        }
+
+        // What users have not set before enabling the device.
+        for (field, default) in [(Field::HwBlockSize, 512), (Field::HwMaxSectors, 128)] {
+            let field = device.field(field);
+            if field.load(Relaxed) == 0 {
+                field.store(default, Relaxed);
+            }
+        }
+        device.field(Field::HwQueueDepth).store(128, Relaxed);
+        {
+            let supported = i32::from(netlink::reply_supported());
+            let mut state = device.state.lock();
+            // INVARIANT: Just registered.
+            state.phase = Phase::Enabled;
+            if state.settings.nl_reply_supported >= 0 {
+                state.settings.nl_reply_supported = supported;
+            }
+        }
+        netlink::added(&device)
+    }
+
+    /// Ends the UIO device, if there is one, and the timer; the result is the state after that.
+    fn disable(device: &Device<Self>) -> MutexGuard<'_, State> {
+        device.state.lock().phase = Phase::Changing;
+        // INVARIANT: The phase has ended; work that runs now does not arm itself again.
+        device.timer.cancel();
+        device.uio.unregister();
+        let mut state = device.state.lock();
+        state.phase = Phase::Disabled;
+        state.armed = None;
+        // Who has the node open closes it without our being told.
+        state.open = false;
+        state
     }
 
     /// The name that UIO and netlink show: `tcm-user/HBA/DEVICE[/CONFIG]`.
     fn uio_name(&self) -> Result<CString> {
+        // The device may serve disks already: see `Locked`.
+        let _noio = NoIoScope::enter();
         let mut name = KVec::new();
         let prefix = CString::try_from_fmt(fmt!("tcm-user/{}/", self.host_id))?;
         name.extend_from_slice(prefix.to_bytes(), GFP_KERNEL)?;
@@ -337,17 +422,18 @@ impl Backend for Tcmu {
             host_id,
             name: CString::try_from(name)?,
             epoch: Instant::now(),
+            size: Atomic::new(0),
             state <- new_mutex!(
                 State {
                     settings: Settings {
                         config: None,
-                        size: 0,
                         sizes: Sizes::default(),
                         command_timeout_ms: DEFAULT_TIMEOUT_MS,
                         qfull_timeout: QfullTimeout::AsCommand,
                         nl_reply_supported: 0,
                         tmr_notification: false,
                     },
+                    phase: Phase::Disabled,
                     active: None,
                     open: false,
                     armed: None,
@@ -361,54 +447,20 @@ impl Backend for Tcmu {
     }
 
     fn configure(device: ArcBorrow<'_, Device<Self>>) -> Result {
-        let name = device.uio_name()?;
-        let region = {
+        let sizes = {
             let mut state = device.state.lock();
-            let sizes = state.settings.sizes;
-            let memory = SharedMemory::new(&sizes)?;
-            let engine = Engine::new(&sizes.config()).map_err(|_| ENOMEM)?;
-            let region = memory.address();
-            state.active = Some(Active { engine, memory });
-            // Who had the node of an earlier, failed attempt open closes it without our being told.
-            state.open = false;
-            region
-        };
-        let registered = match &*ROOT.lock() {
-            Some(root) => Uio::register(
-                &device,
-                module::this_module::<TcmuModule>(),
-                root,
-                name,
-                region,
-            ),
-            None => Err(ENODEV),
-        };
-        if let Err(error) = registered {
-            device.state.lock().active = None;
-            return Err(error);
-        }
-
-        // What users have not set before enabling the device.
-        for (field, default) in [(Field::HwBlockSize, 512), (Field::HwMaxSectors, 128)] {
-            let field = device.field(field);
-            if field.load(Relaxed) == 0 {
-                field.store(default, Relaxed);
+            // LIO does not keep a second writer of `enable` out while the first waits for a daemon.
+            if state.phase != Phase::Disabled {
+                return Err(EBUSY);
             }
-        }
-        device.field(Field::HwQueueDepth).store(128, Relaxed);
-        {
-            let supported = i32::from(netlink::reply_supported());
-            let mut state = device.state.lock();
-            if state.settings.nl_reply_supported >= 0 {
-                state.settings.nl_reply_supported = supported;
-            }
-        }
-
-        netlink::added(&device).inspect_err(|_| {
-            device.uio.unregister();
-            device.timer.cancel();
+            state.phase = Phase::Changing;
+            state.settings.sizes
+        };
+        Self::enable(device, &sizes).inspect_err(|_| {
+            let mut state = Self::disable(&device);
             // A daemon may have mapped the memory meanwhile; faults find nothing from here on.
-            let active = device.state.lock().active.take();
+            let active = state.active.take();
+            drop(state);
             drop(active);
         })
     }
@@ -418,11 +470,8 @@ impl Backend for Tcmu {
         if let Err(error) = netlink::removed(&device) {
             pr_debug!("{}: removal not confirmed: {:?}\n", &*device.name, error);
         }
-        device.uio.unregister();
-        // LIO has drained its commands before, and user space can kick no more: nothing arms the
-        // timer again.
-        device.timer.cancel();
-        let state = device.state.lock();
+        let state = Self::disable(&device);
+        // LIO has drained its commands before.
         if let Some(Active { engine, .. }) = &state.active {
             kernel::warn_on!(engine.owes_answers());
             let tmrs = engine.counters();
@@ -471,8 +520,13 @@ impl Backend for Tcmu {
     }
 
     fn unplug(device: &Device<Self>) {
-        device.plugged.store(0, Relaxed);
-        device.uio.notify();
+        // Full: see `Locked::finish`; and `plug` hands out the same structure again.
+        device.plugged.xchg(0, Full);
+        let state = device.state.lock();
+        if state.phase == Phase::Enabled {
+            // SAFETY: The phase is `Enabled`, and the lock is held.
+            unsafe { device.uio.notify() };
+        }
     }
 
     fn set_parameters(device: &Device<Self>, text: &[u8]) -> Result {
@@ -491,7 +545,7 @@ impl Backend for Tcmu {
         )?;
         out.write_fmt(fmt!(
             " Size: {} MaxDataAreaMB: {} DataPagesPerBlk: {} CmdRingSizeMB: {}\n",
-            settings.size,
+            device.size.load(Relaxed),
             settings.sizes.data_area_mb(),
             settings.sizes.pages_per_block(),
             settings.sizes.ring_mb(),
@@ -501,7 +555,7 @@ impl Backend for Tcmu {
 
     fn last_block(device: &Device<Self>) -> u64 {
         let block = u64::from(device.field(Field::BlockSize).load(Relaxed));
-        let size = device.state.lock().settings.size;
+        let size = device.size.load(Relaxed);
         size.checked_div(block).unwrap_or(0).saturating_sub(1)
     }
 }

@@ -27,6 +27,11 @@ void tcmu_shim_get_page(struct page *page)
 	get_page(page);
 }
 
+void tcmu_shim_put_page(struct page *page)
+{
+	put_page(page);
+}
+
 void tcmu_shim_flush_dcache_page(struct page *page)
 {
 	flush_dcache_page(page);
