@@ -2,6 +2,7 @@
 """The target's configfs: backend devices of type "user" and loopback LUNs."""
 
 import contextlib
+import ctypes
 import os
 import subprocess
 from pathlib import Path
@@ -20,6 +21,10 @@ _FIRST_HBA = 4100
 #: Naming authority and vendor part of the port names that the tests create.
 _NAA = "naa.6001405a17e5"
 
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.write.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t)
+_libc.write.restype = ctypes.c_ssize_t
+
 _next_hba = _FIRST_HBA
 _next_port = 0
 
@@ -32,10 +37,15 @@ def read(path: Path) -> str:
 
 def write(path: Path, text: str) -> None:
     """Writes with one write(2); raises OSError with the kernel's errno."""
+    data = text.encode()
     descriptor = os.open(path, os.O_WRONLY)
     try:
-        written = os.write(descriptor, text.encode())
-        assert written == len(text.encode()), f"{path} took {written} bytes of {text!r}"
+        # Not os.write(): it tries again after EINTR, which some files return for good.
+        written = _libc.write(descriptor, data, len(data))
+        if written < 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(path))
+        assert written == len(data), f"{path} took {written} bytes of {text!r}"
     finally:
         os.close(descriptor)
 

@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""PERSISTENT RESERVE OUT with PREEMPT AND ABORT, which aborts like a reset."""
+
+from pathlib import Path
+
+from tcmulib.configfs import TARGET, read, write
+from tcmulib.ktap import Context, Suite, equal
+from tcmulib.rig import Rig
+from tcmulib.scsi import BLOCK, CHECK_CONDITION, GOOD, TASK_ABORTED, TEST_UNIT_READY, Disk, read10
+
+suite = Suite()
+
+#: Serial number of the device.
+SERIAL = "tcmu-selftest-prout"
+
+#: Service actions.
+REGISTER, RESERVE, PREEMPT, PREEMPT_AND_ABORT = 0x00, 0x01, 0x04, 0x05
+
+#: Reservation type: registrants may read and write.
+EXCLUSIVE_REGISTRANTS_ONLY = 0x06
+
+
+def prout(disk: Disk, action: int, key: int, action_key: int = 0, limit: float = 30.0) -> int:
+    """PERSISTENT RESERVE OUT; returns the status."""
+    kind = 0 if action == REGISTER else EXCLUSIVE_REGISTRANTS_ONLY
+    cdb = bytes([0x5F, action, kind, 0, 0, 0, 0, 0, 24, 0])
+    parameters = key.to_bytes(8, "big") + action_key.to_bytes(8, "big") + bytes(8)
+    answer = disk.sg_io(cdb, data_out=parameters, timeout=limit)
+    assert answer.status != CHECK_CONDITION, f"sense data {answer.sense_triple}"
+    return answer.status
+
+
+class Reserved:
+    """Two registered nexuses; the first one holds the reservation."""
+
+    def __init__(self, context: Context, notify: int = 1) -> None:
+        # The target keeps registrations in a file, named after the serial number, even
+        # if they are not to outlive a power loss.
+        folder = Path(read(TARGET / "dbroot")) / "pr"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.rig = Rig(context, attributes={"tmr_notification": notify})
+        write(self.rig.device.path / "wwn" / "vpd_unit_serial", SERIAL)
+        context.defer(lambda: (folder / f"aptpl_{SERIAL}").unlink(missing_ok=True))
+        self.disks = [self.rig.disk() for _ in range(2)]
+        for key, disk in enumerate(self.disks, start=1):
+            equal(prout(disk, REGISTER, 0, key), GOOD, f"status of REGISTER with key {key}")
+        equal(prout(self.disks[0], RESERVE, 1), GOOD, "status of RESERVE")
+
+
+@suite.test("a registered nexus can read and write under the reservation")
+def registrants(context: Context) -> None:
+    reserved = Reserved(context)
+    for disk in reserved.disks:
+        equal(disk.sg_io(read10(0, 8), data_in=8 * BLOCK).status, GOOD, "status")
+
+
+@suite.test("PREEMPT takes the reservation and aborts nothing")
+def preempt(context: Context) -> None:
+    reserved = Reserved(context)
+    first, second = reserved.disks
+    reserved.rig.daemon.ctl("hold read,count=1")
+    task = first.task_sg(read10(0, 8), data_in=8 * BLOCK)
+    reserved.rig.daemon.wait_held(1)
+    equal(prout(second, PREEMPT, 2, 1), GOOD, "status of PREEMPT")
+    task.still_blocked(0.3)
+    equal(reserved.rig.daemon.tmrs(), [], "notifications")
+    reserved.rig.daemon.ctl("release all")
+    equal(task.wait().status, GOOD, "status of the READ")
+
+
+@suite.test("PREEMPT AND ABORT tells the daemon the commands of the preempted nexus", c_wedges=True)
+def preempt_and_abort(context: Context) -> None:
+    reserved = Reserved(context)
+    daemon = reserved.rig.daemon
+    first, second = reserved.disks
+    daemon.ctl("hold read")
+    own = second.task_sg(read10(64, 8), data_in=8 * BLOCK)
+    (kept,) = daemon.wait_held(1)
+    tasks = [first.task_sg(read10(n * 8, 8), data_in=8 * BLOCK) for n in range(2)]
+    held = [ident for ident in daemon.wait_held(3) if ident != kept]
+    equal(prout(second, PREEMPT_AND_ABORT, 2, 1), GOOD, "status of PREEMPT AND ABORT")
+    notified = daemon.wait_event("tmr")
+    equal((notified["type"], sorted(notified["ids"])), (128, sorted(held)), "type and ids")
+    for task in tasks:
+        task.wait()
+    # The preempting nexus keeps its own command.
+    equal(daemon.held(), [kept], "commands still held")
+    daemon.ctl("unhold")
+    daemon.ctl("release all")
+    equal(own.wait().status, GOOD, "status of the other nexus' READ")
+
+
+@suite.test("attribute 0, PREEMPT AND ABORT waits for the commands", c_wedges=True)
+def without_notification(context: Context) -> None:
+    reserved = Reserved(context, notify=0)
+    daemon = reserved.rig.daemon
+    first, second = reserved.disks
+    daemon.ctl("hold read,count=1,delay=1000")
+    task = first.task_sg(read10(0, 8), data_in=8 * BLOCK)
+    daemon.wait_held(1)
+    equal(prout(second, PREEMPT_AND_ABORT, 2, 1), GOOD, "status of PREEMPT AND ABORT")
+    equal(len(daemon.events("complete")[-1:]), 1, "completions")
+    task.wait()
+    equal(daemon.tmrs(), [], "notifications")
+    second.sg_io(TEST_UNIT_READY)
+    equal(second.sg_io(read10(0, 8), data_in=8 * BLOCK).status, GOOD, "status of the next READ")
+
+
+if __name__ == "__main__":
+    suite.run()
