@@ -289,7 +289,8 @@ impl<T: Backend> Operations<T> {
     ///
     /// Called by LIO with what `plug_device` returned.
     unsafe extern "C" fn unplug_device(plug: *mut bindings::se_dev_plug) {
-        // SAFETY: `plug_device` has set the device.
+        // SAFETY: LIO has set the device after `plug_device` and holds a reference to it since then,
+        // as the commands may have been answered.
         let device: ArcBorrow<'_, Device<T>> = unsafe { Device::from_raw((*plug).se_dev) };
         T::unplug(&device);
     }
@@ -308,10 +309,7 @@ impl<T: Backend> Operations<T> {
         /// Begin of a batch of commands.
         fn plug_device(device) -> *mut bindings::se_dev_plug {
             if T::plug(&device) {
-                let plug = device.plug.get();
-                // SAFETY: LIO uses the field between plug and unplug; the value never changes.
-                unsafe { (*plug).se_dev = device.se_dev.get() };
-                plug
+                device.plug.get()
             } else {
                 core::ptr::null_mut()
             }
