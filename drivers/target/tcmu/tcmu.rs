@@ -56,6 +56,8 @@ impl Root {
 impl Drop for Root {
     fn drop(&mut self) {
         *ROOT.lock() = None;
+        // Statics are not dropped: an empty list still holds memory.
+        *netlink::PENDING.lock() = KVec::new();
     }
 }
 
