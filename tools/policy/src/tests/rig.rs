@@ -26,6 +26,8 @@ pub(crate) enum Action {
         aborted: bool,
         may_wait: bool,
     },
+    /// LIO submits as many of the smallest commands.
+    Fill(u32),
     /// User space completes a command.
     Complete(usize, Completion),
     /// User space gives back padding and notifications.
@@ -146,6 +148,16 @@ impl Rig {
                 let token = self.model.commands.len();
                 let request = Request::new(token, cdb_length, direction, data_length, bidi_length);
                 self.submit(request, aborted, may_wait);
+            }
+            Action::Fill(count) => {
+                for _ in 0..count {
+                    let token = self.model.commands.len();
+                    self.submit(
+                        Request::new(token, 6, Direction::None, 0, None),
+                        false,
+                        true,
+                    );
+                }
             }
             Action::Complete(nth, ref completion) => {
                 let count = self.user.held.len();

@@ -7,11 +7,11 @@ use super::user::Completion;
 use crate::policy::engine::{Config, ResetStatus};
 use crate::policy::seam::Direction;
 use proptest::prelude::*;
-use proptest::test_runner::{Config as Settings, TestCaseResult};
+use proptest::test_runner::Config as Settings;
 
 fn config() -> impl Strategy<Value = Config> {
     (
-        prop::sample::select(&[512, 520, 1000, 1024, 2048][..]),
+        prop::sample::select(&[512, 520, 1000, 2048, 8000][..]),
         prop::sample::select(&[6, 24, 70][..]),
         prop::sample::select(&[16, 64][..]),
     )
@@ -108,6 +108,7 @@ fn mask() -> impl Strategy<Value = u64> {
 fn fair() -> impl Strategy<Value = Action> {
     prop_oneof![
         24 => submit(),
+        3 => (1..70u32).prop_map(Action::Fill),
         20 => complete(),
         4 => Just(Action::Skip),
         12 => Just(Action::Kick),
@@ -115,7 +116,7 @@ fn fair() -> impl Strategy<Value = Action> {
         10 => task_management(),
         3 => (0..40u64).prop_map(Action::Expire),
         1 => Just(Action::Block),
-        3 => Just(Action::Unblock),
+        10 => Just(Action::Unblock),
         1 => reset(),
         3 => any::<usize>().prop_map(Action::FreeKept),
         1 => Just(Action::FreeAllKept),
@@ -135,17 +136,33 @@ fn unfair() -> impl Strategy<Value = Action> {
         2 => any::<u16>().prop_map(Action::FreeId),
         6 => (1..4u32).prop_map(Action::RefuseGrowth),
         6 => (1..20u32).prop_map(Action::RefusePopulate),
-        6 => reset(),
+        12 => reset(),
     ]
 }
 
-fn run(config: &Config, command_time: Option<u64>, actions: &[Action]) -> TestCaseResult {
-    let mut rig = Rig::new(config, command_time);
+/// Fair play, interrupted.
+pub(crate) fn foul() -> impl Strategy<Value = Action> {
+    prop_oneof![9 => fair(), 1 => unfair()]
+}
+
+/// Sizes of a device, `cmd_time_out` in ticks, and what happens.
+type Case = (Config, Option<u64>, Vec<Action>);
+
+/// Sequences of `action`.
+pub(crate) fn case(action: impl Strategy<Value = Action>) -> impl Strategy<Value = Case> {
+    (
+        config(),
+        prop::option::of(20..60u64),
+        prop::collection::vec(action, 1..120),
+    )
+}
+
+fn run((config, command_time, actions): &Case) {
+    let mut rig = Rig::new(config, *command_time);
     for action in actions {
         rig.step(action);
     }
     rig.drain();
-    Ok(())
 }
 
 /// Number of cases, unless `PROPTEST_CASES` says otherwise.
@@ -163,23 +180,15 @@ fn settings(cases: u32) -> Settings {
 }
 
 proptest! {
-    #![proptest_config(settings(1500))]
+    #![proptest_config(settings(800))]
 
     #[test]
-    fn fair_play(
-        config in config(),
-        command_time in prop::option::of(20..60u64),
-        actions in prop::collection::vec(fair(), 1..120),
-    ) {
-        run(&config, command_time, &actions)?;
+    fn fair_play(case in case(fair())) {
+        run(&case);
     }
 
     #[test]
-    fn foul_play(
-        config in config(),
-        command_time in prop::option::of(20..60u64),
-        actions in prop::collection::vec(prop_oneof![6 => fair(), 1 => unfair()], 1..120),
-    ) {
-        run(&config, command_time, &actions)?;
+    fn foul_play(case in case(foul())) {
+        run(&case);
     }
 }
