@@ -6,6 +6,7 @@ import errno
 import hashlib
 import subprocess
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from tcmulib.aio import read_many
@@ -32,6 +33,7 @@ suite = Suite()
 
 INQUIRY = b"\x12\0\0\0\x60\0"
 SYNCHRONIZE_CACHE = b"\x35" + bytes(9)
+
 
 @suite.test("the disk has the size and identity that the daemon gives it")
 def identity(context: Context) -> None:
@@ -114,7 +116,7 @@ def concurrent(context: Context) -> None:
                 raise AssertionError(f"worker {number}, round {turn}: other data came back")
         return number
 
-    workers = [Task(context, lambda n=n: worker(n), f"worker {n}") for n in range(8)]
+    workers = [Task(context, partial(worker, n), f"worker {n}") for n in range(8)]
     equal([task.wait(30) for task in workers], list(range(8)), "workers")
 
 

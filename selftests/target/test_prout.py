@@ -7,7 +7,7 @@ from pathlib import Path
 from tcmulib.configfs import TARGET, read, write
 from tcmulib.ktap import Context, Suite, equal
 from tcmulib.rig import Rig
-from tcmulib.scsi import BLOCK, CHECK_CONDITION, GOOD, TASK_ABORTED, TEST_UNIT_READY, Disk, read10
+from tcmulib.scsi import BLOCK, CHECK_CONDITION, GOOD, TEST_UNIT_READY, Disk, read10
 
 suite = Suite()
 

@@ -3,7 +3,7 @@
 """LUN RESET, reset_ring and block_dev."""
 
 from tcmulib.configfs import write
-from tcmulib.ktap import Context, Suite, equal
+from tcmulib.ktap import PACE, Context, Suite, equal
 from tcmulib.rig import Fill, Rig, pattern
 from tcmulib.scsi import (
     BLOCK,
@@ -39,7 +39,7 @@ def in_flight(context: Context) -> None:
     disk = rig.disk()
     rig.daemon.ctl("hold read")
     for number in range(6):
-        disk.task_sg(read10(number * 8, 8), data_in=8 * BLOCK, timeout=3)
+        disk.task_sg(read10(number * 8, 8), data_in=8 * BLOCK, timeout=3 * PACE)
     held = rig.daemon.wait_held(6)
     # One that has ended is not listed.
     ended = held.pop(2)
@@ -56,7 +56,7 @@ def without(context: Context) -> None:
     disk = rig.disk()
     rig.daemon.ctl("hold read")
     for number in range(3):
-        disk.task_sg(read10(number * 8, 8), data_in=8 * BLOCK, timeout=6)
+        disk.task_sg(read10(number * 8, 8), data_in=8 * BLOCK, timeout=6 * PACE)
     rig.daemon.wait_held(3)
     reset = disk.task_reset()
     reset.still_blocked(1.0)
@@ -71,7 +71,7 @@ def other_nexus(context: Context) -> None:
     first, second = rig.disk(), rig.disk()
     rig.daemon.ctl("hold read")
     task = first.task_sg(read10(0, 8), data_in=8 * BLOCK)
-    second.task_sg(read10(8, 8), data_in=8 * BLOCK, timeout=3)
+    second.task_sg(read10(8, 8), data_in=8 * BLOCK, timeout=3 * PACE)
     held = rig.daemon.wait_held(2)
     second.task_reset().wait(10)
     equal(rig.daemon.tmrs()[0], ("LUN_RESET", sorted(held)), "first notification")
@@ -142,9 +142,7 @@ def ring_level_2(context: Context) -> None:
     rig = Rig(context)
     disk = rig.disk()
     rig.daemon.ctl("hold read")
-    tasks = [
-        disk.task_sg(read10(number * 8, 8), data_in=8 * BLOCK) for number in range(4)
-    ]
+    tasks = [disk.task_sg(read10(number * 8, 8), data_in=8 * BLOCK) for number in range(4)]
     rig.daemon.wait_held(4)
     rig.daemon.ctl("unhold")
     rig.device.action("reset_ring", 2)

@@ -115,7 +115,9 @@ def empty_padding(context: Context) -> None:
     victim.check_works()
 
 
-@suite.test("an entry overwritten with an empty notification completes as what it was", c_wedges=True)
+@suite.test(
+    "an entry overwritten with an empty notification completes as what it was", c_wedges=True
+)
 def empty_notification(context: Context) -> None:
     victim = Victim(context)
     victim.ring.poke(victim.entry.offset, struct.pack("=I", OP_TMR))

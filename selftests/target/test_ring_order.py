@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Notifications that wait for space in a full ring."""
 
+from functools import partial
 from pathlib import Path
 
 from tcmulib.aio import read_many
@@ -43,13 +44,13 @@ class Flooded:
         self.tasks = [
             Task(
                 context,
-                lambda node=disk.block: read_many(node, each, each, step=2),
+                partial(read_many, disk.block, each, each, step=2),
                 f"{each} reads",
             )
             for disk in self.disks
         ]
         for disk in self.disks:
-            until(lambda d=disk: self._in_flight(d) == each, f"{each} reads in flight", 30)
+            until(partial(self._has_in_flight, disk, each), f"{each} reads in flight", 60)
 
     @staticmethod
     def _set(context: Context, path: Path, value: str) -> None:
@@ -58,8 +59,8 @@ class Flooded:
         context.defer(lambda: write(path, before))
 
     @staticmethod
-    def _in_flight(disk: Disk) -> int:
-        return int(read(Path("/sys/block") / disk.block.name / "inflight").split()[0])
+    def _has_in_flight(disk: Disk, reads: int) -> bool:
+        return int(read(Path("/sys/block") / disk.block.name / "inflight").split()[0]) == reads
 
     def reset(self) -> Task:
         """LUN RESET, which cannot be announced yet."""
@@ -82,7 +83,6 @@ def overtaking(context: Context) -> None:
     flooded = Flooded(context)
     daemon = flooded.rig.daemon
     reset = flooded.reset()
-    until(lambda: flooded.rig.statistics("scsi_tgt_dev"), "the statistics")
     reset.still_blocked(1.0)
     # Space for some commands, and free ids, but not yet enough for the notification.
     daemon.ctl("hold read")
@@ -101,7 +101,9 @@ def overtaking(context: Context) -> None:
     at = next(place for place, event in enumerate(events) if event.name == "tmr")
     equal(events[at]["type_name"], "LUN_RESET", "notification")
     equal(sorted(events[at]["ids"]), sorted(held), "listed ids")
-    early = [event["id"] for event in events[:at] if event.name == "cmd" and event["cdb"] == MARKED.hex()]
+    early = [
+        event["id"] for event in events[:at] if event.name == "cmd" and event["cdb"] == MARKED.hex()
+    ]
     equal(early, [], "ids of commands that came before the notification, but were sent after it")
 
 

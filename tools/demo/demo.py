@@ -11,7 +11,6 @@ The exit status is 0 if everything went as it must.
 """
 
 import hashlib
-import json
 import os
 import platform
 import shutil
@@ -142,7 +141,7 @@ def show_integrity() -> None:
         files_written, files_found = _file_system(disk)
         require(
             files_written == files_found,
-            f"{len(files_written)} files on ext4 have their checksums after unmounting and mounting",
+            f"{len(files_written)} files on ext4 have the same checksums after a new mount",
         )
         commands = len(rig.daemon.events("cmd"))
         require(commands > 0, f"all of it went through the daemon: {commands} commands")
@@ -173,7 +172,9 @@ def _file_system(disk: Disk) -> tuple[list[str], list[str]]:
 def show_abort(notify: int) -> timeline.Abort:
     """One READ that the initiator aborts."""
     say()
-    say(f"A READ that the daemon keeps for {KEPT:g} s and the initiator aborts, tmr_notification = {notify}")
+    say(
+        f"The initiator aborts a READ that the daemon keeps for {KEPT:g} s, tmr_notification = {notify}"
+    )
     with context() as scope:
         rig = Rig(scope, attributes={"tmr_notification": notify})
         disk = rig.disk()

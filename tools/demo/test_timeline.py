@@ -51,7 +51,9 @@ class KernelLog(unittest.TestCase):
                 record(9_000_000, f"{MARK}19500000000"),
             ]
         )
-        self.assertEqual([message.text for message in messages], ["near the first", "near the second"])
+        self.assertEqual(
+            [message.text for message in messages], ["near the first", "near the second"]
+        )
         self.assertAlmostEqual(messages[0].time, 11.5)
         self.assertAlmostEqual(messages[1].time, 19.0)
 
@@ -84,7 +86,8 @@ class Aborts(unittest.TestCase):
         self.assertAlmostEqual(story.wait, 0.5)
         self.assertAlmostEqual(story.after_let_go, 0.3)
         self.assertEqual([step.who[0] for step in story.steps], list("idiiddii"))
-        self.assertTrue(all(a.time <= b.time for a, b in zip(story.steps, story.steps[1:])))
+        times = [step.time for step in story.steps]
+        self.assertEqual(times, sorted(times))
 
     def test_without_notification(self) -> None:
         story = abort_timeline(

@@ -106,7 +106,8 @@ def abort_timeline(
 ) -> Abort:
     """The story of the one held command that was sent at `sent` and ended at `ended`.
 
-    `messages` are the kernel's, `events` the daemon's log. Raises TimelineError if a step is missing.
+    `messages` are the kernel's, `events` the daemon's log. Raises TimelineError if a
+    step is missing.
     """
     messages = [message for message in messages if f" {address}:" in f" {message.text}"]
     events = [event for event in events if event["t_ns"] / 1e9 >= sent]

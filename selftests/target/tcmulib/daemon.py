@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .configfs import Device
-from .ktap import Context, Skip
+from .ktap import PATIENCE, Context, Skip
 from .wait import until
 
 #: Where a build of the tools leaves the program, from the top of the checkout.
@@ -94,7 +94,7 @@ class Daemon:
     def wait_ready(self, seconds: float = 20.0) -> None:
         """Waits until the daemon serves the device."""
         assert self.process.stdout is not None
-        ready = select.select([self.process.stdout], [], [], seconds)[0]
+        ready = select.select([self.process.stdout], [], [], seconds * PATIENCE)[0]
         line = self.process.stdout.readline() if ready else b""
         assert line.startswith(b"ready "), f"the daemon did not start: {self.stderr()}"
 
@@ -105,7 +105,7 @@ class Daemon:
     def ctl(self, request: str) -> str:
         """One request on the control socket; returns the answer without the leading "ok"."""
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(15)
+            connection.settimeout(15 * PATIENCE)
             connection.connect(str(self._socket))
             connection.sendall(request.encode() + b"\n")
             answer = b""
@@ -143,7 +143,7 @@ class Daemon:
         count: int = 1,
         seconds: float = 15.0,
     ) -> Event:
-        """The `count`-th event of that name that meets the condition; fails the test if none comes."""
+        """The `count`-th event of that name that meets the condition."""
 
         def look() -> "Event | None":
             found = [event for event in self.events(name) if condition(event)]
@@ -167,14 +167,14 @@ class Daemon:
     def kill(self) -> None:
         """SIGKILL."""
         self.process.kill()
-        self.process.wait(timeout=20)
+        self.process.wait(timeout=20 * PATIENCE)
 
     def stop(self) -> None:
         """Ends the daemon in an orderly way if it still runs."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(timeout=20)
+                self.process.wait(timeout=20 * PATIENCE)
             except subprocess.TimeoutExpired:
                 self.kill()
                 raise
@@ -183,6 +183,8 @@ class Daemon:
 
     def story(self) -> str:
         """The end of the log and of standard error, for diagnostics."""
-        lines = self.log_path.read_text(encoding="utf-8").splitlines() if self.log_path.exists() else []
+        lines = (
+            self.log_path.read_text(encoding="utf-8").splitlines() if self.log_path.exists() else []
+        )
         shown = [f"log: {line[:300]}" for line in lines[-25:]]
         return "\n".join([*shown, f"stderr: {self.stderr()}"])

@@ -9,7 +9,7 @@ import socket
 import struct
 from dataclasses import dataclass
 
-from .ktap import Context
+from .ktap import PATIENCE, Context
 
 _NETLINK_GENERIC = 16
 _GENL_ID_CTRL = 16
@@ -58,7 +58,7 @@ class Family:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_GENERIC)
         context.defer(self._socket.close)
         self._socket.bind((0, 0))
-        self._socket.settimeout(10)
+        self._socket.settimeout(10 * PATIENCE)
         self._sequence = 0
         name = _attribute(_CTRL_ATTR_FAMILY_NAME, b"TCM-USER\0")
         self._send(_GENL_ID_CTRL, _CTRL_CMD_GETFAMILY, name, 0)
@@ -103,7 +103,7 @@ class Family:
 
     def event(self, seconds: float = 10.0) -> Message:
         """The next event; fails the test if none comes."""
-        ready = select.select([self._socket], [], [], seconds)[0]
+        ready = select.select([self._socket], [], [], seconds * PATIENCE)[0]
         assert ready, f"no netlink event in {seconds:g} s"
         data = self._socket.recv(65536)
         kind = struct.unpack_from("=H", data, 4)[0]

@@ -20,6 +20,15 @@ from types import FrameType
 #: Exit statuses of a kselftest program.
 KSFT_PASS, KSFT_FAIL, KSFT_SKIP = 0, 1, 4
 
+#: The debug kernels of tools/lab say so here; they are several times slower.
+_DEBUG = os.environ.get("FLAVOUR") == "debug"
+
+#: Factor for all limits, which nobody waits for unless something is wrong.
+PATIENCE = 4.0 if _DEBUG else 2.0 if os.environ.get("KSFT_MACHINE_SLOW") else 1.0
+
+#: Factor for times in which a test must have brought something about.
+PACE = 4.0 if _DEBUG else 1.0
+
 #: Seconds for one test unless it says otherwise. Emulated machines need most of it.
 DEFAULT_LIMIT = 40.0
 
@@ -66,7 +75,7 @@ class Context:
         while self._cleanups:
             function = self._cleanups.pop()
             try:
-                with time_limit(CLEANUP_LIMIT):
+                with time_limit(CLEANUP_LIMIT * PATIENCE):
                     function()
             except Exception:
                 errors.append("cleanup: " + traceback.format_exc(limit=-4))
@@ -102,9 +111,7 @@ def implementation() -> str:
     if impl:
         return impl
     with open("/proc/kallsyms", encoding="ascii", errors="replace") as symbols:
-        mangled = any(
-            line.endswith("[target_core_user]\n") and " _R" in line for line in symbols
-        )
+        mangled = any(line.endswith("[target_core_user]\n") and " _R" in line for line in symbols)
     return "rust" if mangled else "c"
 
 
@@ -153,9 +160,7 @@ class Suite:
             print(f"1..0 # SKIP {missing}", flush=True)
             sys.exit(KSFT_SKIP)
         print(f"1..{len(chosen)}", flush=True)
-        results = [
-            self._one(number, *test) for number, test in enumerate(chosen, start=1)
-        ]
+        results = [self._one(number, *test) for number, test in enumerate(chosen, start=1)]
         counts = {word: results.count(word) for word in ("pass", "fail", "skip")}
         diag(f"Totals: pass:{counts['pass']} fail:{counts['fail']} xfail:0 xpass:0 "
              f"skip:{counts['skip']} error:0")  # fmt: skip
@@ -193,7 +198,7 @@ class Suite:
         errors: list[str] = []
         start = time.monotonic()
         try:
-            with time_limit(limit):
+            with time_limit(limit * PATIENCE):
                 function(context)
         except Skip as skip:
             skipped = str(skip)

@@ -57,9 +57,7 @@ class Rig:
     def restart(self, *arguments: str, reset_ring: bool = True) -> Daemon:
         """A new daemon instead of the one that ended; empties the ring first unless told not to."""
         more = ("--reset-ring", "1") if reset_ring else ()
-        self.daemon = Daemon(
-            self._daemons, self.device, *more, *arguments, backing=self._backing
-        )
+        self.daemon = Daemon(self._daemons, self.device, *more, *arguments, backing=self._backing)
         return self.daemon
 
     def relax(self) -> None:

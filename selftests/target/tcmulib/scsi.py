@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from .configfs import Device, Loopback, read, write
@@ -156,7 +157,7 @@ class CommandTrace:
         (self._TRACING / "trace").open("w").close()
         for name in ("scsi_dispatch_cmd_start", "scsi_dispatch_cmd_done"):
             write(events / name / "enable", "1")
-            context.defer(lambda name=name: write(events / name / "enable", "0"))
+            context.defer(partial(write, events / name / "enable", "0"))
 
     def _count(self, event: str, cdb: bytes, end: str = "") -> int:
         raw = "raw=" + cdb.hex(" ") + ")"

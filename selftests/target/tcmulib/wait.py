@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from .ktap import Context
+from .ktap import PATIENCE, Context
 
 T = TypeVar("T")
 
@@ -20,6 +20,7 @@ _INTERVAL = 0.02
 
 def until(condition: Callable[[], T], what: str, seconds: float = 15.0) -> T:
     """The first true value of `condition`; fails the test if none comes in time."""
+    seconds *= PATIENCE
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
@@ -66,7 +67,7 @@ class Task:
                 outcome = (False, error)
             data = pickle.dumps((time.monotonic(), outcome))
             while data:
-                data = data[os.write(writer, data):]
+                data = data[os.write(writer, data) :]
         finally:
             os._exit(0)
 
@@ -77,6 +78,7 @@ class Task:
     def wait(self, seconds: float = 20.0) -> Any:
         """What the function returned; raises what it raised. Fails the test if it does not end."""
         if not self._ended:
+            seconds *= PATIENCE
             ready = select.select([self._pipe], [], [], seconds)[0]
             assert ready, f"{self._what}: no end after {seconds:g} s"
             data = b""
@@ -101,7 +103,7 @@ class Task:
         if self._ended:
             return
         os.kill(self.pid, signal.SIGKILL)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 20 * PATIENCE
         while os.waitpid(self.pid, os.WNOHANG)[0] == 0:
             assert time.monotonic() < deadline, f"{self._what}: process {self.pid} cannot be killed"
             time.sleep(_INTERVAL)
