@@ -4,8 +4,10 @@
 import argparse
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 
 from . import check, files, hostcheck, project, vm
 from .env import Lab, implementation_from_environment
@@ -164,9 +166,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _interrupted(_number: int, _frame: FrameType | None) -> None:
+    vm.stop_all()
+    raise KeyboardInterrupt
+
+
 def main(argv: list[str]) -> int:
     """Runs one sub-command; returns the exit status."""
     arguments = _parser().parse_args(argv)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupted)
     try:
         return int(arguments.run(arguments))
     except LabError as error:

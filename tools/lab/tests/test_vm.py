@@ -5,6 +5,7 @@ import contextlib
 import io
 import os
 import tempfile
+import threading
 import time
 import unittest
 from pathlib import Path
@@ -46,6 +47,15 @@ class WaitTest(unittest.TestCase):
         self.assertTrue(self.wait(f"(sleep 1; touch {marker}) & sleep 60", limit=0.3))
         time.sleep(1.2)
         self.assertFalse(marker.exists())
+
+    def test_all_are_ended_on_interruption(self) -> None:
+        self.addCleanup(vm._stopping.clear)
+        threading.Timer(0.3, vm.stop_all).start()
+        start = time.monotonic()
+        self.assertFalse(self.wait("sleep 60"))
+        self.assertLess(time.monotonic() - start, 10)
+        with self.assertRaisesRegex(LabError, "interrupted"):
+            self.wait("true")
 
     def test_live_output(self) -> None:
         class Stream(io.StringIO):
