@@ -193,7 +193,12 @@ impl Locked<'_> {
     ///
     /// Nothing touches the device after the lock is released: from then on user space can complete
     /// the command that kept the device.
-    fn finish(mut self) {
+    fn finish(self) {
+        self.finish_waking(false);
+    }
+
+    /// As [`Locked::finish`]; with `even_plugged` user space is not left to the end of a batch.
+    fn finish_waking(mut self, even_plugged: bool) {
         let now = self.now;
         let device = self.device;
         let state = &mut *self.guard;
@@ -201,11 +206,11 @@ impl Locked<'_> {
             return;
         }
         if let Some(active) = &mut state.active {
-            if active.memory.take_notify() {
-                // Pairs with `unplug`: this finds it unplugged, or user space, woken by it, finds
-                // what was published.
+            if active.memory.wants_notify() {
+                // Pairs with `unplug`: this finds it unplugged, or `unplug` finds the wish.
                 smp_mb(Full);
-                if device.plugged.load(Relaxed) == 0 {
+                if even_plugged || device.plugged.load(Relaxed) == 0 {
+                    active.memory.set_notified();
                     // SAFETY: The phase is `Enabled`, and the lock is held.
                     unsafe { device.uio.notify() };
                 }
@@ -512,7 +517,9 @@ impl Backend for Tcmu {
             let slots = aborted.flatten().map(SlotIndex::from_raw);
             engine.task_management(memory, tmr_kind(function), slots, notify, deadline);
         }
-        locked.finish();
+        // LIO may wait from here on for commands of the batch that is being submitted, whose end
+        // comes after that: user space must be told of them now (P9).
+        locked.finish_waking(true);
     }
 
     fn plug(device: &Device<Self>) -> bool {
@@ -522,11 +529,7 @@ impl Backend for Tcmu {
     fn unplug(device: &Device<Self>) {
         // Full: see `Locked::finish`; and `plug` hands out the same structure again.
         device.plugged.xchg(0, Full);
-        let state = device.state.lock();
-        if state.phase == Phase::Enabled {
-            // SAFETY: The phase is `Enabled`, and the lock is held.
-            unsafe { device.uio.notify() };
-        }
+        Tcmu::locked(device).finish();
     }
 
     fn set_parameters(device: &Device<Self>, text: &[u8]) -> Result {

@@ -265,9 +265,14 @@ impl SharedMemory {
         self.mailbox.words.as_ptr().cast()
     }
 
-    /// Whether something was published since the last call.
-    pub(crate) fn take_notify(&mut self) -> bool {
-        core::mem::take(&mut self.notify)
+    /// Whether something was published that user space has not been woken for.
+    pub(crate) fn wants_notify(&self) -> bool {
+        self.notify
+    }
+
+    /// User space is being woken.
+    pub(crate) fn set_notified(&mut self) {
+        self.notify = false;
     }
 
     /// The page at `offset` bytes into the mapping, if there is one.
