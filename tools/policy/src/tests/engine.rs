@@ -343,6 +343,46 @@ fn responses_are_taken_over() {
     }
 }
 
+/// Only what user space has kept is freed: a command that has timed out may still be in its hands.
+#[test]
+fn only_kept_buffers_are_freed() {
+    let mut rig = rig(4, 8);
+    for _ in 0..3 {
+        submit(&mut rig, BLOCK);
+    }
+    let ids: Vec<u16> = rig.user.held.iter().map(|held| held.id).collect();
+    rig.step(&Action::Complete(0, keep()));
+    rig.step(&Action::Kick);
+    rig.step(&Action::Expire(30));
+    rig.step(&Action::FreeId(ids[1]));
+    assert_eq!(place(&rig, 1), &Place::Expired(ids[1]));
+    assert_eq!(rig.model.space.free_blocks(), 5);
+    rig.step(&Action::FreeId(ids[0]));
+    assert_eq!(rig.model.space.free_blocks(), 6);
+    rig.step(&Action::FreeId(ids[0]));
+    rig.step(&Action::FreeId(0));
+    rig.drain();
+}
+
+#[test]
+fn ids_and_slots_are_used_again() {
+    let mut rig = rig(4, 8);
+    submit(&mut rig, BLOCK);
+    let before = growths();
+    for round in 0..500 {
+        submit(&mut rig, BLOCK);
+        rig.step(&Action::Complete(
+            0,
+            if round % 2 == 0 { keep() } else { GOOD },
+        ));
+        rig.step(&Action::Kick);
+        rig.step(&Action::FreeAllKept);
+    }
+    assert_eq!(growths(), before);
+    assert_eq!(rig.answers.len(), 500);
+    rig.drain();
+}
+
 /// P8: an initiator that sends task management functions without end while user space sleeps.
 #[test]
 fn flood_is_bounded() {

@@ -116,8 +116,8 @@ fn large_sizes_are_clamped() {
     assert_eq!(sizes.ring_mb(), 1);
     assert_eq!(sizes.set_ring_mb(9), Some(Clamped(8)));
     assert_eq!(sizes.ring_mb(), 8);
-    assert_eq!(sizes.set_data_area_mb(2048), Ok(None));
-    assert_eq!(sizes.set_data_area_mb(u32::MAX), Ok(Some(Clamped(2048))));
+    assert_eq!(sizes.set_data_area_mb(2048, 2048), Ok(None));
+    assert_eq!(sizes.set_data_area_mb(u32::MAX, 2048), Ok(Some(Clamped(2048))));
     assert_eq!(sizes.data_area_mb(), 2048);
     assert_eq!(sizes.region_size(), 2056 << 20);
 }
@@ -125,13 +125,13 @@ fn large_sizes_are_clamped() {
 #[test]
 fn block_must_fit_data_area() {
     let mut sizes = Sizes::default();
-    assert_eq!(sizes.set_data_area_mb(1), Ok(None));
+    assert_eq!(sizes.set_data_area_mb(1, 2048), Ok(None));
     assert_eq!(sizes.set_pages_per_block(256), Ok(()));
     assert_eq!(sizes.config().blocks, 1);
     assert_eq!(sizes.set_pages_per_block(257), Err(Invalid::Value));
-    assert_eq!(sizes.set_data_area_mb(2), Ok(None));
+    assert_eq!(sizes.set_data_area_mb(2, 2048), Ok(None));
     assert_eq!(sizes.set_pages_per_block(257), Ok(()));
-    assert_eq!(sizes.set_data_area_mb(1), Err(Invalid::Value));
+    assert_eq!(sizes.set_data_area_mb(1, 2048), Err(Invalid::Value));
     assert_eq!((sizes.data_area_mb(), sizes.pages_per_block()), (2, 257));
     assert_eq!(
         sizes.config().blocks,
@@ -152,7 +152,7 @@ proptest! {
                     sizes.set_ring_mb(value);
                     Ok(())
                 }
-                1 => sizes.set_data_area_mb(value).map(drop),
+                1 => sizes.set_data_area_mb(value, 2048).map(drop),
                 _ => sizes.set_pages_per_block(value),
             };
             if result.is_err() {
