@@ -38,7 +38,7 @@ class Flooded:
         self.resetter = self.rig.disk()
         for disk in self.disks:
             disk.queue("nomerges", 2)
-        self.trace = CommandTrace(context)
+        self._context = context
         self.rig.daemon.ctl("pause")
         each = FLOOD // 2
         self.tasks = [
@@ -68,8 +68,9 @@ class Flooded:
 
     def send_marked(self) -> Task:
         """Another READ, through a host that is not busy with a reset."""
+        trace = CommandTrace(self._context)
         task = self.disks[0].task_sg(MARKED, data_in=8 * BLOCK)
-        self.trace.wait_start(MARKED)
+        trace.wait_start(MARKED)
         return task
 
     def finish(self) -> None:

@@ -51,11 +51,16 @@ class Context:
 
     def __init__(self) -> None:
         self._cleanups: list[Callable[[], object]] = []
+        self._last: list[Callable[[], object]] = []
         self._diagnostics: list[Callable[[], str]] = []
 
     def defer(self, function: Callable[[], object]) -> None:
         """Calls `function` after the test; the last one registered comes first."""
         self._cleanups.append(function)
+
+    def defer_last(self, function: Callable[[], object]) -> None:
+        """Calls `function` after everything else has been undone."""
+        self._last.append(function)
 
     def on_failure(self, function: Callable[[], str]) -> None:
         """Text that explains a failure, asked for before the cleanup."""
@@ -72,8 +77,8 @@ class Context:
     def clean_up(self) -> list[str]:
         """Undoes everything; returns what went wrong on the way."""
         errors = []
-        while self._cleanups:
-            function = self._cleanups.pop()
+        while self._cleanups or self._last:
+            function = self._cleanups.pop() if self._cleanups else self._last.pop()
             try:
                 with time_limit(CLEANUP_LIMIT * PATIENCE):
                     function()

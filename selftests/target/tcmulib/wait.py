@@ -38,6 +38,7 @@ class Task:
     """
 
     def __init__(self, context: Context, function: Callable[[], object], what: str) -> None:
+        self._context = context
         self._what = what
         self._ended = False
         self._result: "tuple[bool, Any] | None" = None
@@ -51,7 +52,7 @@ class Task:
             self._child(function, writer)
         os.close(writer)
         self._pipe = reader
-        context.defer(self.kill)
+        context.defer(self._kill)
 
     @staticmethod
     def _child(function: Callable[[], object], writer: int) -> None:
@@ -98,15 +99,15 @@ class Task:
         ended = bool(select.select([self._pipe], [], [], seconds)[0])
         assert not ended, f"{self._what}: ended, expected it to wait"
 
-    def kill(self) -> None:
-        """Ends it; fails if the kernel does not let go of it."""
-        if self._ended:
-            return
-        os.kill(self.pid, signal.SIGKILL)
-        deadline = time.monotonic() + 20 * PATIENCE
-        while os.waitpid(self.pid, os.WNOHANG)[0] == 0:
-            assert time.monotonic() < deadline, f"{self._what}: process {self.pid} cannot be killed"
-            time.sleep(_INTERVAL)
+    def _kill(self) -> None:
+        """Ends it. What it waits for may end only with the cleanup of the disk."""
+        if not self._ended:
+            os.kill(self.pid, signal.SIGKILL)
+            self._context.defer_last(self._reap_killed)
+
+    def _reap_killed(self) -> None:
+        what = f"{self._what}: the end of process {self.pid}, which was killed"
+        until(lambda: os.waitpid(self.pid, os.WNOHANG)[0] != 0, what, 20)
         self._ended = True
         os.close(self._pipe)
 
