@@ -28,6 +28,7 @@ void lio_tmr_list_del_init(struct list_head *entry);
 bool lio_tmr_ratelimit(void);
 
 /* Module parameters of target_core_user, defined in Rust */
+extern const struct kernel_param_ops tcmu_max_data_area_ops;
 extern const struct kernel_param_ops tcmu_block_netlink_ops;
 extern const struct kernel_param_ops tcmu_reset_netlink_ops;
 

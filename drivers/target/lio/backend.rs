@@ -45,23 +45,15 @@ pub(crate) enum SenseReason {
     OutOfResources = bindings::tcm_sense_reason_table_TCM_OUT_OF_RESOURCES,
 }
 
-/// Fields of `struct se_device` that a backend reads or sets.
+/// What the hardware of a device can do, as its backend says (attributes `hw_*`).
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Field {
-    /// Number of the device, unique in the system.
-    Index,
-    /// Number of LUNs that export the device.
-    ExportCount,
-    /// `DF_*` flags.
-    Flags,
-    /// Block size in bytes, as initiators see it.
+pub(crate) enum Limit {
+    /// Block size in bytes.
     BlockSize,
-    /// Block size of the hardware in bytes.
-    HwBlockSize,
-    /// Longest transfer of the hardware in blocks.
-    HwMaxSectors,
-    /// Commands that the hardware takes at a time.
-    HwQueueDepth,
+    /// Longest transfer in blocks.
+    MaxSectors,
+    /// Commands at a time.
+    QueueDepth,
 }
 
 /// A device of LIO with its backend's part.
@@ -79,7 +71,7 @@ pub(crate) struct Device<T> {
 }
 
 // SAFETY: `se_dev` and `plug` are only touched by LIO, which does its own locking, and through
-// `Device::field`; the rest is `Send` and `Sync`.
+// `Device::number`; the rest is `Send` and `Sync`.
 unsafe impl<T: Send + Sync> Send for Device<T> {}
 // SAFETY: As above.
 unsafe impl<T: Send + Sync> Sync for Device<T> {}
@@ -90,6 +82,13 @@ impl<T> core::ops::Deref for Device<T> {
     fn deref(&self) -> &T {
         &self.backend
     }
+}
+
+/// Pointer to a field of the `se_device` at `$dev`.
+macro_rules! field_ptr {
+    ($dev:expr, $($field:tt)+) => {
+        $dev.wrapping_byte_add(core::mem::offset_of!(bindings::se_device, $($field)+)).cast()
+    };
 }
 
 impl<T> Device<T> {
@@ -104,22 +103,48 @@ impl<T> Device<T> {
         unsafe { ArcBorrow::from_raw(raw.cast::<Self>()) }
     }
 
-    /// A field of `struct se_device`.
-    pub(crate) fn field(&self, field: Field) -> &Atomic<u32> {
-        let dev = self.se_dev.get();
-        // SAFETY: The fields are aligned and live as long as the device. LIO reads and writes them
-        // without a lock, as plain words; an atomic access is compatible with that.
-        unsafe {
-            Atomic::from_ptr(match field {
-                Field::Index => &raw mut (*dev).dev_index,
-                Field::ExportCount => &raw mut (*dev).export_count,
-                Field::Flags => &raw mut (*dev).dev_flags,
-                Field::BlockSize => &raw mut (*dev).dev_attrib.block_size,
-                Field::HwBlockSize => &raw mut (*dev).dev_attrib.hw_block_size,
-                Field::HwMaxSectors => &raw mut (*dev).dev_attrib.hw_max_sectors,
-                Field::HwQueueDepth => &raw mut (*dev).dev_attrib.hw_queue_depth,
-            })
-        }
+    /// A number in `struct se_device`, as `field` finds it.
+    fn number(&self, field: impl FnOnce(*mut bindings::se_device) -> *mut u32) -> &Atomic<u32> {
+        // SAFETY: All callers are in this module and name a field of the device, which is aligned
+        // and lives as long. LIO reads and writes it without a lock, as a plain word; an atomic
+        // access is compatible with that.
+        unsafe { Atomic::from_ptr(field(self.se_dev.get())) }
+    }
+
+    /// Number of the device, unique in the system.
+    pub(crate) fn index(&self) -> u32 {
+        self.number(|dev| field_ptr!(dev, dev_index)).load(Relaxed)
+    }
+
+    /// Whether a LUN exports the device.
+    pub(crate) fn is_exported(&self) -> bool {
+        self.number(|dev| field_ptr!(dev, export_count))
+            .load(Relaxed)
+            != 0
+    }
+
+    /// Block size in bytes, as initiators see it.
+    pub(crate) fn block_size(&self) -> u32 {
+        self.number(|dev| field_ptr!(dev, dev_attrib.block_size))
+            .load(Relaxed)
+    }
+
+    fn limit_field(&self, limit: Limit) -> &Atomic<u32> {
+        self.number(|dev| match limit {
+            Limit::BlockSize => field_ptr!(dev, dev_attrib.hw_block_size),
+            Limit::MaxSectors => field_ptr!(dev, dev_attrib.hw_max_sectors),
+            Limit::QueueDepth => field_ptr!(dev, dev_attrib.hw_queue_depth),
+        })
+    }
+
+    /// What the hardware can do; 0 if nobody has said so yet.
+    pub(crate) fn limit(&self, limit: Limit) -> u32 {
+        self.limit_field(limit).load(Relaxed)
+    }
+
+    /// Says what the hardware can do.
+    pub(crate) fn set_limit(&self, limit: Limit, value: u32) {
+        self.limit_field(limit).store(value, Relaxed);
     }
 
     /// Whether the attribute `emulate_write_cache` is set.
@@ -138,7 +163,7 @@ impl<T> Device<T> {
 
     /// Whether LIO has configured the device (attribute `enable`).
     pub(crate) fn is_configured(&self) -> bool {
-        self.field(Field::Flags).load(Relaxed) & bindings::DF_CONFIGURED != 0
+        self.number(|dev| field_ptr!(dev, dev_flags)).load(Relaxed) & bindings::DF_CONFIGURED != 0
     }
 }
 

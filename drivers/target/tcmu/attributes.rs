@@ -13,10 +13,7 @@ use super::lio::{
         AttributeTable,
         Group, //
     },
-    backend::{
-        Device,
-        Field, //
-    },
+    backend::Device,
     output::Output,
 };
 use super::netlink;
@@ -32,8 +29,7 @@ use kernel::{
         self,
         Write as _, //
     },
-    prelude::*,
-    sync::atomic::Relaxed, //
+    prelude::*, //
 };
 
 /// The directory `attrib`: LIO's attributes of passthrough backends and our own.
@@ -94,7 +90,7 @@ impl Attribute<Tcmu> for CmdTimeOut {
     }
 
     fn store(device: &Device<Tcmu>, text: &[u8]) -> Result {
-        if device.field(Field::ExportCount).load(Relaxed) != 0 {
+        if device.is_exported() {
             pr_err!("cmd_time_out cannot be set while LUNs export the device\n");
             return Err(EINVAL);
         }
@@ -207,7 +203,7 @@ impl Attribute<Tcmu> for DevSize {
     const NAME: &'static CStr = c"dev_size";
 
     fn show(device: &Device<Tcmu>, out: &mut Output<'_>) -> Result {
-        line(out, device.size.load(Relaxed))
+        line(out, device.size())
     }
 
     fn store(device: &Device<Tcmu>, text: &[u8]) -> Result {
@@ -217,7 +213,7 @@ impl Attribute<Tcmu> for DevSize {
                 pr_err!("the device could not be reconfigured\n");
             })?;
         }
-        device.size.store(size, Relaxed);
+        device.set_size(size);
         Ok(())
     }
 }

@@ -9,10 +9,11 @@ use super::device::{
 use super::lio::{
     backend::{
         Device,
-        Field, //
+        Limit, //
     },
     memalloc::NoIoScope,
 };
+use super::parameters::max_data_area_mb;
 use super::policy::{
     options,
     Clamped,
@@ -26,7 +27,6 @@ use kernel::{
         BStr,
         CString, //
     },
-    sync::atomic::Relaxed,
 };
 
 /// Takes a list of options. Those before one that is refused have their effect, as in C.
@@ -72,15 +72,15 @@ fn apply(device: &Device<Tcmu>, name: &BStr, option: ControlOption<'_>) -> Resul
             None
         }
         ControlOption::DevSize(size) => {
-            device.size.store(size, Relaxed);
+            device.set_size(size);
             None
         }
         ControlOption::HwBlockSize(bytes) => {
-            device.field(Field::HwBlockSize).store(bytes, Relaxed);
+            device.set_limit(Limit::BlockSize, bytes);
             None
         }
         ControlOption::HwMaxSectors(blocks) => {
-            device.field(Field::HwMaxSectors).store(blocks, Relaxed);
+            device.set_limit(Limit::MaxSectors, blocks);
             None
         }
         ControlOption::NlReplySupported(value) => {
@@ -94,7 +94,9 @@ fn apply(device: &Device<Tcmu>, name: &BStr, option: ControlOption<'_>) -> Resul
         {
             return Err(Invalid::Enabled);
         }
-        ControlOption::MaxDataAreaMb(mb) => settings.sizes.set_data_area_mb(mb)?,
+        ControlOption::MaxDataAreaMb(mb) => {
+            settings.sizes.set_data_area_mb(mb, max_data_area_mb())?
+        }
         ControlOption::DataPagesPerBlk(pages) => {
             settings.sizes.set_pages_per_block(pages)?;
             None

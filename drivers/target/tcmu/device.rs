@@ -7,7 +7,7 @@ use super::lio::{
     backend::{
         Backend,
         Device,
-        Field,
+        Limit,
         SenseReason, //
     },
     bindings,
@@ -140,7 +140,7 @@ pub(crate) struct Tcmu {
     /// Ticks count milliseconds from here.
     epoch: Instant<Monotonic>,
     /// `dev_size` in bytes. No lock: LIO asks for it to build sense data, wherever it does that.
-    pub(crate) size: Atomic<u64>,
+    size: Atomic<u64>,
     #[pin]
     state: Mutex<State>,
     #[pin]
@@ -288,6 +288,16 @@ impl Tcmu {
         Some(result)
     }
 
+    /// Attribute `dev_size` in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.size.load(Relaxed)
+    }
+
+    /// Sets the attribute `dev_size` in bytes.
+    pub(crate) fn set_size(&self, size: u64) {
+        self.size.store(size, Relaxed);
+    }
+
     /// Whether the device is blocked (action `block_dev`).
     pub(crate) fn is_blocked(&self) -> bool {
         let state = self.state.lock();
@@ -352,13 +362,12 @@ impl Tcmu {
         }
 
         // What users have not set before enabling the device.
-        for (field, default) in [(Field::HwBlockSize, 512), (Field::HwMaxSectors, 128)] {
-            let field = device.field(field);
-            if field.load(Relaxed) == 0 {
-                field.store(default, Relaxed);
+        for (limit, default) in [(Limit::BlockSize, 512), (Limit::MaxSectors, 128)] {
+            if device.limit(limit) == 0 {
+                device.set_limit(limit, default);
             }
         }
-        device.field(Field::HwQueueDepth).store(128, Relaxed);
+        device.set_limit(Limit::QueueDepth, 128);
         {
             let supported = i32::from(netlink::reply_supported());
             let mut state = device.state.lock();
@@ -548,7 +557,7 @@ impl Backend for Tcmu {
         )?;
         out.write_fmt(fmt!(
             " Size: {} MaxDataAreaMB: {} DataPagesPerBlk: {} CmdRingSizeMB: {}\n",
-            device.size.load(Relaxed),
+            device.size(),
             settings.sizes.data_area_mb(),
             settings.sizes.pages_per_block(),
             settings.sizes.ring_mb(),
@@ -557,8 +566,8 @@ impl Backend for Tcmu {
     }
 
     fn last_block(device: &Device<Self>) -> u64 {
-        let block = u64::from(device.field(Field::BlockSize).load(Relaxed));
-        let size = device.size.load(Relaxed);
+        let block = u64::from(device.block_size());
+        let size = device.size();
         size.checked_div(block).unwrap_or(0).saturating_sub(1)
     }
 }

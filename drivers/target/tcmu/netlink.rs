@@ -8,10 +8,7 @@
 
 use super::device::Tcmu;
 use super::lio::{
-    backend::{
-        Device,
-        Field, //
-    },
+    backend::Device,
     bindings,
     genl::{
         policy,
@@ -48,6 +45,9 @@ use kernel::{
 
 /// How long a daemon is waited for, in seconds. Opening an image over a network takes a while.
 const REPLY_TIMEOUT_S: u32 = 120;
+
+/// Highest errno that a daemon can answer with (`MAX_ERRNO`).
+const MAX_ERRNO: i32 = 4095;
 
 /// Multicast group `config`, the only one.
 const GROUP: u32 = 0;
@@ -156,14 +156,19 @@ impl Pending {
     /// Waits for the reply and returns the daemon's status.
     fn wait(&self) -> Result {
         let result = self.reply.wait(msecs_to_jiffies(REPLY_TIMEOUT_S * 1000));
+        let (device, command) = (self.device, self.command);
         match *self.status.lock() {
             Some(0) => Ok(()),
-            Some(status) => Err(Error::from_errno(status)),
+            Some(status) if (-MAX_ERRNO..0).contains(&status) => Err(Error::from_errno(status)),
+            Some(status) => {
+                pr_err!(
+                    "device {device}: netlink command {command}: status {status} is no errno\n"
+                );
+                Err(EINVAL)
+            }
             None => {
-                let (device, command) = (self.device, self.command);
                 pr_err!("device {device}: no reply to netlink command {command}\n");
-                // A wake-up without a status cannot be.
-                result.and(Err(EINTR))
+                result
             }
         }
     }
@@ -280,40 +285,49 @@ pub(crate) fn reply_supported() -> u8 {
 
 /// Tells daemons that the device has been enabled.
 ///
-/// A daemon may start later and find the device in sysfs, so it is no error if nobody listens.
+/// A daemon may start later and find the device in sysfs, so it is no error if nobody listens. If
+/// it is one, the device will not be enabled, and daemons are told that it goes.
 pub(crate) fn added(device: &Device<Tcmu>) -> Result {
-    send(device, cmd::ADDED, |_| Ok(()))
+    let message = message(device, cmd::ADDED)?;
+    let result = match send(device, cmd::ADDED, message) {
+        Err(error) if error == ESRCH => Ok(()),
+        result => result,
+    };
+    result.inspect_err(|_| {
+        // Without waiting for an answer: who did not answer before may never do so.
+        let _ = self::message(device, cmd::REMOVED)
+            .and_then(|message| message.multicast::<TcmuProtocol>(GROUP));
+    })
 }
 
 /// Tells daemons that the device goes. `ESRCH`: nobody listens.
 pub(crate) fn removed(device: &Device<Tcmu>) -> Result {
-    send(device, cmd::REMOVED, |_| Ok(()))
+    send(device, cmd::REMOVED, message(device, cmd::REMOVED)?)
 }
 
 /// Asks daemons to take another configuration string. `ESRCH`: nobody listens.
 pub(crate) fn reconfigure(device: &Device<Tcmu>, config: &CStr) -> Result {
-    let config = config.to_bytes_with_nul();
-    send(device, cmd::RECONFIG, |message| {
-        message.put(attr::DEV_CFG, config)
-    })
+    let mut message = message(device, cmd::RECONFIG)?;
+    message.put(attr::DEV_CFG, config.to_bytes_with_nul())?;
+    send(device, cmd::RECONFIG, message)
 }
 
 /// Asks daemons to take another size in bytes. `ESRCH`: nobody listens.
 pub(crate) fn resize(device: &Device<Tcmu>, size: u64) -> Result {
-    send(device, cmd::RECONFIG, |message| {
-        message.put_u64(attr::DEV_SIZE, size, attr::PAD)
-    })
+    let mut message = message(device, cmd::RECONFIG)?;
+    message.put_u64(attr::DEV_SIZE, size, attr::PAD)?;
+    send(device, cmd::RECONFIG, message)
 }
 
 /// Asks daemons to switch the write cache. `ESRCH`: nobody listens.
 pub(crate) fn set_write_cache(device: &Device<Tcmu>, on: u8) -> Result {
-    send(device, cmd::RECONFIG, |message| {
-        message.put(attr::WRITECACHE, &[on])
-    })
+    let mut message = message(device, cmd::RECONFIG)?;
+    message.put(attr::WRITECACHE, &[on])?;
+    send(device, cmd::RECONFIG, message)
 }
 
-fn send(device: &Device<Tcmu>, command: u8, extra: impl FnOnce(&mut Message) -> Result) -> Result {
-    let index = device.field(Field::Index).load(Relaxed);
+/// Begins a message about a device.
+fn message(device: &Device<Tcmu>, command: u8) -> Result<Message> {
     let mut message = Message::new::<TcmuProtocol>(command)?;
     device
         .with_uio(|name, minor| {
@@ -321,22 +335,25 @@ fn send(device: &Device<Tcmu>, command: u8, extra: impl FnOnce(&mut Message) -> 
             message.put(attr::MINOR, &minor.to_ne_bytes())
         })
         .ok_or(ENODEV)??;
-    message.put(attr::DEVICE_ID, &index.to_ne_bytes())?;
-    extra(&mut message)?;
+    message.put(attr::DEVICE_ID, &device.index().to_ne_bytes())?;
+    Ok(message)
+}
 
+/// Sends a message and waits for the daemon's answer, if it gives any.
+///
+/// `ESRCH`: nobody listens. An addition is waited for even then: a daemon that starts meanwhile
+/// answers, as C has it.
+fn send(device: &Device<Tcmu>, command: u8, message: Message) -> Result {
     let answers = reply_supported() != 0 && device.lock().settings.nl_reply_supported > 0;
+    if !answers {
+        return message.multicast::<TcmuProtocol>(GROUP);
+    }
     // Registered before the message goes out: the reply may come at once.
-    let pending = if answers {
-        Some(Pending::register(index, command)?)
-    } else {
-        None
-    };
+    let pending = Pending::register(device.index(), command)?;
     let result = match message.multicast::<TcmuProtocol>(GROUP) {
         Err(error) if error != ESRCH || command != cmd::ADDED => Err(error),
-        _ => pending.as_ref().map_or(Ok(()), |pending| pending.wait()),
+        _ => pending.wait(),
     };
-    if let Some(pending) = &pending {
-        Pending::unregister(pending);
-    }
+    Pending::unregister(&pending);
     result
 }

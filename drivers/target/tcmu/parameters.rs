@@ -12,8 +12,47 @@ use super::lio::{
     },
 };
 use super::netlink;
-use super::policy::unsigned;
-use kernel::prelude::*;
+use super::policy::{
+    signed,
+    unsigned,
+    DEFAULT_MAX_DATA_AREA_MB, //
+};
+use kernel::{
+    fmt::Write as _,
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
+};
+
+/// `global_max_data_area_mb`: what the data area of a device can have at most in MiB.
+static MAX_DATA_AREA_MB: Atomic<u32> = Atomic::new(DEFAULT_MAX_DATA_AREA_MB);
+
+/// What the data area of a device can have at most in MiB.
+pub(crate) fn max_data_area_mb() -> u32 {
+    MAX_DATA_AREA_MB.load(Relaxed)
+}
+
+/// Module parameter `global_max_data_area_mb`.
+struct GlobalMaxDataAreaMb;
+
+impl Parameter for GlobalMaxDataAreaMb {
+    fn set(text: &[u8]) -> Result {
+        // Any malformed number is EINVAL here, as in C.
+        let value = signed(text, i32::MIN.into(), i32::MAX.into()).map_err(|_| EINVAL)?;
+        if value <= 0 {
+            pr_err!("global_max_data_area_mb must be larger than 0\n");
+            return Err(EINVAL);
+        }
+        MAX_DATA_AREA_MB.store(value as u32, Relaxed);
+        Ok(())
+    }
+
+    fn get(out: &mut Output<'_>) -> Result {
+        Ok(out.write_fmt(fmt!("{}\n", max_data_area_mb()))?)
+    }
+}
 
 /// `block_netlink`: 1 lets no netlink message out that needs a reply, 0 lets them out again.
 struct BlockNetlink;
@@ -54,6 +93,14 @@ impl Parameter for ResetNetlink {
         Err(EPERM)
     }
 }
+
+/// What the shim's tables refer to.
+#[no_mangle]
+static tcmu_max_data_area_ops: kernel_param_ops = kernel_param_ops {
+    set: Some(set::<GlobalMaxDataAreaMb>),
+    get: Some(get::<GlobalMaxDataAreaMb>),
+    ..pin_init::zeroed()
+};
 
 /// What the shim's tables refer to.
 #[no_mangle]

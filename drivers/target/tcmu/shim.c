@@ -42,6 +42,10 @@ void tcmu_shim_vma_desc_set_flags(struct vm_area_desc *desc)
 	vma_desc_set_flags(desc, VMA_DONTEXPAND_BIT, VMA_DONTDUMP_BIT);
 }
 
+module_param_cb(global_max_data_area_mb, &tcmu_max_data_area_ops, NULL, 0644);
+MODULE_PARM_DESC(global_max_data_area_mb,
+		 "Max MBs that the data area of a device can have.");
+
 module_param_cb(block_netlink, &tcmu_block_netlink_ops, NULL, 0644);
 MODULE_PARM_DESC(block_netlink, "Block new netlink commands.");
 

@@ -42,7 +42,8 @@ pub(crate) use parameters::{
     ControlOption,
     Invalid,
     Sizes,
-    CONFIG_LEN, //
+    CONFIG_LEN,
+    DEFAULT_MAX_DATA_AREA_MB, //
 };
 pub(crate) use ring::Broken;
 pub(crate) use seam::{

@@ -19,8 +19,14 @@ const PAGE_SHIFT: u32 = 12;
 /// Largest and default size of mailbox and command ring in MiB.
 const MAX_RING_MB: u32 = 8;
 
-/// Default limit of all data areas together in MiB, and of each of them.
-const GLOBAL_MAX_DATA_AREA_MB: u32 = 2048;
+/// Default of the module parameter `global_max_data_area_mb`.
+pub(crate) const DEFAULT_MAX_DATA_AREA_MB: u32 = 2048;
+
+/// What a data area can have at most in MiB, whatever the module parameter says: 1 TiB.
+const MAX_DATA_AREA_MB: u32 = 1 << 20;
+
+/// What a block can have at most in pages: its size in bytes fits 32 bits.
+const MAX_PAGES_PER_BLOCK: u32 = 1 << 19;
 
 /// What one option of the text says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,8 +117,8 @@ fn parse(option: &[u8]) -> Result<ControlOption<'_>, Invalid> {
 ///
 /// # Invariants
 ///
-/// All numbers are above 0; `ring_mb` is at most 8, `data_area_mb` at most 2048; a block is not
-/// larger than the data area.
+/// All numbers are above 0; `ring_mb` is at most 8, `data_area_mb` at most 2^20, `pages_per_block`
+/// at most 2^19; a block is not larger than the data area.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sizes {
     ring_mb: u32,
@@ -160,9 +166,13 @@ impl Sizes {
         (mb > MAX_RING_MB).then_some(Clamped(MAX_RING_MB))
     }
 
-    /// Sets the size of the data area.
-    pub(crate) fn set_data_area_mb(&mut self, mb: u32) -> Result<Option<Clamped>, Invalid> {
-        let limited = mb.min(GLOBAL_MAX_DATA_AREA_MB);
+    /// Sets the size of the data area, which `limit` (in MiB) bounds.
+    pub(crate) fn set_data_area_mb(
+        &mut self,
+        mb: u32,
+        limit: u32,
+    ) -> Result<Option<Clamped>, Invalid> {
+        let limited = mb.min(limit).clamp(1, MAX_DATA_AREA_MB);
         if pages(limited) < self.pages_per_block {
             return Err(Invalid::Value);
         }
@@ -172,7 +182,7 @@ impl Sizes {
 
     /// Sets the size of a block.
     pub(crate) fn set_pages_per_block(&mut self, count: u32) -> Result<(), Invalid> {
-        if count > pages(self.data_area_mb) {
+        if count == 0 || count > pages(self.data_area_mb).min(MAX_PAGES_PER_BLOCK) {
             return Err(Invalid::Value);
         }
         self.pages_per_block = count;
