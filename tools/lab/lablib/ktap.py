@@ -11,6 +11,7 @@ _RESULT = re.compile(
     r"(?:#\s*(?P<directive>SKIP|TODO|XFAIL|TIMEOUT|ERROR)\b\s*(?P<reason>.*))?$",
     re.IGNORECASE,
 )
+_VERSION = re.compile(r"^K?TAP version \d+$")
 _BAIL_OUT = re.compile(r"^Bail out!\s*(.*)$")
 
 
@@ -67,7 +68,7 @@ def parse(text: str) -> Ktap:
             detail = []
         elif match := _BAIL_OUT.match(line):
             ktap.problems.append(f"bailed out: {match[1]}")
-        else:
+        elif not _VERSION.match(line):
             detail.append(line)
     if plan is None:
         ktap.problems.append("no plan (1..N)")

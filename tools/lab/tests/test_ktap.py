@@ -30,8 +30,8 @@ class ParseTest(unittest.TestCase):
         self.assertEqual(ktap.problems, [])
 
     def test_detail_belongs_to_the_next_result(self) -> None:
-        ktap = parse("1..2\n# for one\nok 1 a\n# for two\nnot ok 2 b\n")
-        self.assertEqual(ktap.results[1].detail, "# for two")
+        ktap = parse("KTAP version 1\n1..2\n# for one\nok 1 a\n# for two\nnot ok 2 b\n")
+        self.assertEqual([item.detail for item in ktap.results], ["# for one", "# for two"])
 
     def test_skip_reason_is_kept(self) -> None:
         self.assertEqual(parse(GOOD).results[2].detail, "no device")
