@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from tcmulib.aio import read_many
-from tcmulib.configfs import read, write
+from tcmulib.configfs import load_fabric, read, write
 from tcmulib.ktap import Context, Suite, equal
 from tcmulib.rig import Rig
 from tcmulib.scsi import BLOCK, GOOD, CommandTrace, Disk, read10
@@ -26,6 +26,7 @@ class Flooded:
     """A device whose ring is nearly full of READs that nobody has looked at."""
 
     def __init__(self, context: Context) -> None:
+        load_fabric()
         parameters = Path("/sys/module/tcm_loop/parameters")
         for name in ("can_queue", "cmd_per_lun"):
             self._set(context, parameters / name, "4096")

@@ -131,7 +131,8 @@ class Device:
             self.path.rmdir()
 
 
-def _load_fabric() -> None:
+def load_fabric() -> None:
+    """Makes the loopback fabric ready."""
     # The target core asks for the module itself when the folder is made, but
     # gives up without saying why when modprobe is not where the kernel looks.
     if not Path("/sys/module/tcm_loop").is_dir():
@@ -147,7 +148,7 @@ class Loopback:
 
     def __init__(self, context: Context) -> None:
         global _next_port
-        _load_fabric()
+        load_fabric()
         self.context = context
         self.wwn = f"{_NAA}{2 * _next_port:04x}"
         self.nexus = f"{_NAA}{2 * _next_port + 1:04x}"
