@@ -205,11 +205,17 @@ def guest_test(report: Report, lab: Lab, kernel: Kernel) -> None:
 
 
 def lab_tests(report: Report) -> None:
-    """The lab's own unit tests."""
-    suite = unittest.defaultTestLoader.discover(str(LAB / "tests"), top_level_dir=str(LAB))
+    """The unit tests of what is in Python: the lab itself and the demonstration."""
+    _unit_tests(report, "tools/lab", LAB / "tests", LAB)
+    demo = CHECKOUT / "tools" / "demo"
+    _unit_tests(report, "tools/demo", demo, demo)
+
+
+def _unit_tests(report: Report, name: str, folder: Path, top: Path) -> None:
+    suite = unittest.TestLoader().discover(str(folder), top_level_dir=str(top))
     result = _Count(report)
     suite.run(result)
     passed = result.testsRun - len(result.failures) - len(result.errors)
-    print(f"ok       {passed} tests of tools/lab", flush=True)
+    print(f"ok       {passed} tests of {name}", flush=True)
     if not result.testsRun:
-        report.fail("lab tests", "no tests were run")
+        report.fail(f"tests of {name}", "no tests were run")
