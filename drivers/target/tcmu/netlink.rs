@@ -290,8 +290,8 @@ pub(crate) fn reply_supported() -> u8 {
 pub(crate) fn added(device: &Device<Tcmu>) -> Result {
     let message = message(device, cmd::ADDED)?;
     let result = match send(device, cmd::ADDED, message) {
-        Err(error) if error == ESRCH => Ok(()),
-        result => result,
+        Err(error) if error == ESRCH => return Ok(()),
+        result => result?,
     };
     result.inspect_err(|_| {
         // Without waiting for an answer: who did not answer before may never do so.
@@ -302,28 +302,28 @@ pub(crate) fn added(device: &Device<Tcmu>) -> Result {
 
 /// Tells daemons that the device goes. `ESRCH`: nobody listens.
 pub(crate) fn removed(device: &Device<Tcmu>) -> Result {
-    send(device, cmd::REMOVED, message(device, cmd::REMOVED)?)
+    send(device, cmd::REMOVED, message(device, cmd::REMOVED)?)?
 }
 
 /// Asks daemons to take another configuration string. `ESRCH`: nobody listens.
 pub(crate) fn reconfigure(device: &Device<Tcmu>, config: &CStr) -> Result {
     let mut message = message(device, cmd::RECONFIG)?;
     message.put(attr::DEV_CFG, config.to_bytes_with_nul())?;
-    send(device, cmd::RECONFIG, message)
+    send(device, cmd::RECONFIG, message)?
 }
 
 /// Asks daemons to take another size in bytes. `ESRCH`: nobody listens.
 pub(crate) fn resize(device: &Device<Tcmu>, size: u64) -> Result {
     let mut message = message(device, cmd::RECONFIG)?;
     message.put_u64(attr::DEV_SIZE, size, attr::PAD)?;
-    send(device, cmd::RECONFIG, message)
+    send(device, cmd::RECONFIG, message)?
 }
 
 /// Asks daemons to switch the write cache. `ESRCH`: nobody listens.
 pub(crate) fn set_write_cache(device: &Device<Tcmu>, on: u8) -> Result {
     let mut message = message(device, cmd::RECONFIG)?;
     message.put(attr::WRITECACHE, &[on])?;
-    send(device, cmd::RECONFIG, message)
+    send(device, cmd::RECONFIG, message)?
 }
 
 /// Begins a message about a device.
@@ -339,20 +339,20 @@ fn message(device: &Device<Tcmu>, command: u8) -> Result<Message> {
     Ok(message)
 }
 
-/// Sends a message and waits for the daemon's answer, if it gives any.
+/// Sends a message and waits for the daemon's answer, if it gives any, which is the inner result.
 ///
 /// `ESRCH`: nobody listens. An addition is waited for even then: a daemon that starts meanwhile
 /// answers, as C has it.
-fn send(device: &Device<Tcmu>, command: u8, message: Message) -> Result {
+fn send(device: &Device<Tcmu>, command: u8, message: Message) -> Result<Result> {
     let answers = reply_supported() != 0 && device.lock().settings.nl_reply_supported > 0;
     if !answers {
-        return message.multicast::<TcmuProtocol>(GROUP);
+        return message.multicast::<TcmuProtocol>(GROUP).map(Ok);
     }
     // Registered before the message goes out: the reply may come at once.
     let pending = Pending::register(device.index(), command)?;
     let result = match message.multicast::<TcmuProtocol>(GROUP) {
         Err(error) if error != ESRCH || command != cmd::ADDED => Err(error),
-        _ => pending.wait(),
+        _ => Ok(pending.wait()),
     };
     Pending::unregister(&pending);
     result
