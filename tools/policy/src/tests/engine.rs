@@ -223,30 +223,66 @@ fn queue_moves_when_memory_is_back() {
 
 #[test]
 fn waiting_command_goes_on_waiting_for_an_id() {
-    // The first table has 63 ids; the 64th command needs it to grow.
+    // The first table has 63 ids: 61 are kept, two are on the ring, which is full.
+    let mut rig = rig(3, 64);
+    for _ in 0..61 {
+        submit(&mut rig, BLOCK);
+        rig.step(&Action::Complete(0, keep()));
+        rig.step(&Action::Kick);
+    }
+    let on_ring = [0; 2].map(|_| submit(&mut rig, BLOCK));
+    assert!(on_ring.iter().all(|&token| is_on_ring(&rig, token)));
+    let waiting = submit(&mut rig, 0);
+    for _ in on_ring {
+        rig.step(&Action::Complete(0, keep()));
+    }
+    let before = rig.answers.len();
+    rig.step(&Action::RefuseGrowth(1));
+    rig.step(&Action::Kick);
+    assert_eq!(rig.answers.len(), before + 2);
+    assert_eq!(place(&rig, waiting), &Place::Waiting);
+    rig.step(&Action::Kick);
+    assert!(is_on_ring(&rig, waiting));
+    rig.drain();
+}
+
+#[test]
+fn command_is_refused_for_lack_of_an_id() {
     let mut rig = rig(70, 4);
     for _ in 0..63 {
         submit(&mut rig, 0);
     }
-    submit(&mut rig, 0);
-    rig.drain();
-
-    let mut rig = self::rig(62, 70);
-    for _ in 0..60 {
-        submit(&mut rig, 1);
-        rig.step(&Action::Complete(0, keep()));
-        rig.step(&Action::Kick);
-    }
-    let waiting: Vec<usize> = (0..70).map(|_| submit(&mut rig, 0)).collect();
-    assert_eq!(place(&rig, waiting[69]), &Place::Waiting);
-    rig.step(&Action::Complete(0, GOOD));
     rig.step(&Action::RefuseGrowth(1));
-    rig.step(&Action::Kick);
-    assert!(rig
-        .answers
-        .iter()
-        .all(|(_, reply)| matches!(reply, Reply::Response { status: 0, .. })));
+    let refused = submit(&mut rig, 0);
+    assert_eq!(place(&rig, refused), &Place::Gone);
+    // The ids are there now, but not the room for their notifications.
+    rig.step(&Action::RefuseGrowth(2));
+    let refused = submit(&mut rig, 0);
+    assert_eq!(place(&rig, refused), &Place::Gone);
+    let taken = submit(&mut rig, 0);
+    assert!(is_on_ring(&rig, taken));
     rig.drain();
+}
+
+/// P8: there is room for a notification for each command, although no memory is to be had.
+#[test]
+fn each_command_may_have_its_own_notification() {
+    let mut rig = rig(300, 8);
+    rig.step(&Action::Fill(300));
+    for token in 0..300 {
+        rig.host.ledger().borrow_mut().abort(token);
+        rig.step(&Action::RefuseGrowth(1));
+        rig.step(&Action::TaskManagement {
+            kind: 1,
+            notify: true,
+            repeat: false,
+        });
+        rig.step(&Action::RefuseGrowth(0));
+    }
+    assert_eq!(rig.model.pending.len(), 300);
+    assert!(rig.model.pending.iter().all(|tmr| tmr.ids.len() == 1));
+    rig.drain();
+    assert_eq!(rig.engine.counters().on_ring, 300);
 }
 
 #[test]

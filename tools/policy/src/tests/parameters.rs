@@ -117,7 +117,10 @@ fn large_sizes_are_clamped() {
     assert_eq!(sizes.set_ring_mb(9), Some(Clamped(8)));
     assert_eq!(sizes.ring_mb(), 8);
     assert_eq!(sizes.set_data_area_mb(2048, 2048), Ok(None));
-    assert_eq!(sizes.set_data_area_mb(u32::MAX, 2048), Ok(Some(Clamped(2048))));
+    assert_eq!(
+        sizes.set_data_area_mb(u32::MAX, 2048),
+        Ok(Some(Clamped(2048)))
+    );
     assert_eq!(sizes.data_area_mb(), 2048);
     assert_eq!(sizes.region_size(), 2056 << 20);
 }
