@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A device with its lock held.
+
+use super::super::lio::{
+    backend::Device,
+    delayed_work::DelayedWork,
+    memalloc::NoIoScope, //
+};
+use super::{
+    Phase,
+    QfullTimeout,
+    State,
+    Tcmu,
+    DEFAULT_TIMEOUT_MS, //
+};
+use kernel::sync::{
+    atomic::{
+        Full,
+        Relaxed, //
+    },
+    barrier::smp_mb,
+    MutexGuard, //
+};
+
+/// A device with its lock held, and what follows when it is released.
+pub(super) struct Locked<'a> {
+    pub(super) device: &'a Device<Tcmu>,
+    /// The time in ticks.
+    pub(super) now: u64,
+    pub(super) guard: MutexGuard<'a, State>,
+    /// No reclaim may write to a disk that this device itself serves.
+    pub(super) _noio: NoIoScope,
+}
+
+impl Locked<'_> {
+    /// A deadline `ms` milliseconds from now, at a full second: many share one wake-up.
+    fn deadline(&self, ms: u32) -> u64 {
+        (self.now + u64::from(ms)).next_multiple_of(1000)
+    }
+
+    /// Deadline of a command that gets onto the ring now.
+    pub(super) fn command_deadline(&self) -> Option<u64> {
+        match self.guard.settings.command_timeout_ms {
+            0 => None,
+            ms => Some(self.deadline(ms)),
+        }
+    }
+
+    /// Deadline of a command that begins to wait now.
+    pub(super) fn waiting_deadline(&self) -> Option<u64> {
+        let settings = &self.guard.settings;
+        let ms = match settings.qfull_timeout {
+            QfullTimeout::Never => return None,
+            QfullTimeout::Ms(ms) => ms,
+            QfullTimeout::AsCommand if settings.command_timeout_ms > 0 => {
+                settings.command_timeout_ms
+            }
+            QfullTimeout::AsCommand => DEFAULT_TIMEOUT_MS,
+        };
+        Some(self.deadline(ms))
+    }
+
+    /// Ends the access: wakes user space, sets the timer, releases the lock.
+    ///
+    /// Nothing touches the device after the lock is released: from then on user space can complete
+    /// the command that kept the device.
+    pub(super) fn finish(self) {
+        self.finish_waking(false);
+    }
+
+    /// As [`Locked::finish`]; with `even_plugged` user space is not left to the end of a batch.
+    pub(super) fn finish_waking(mut self, even_plugged: bool) {
+        let now = self.now;
+        let device = self.device;
+        let state = &mut *self.guard;
+        if state.phase != Phase::Enabled {
+            return;
+        }
+        if let Some(active) = &mut state.active {
+            if active.memory.wants_notify() {
+                // Pairs with `unplug`: this finds it unplugged, or `unplug` finds the wish.
+                smp_mb(Full);
+                if even_plugged || device.plugged.load(Relaxed) == 0 {
+                    active.memory.set_notified();
+                    // SAFETY: The phase is `Enabled`, and the lock is held.
+                    unsafe { device.uio.notify() };
+                }
+            }
+            let wake = active.engine.wake();
+            if wake.is_some_and(|wake| state.armed.is_none_or(|armed| wake < armed)) {
+                state.armed = wake;
+                let delay = wake.unwrap_or(now).saturating_sub(now);
+                // SAFETY: The phase is `Enabled`, and the lock is held.
+                unsafe { DelayedWork::arm(device, u32::try_from(delay).unwrap_or(u32::MAX)) };
+            }
+        }
+    }
+}

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A tcmu device: its state under its lock, and its life.
+
+mod locked;
+mod operations;
+mod user_space;
+
+use super::lio::{
+    backend::{
+        Device,
+        Limit, //
+    },
+    command::Command,
+    delayed_work::DelayedWork,
+    memalloc::NoIoScope,
+    uio::Uio, //
+};
+use super::memory::{
+    Kernel,
+    SharedMemory, //
+};
+use super::netlink;
+use super::policy::{
+    Engine,
+    ResetStatus,
+    Sizes, //
+};
+use super::{
+    TcmuModule,
+    ROOT, //
+};
+use kernel::{
+    module,
+    prelude::*,
+    str::CString,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        ArcBorrow,
+        Mutex,
+        MutexGuard, //
+    },
+    time::{
+        Instant,
+        Monotonic, //
+    },
+};
+use locked::Locked;
+use user_space::report;
+
+/// Default time limit of a command on the ring, and of one in the qfull queue if neither limit is
+/// set, in milliseconds.
+const DEFAULT_TIMEOUT_MS: u32 = 30_000;
+
+/// How long a command may wait in the qfull queue (attribute `qfull_time_out`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum QfullTimeout {
+    /// As long as a command may be on the ring (-1).
+    AsCommand,
+    /// Not at all (0).
+    Never,
+    /// So many milliseconds.
+    Ms(u32),
+}
+
+/// What users have set, besides the sizes.
+pub(crate) struct Settings {
+    /// `dev_config`, empty if not set.
+    pub(crate) config: Option<CString>,
+    /// Sizes, fixed while the device is enabled.
+    pub(crate) sizes: Sizes,
+    /// `cmd_time_out` in milliseconds; 0 is none.
+    pub(crate) command_timeout_ms: u32,
+    /// `qfull_time_out`.
+    pub(crate) qfull_timeout: QfullTimeout,
+    /// `nl_reply_supported`: below 0 no, above 0 yes, 0 as the daemon says.
+    pub(crate) nl_reply_supported: i32,
+    /// `tmr_notification`
+    pub(crate) tmr_notification: bool,
+}
+
+/// Whether a device is enabled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Not enabled.
+    Disabled,
+    /// On the way from one to the other.
+    Changing,
+    /// Enabled.
+    Enabled,
+}
+
+/// The fields of a device that its lock protects.
+///
+/// # Invariants
+///
+/// In phase `Enabled` the UIO device is registered. Delayed work is armed in no other phase, and
+/// cancelled after that phase.
+pub(crate) struct State {
+    pub(crate) settings: Settings,
+    phase: Phase,
+    /// While the device is enabled, and after that until its last mapping is gone.
+    active: Option<Active>,
+    /// Whether somebody has the UIO node open.
+    open: bool,
+    /// When the delayed work runs, in ticks, if it is queued.
+    armed: Option<u64>,
+}
+
+/// What an enabled device has.
+struct Active {
+    engine: Engine<Command, Kernel>,
+    memory: SharedMemory,
+}
+
+/// The tcmu part of a device.
+#[pin_data]
+pub(crate) struct Tcmu {
+    host_id: u32,
+    name: CString,
+    /// Ticks count milliseconds from here.
+    epoch: Instant<Monotonic>,
+    /// `dev_size` in bytes. No lock: LIO asks for it to build sense data, wherever it does that.
+    size: Atomic<u64>,
+    #[pin]
+    state: Mutex<State>,
+    #[pin]
+    uio: Uio,
+    #[pin]
+    timer: DelayedWork<Tcmu>,
+    /// 1 while LIO submits a batch of commands; user space is woken at its end.
+    plugged: Atomic<u32>,
+}
+
+impl Tcmu {
+    /// The device's lock, for what is not on the path of commands.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    fn locked(device: &Device<Self>) -> Locked<'_> {
+        let noio = NoIoScope::enter();
+        let guard = device.state.lock();
+        Locked {
+            device,
+            now: u64::try_from(device.epoch.elapsed().as_millis()).unwrap_or(0),
+            guard,
+            _noio: noio,
+        }
+    }
+
+    /// Calls `with` with engine and memory of an enabled device, and deadlines of commands.
+    fn with_active<R>(
+        device: &Device<Self>,
+        with: impl FnOnce(&mut Engine<Command, Kernel>, &mut SharedMemory, Option<u64>) -> R,
+    ) -> Option<R> {
+        let mut locked = Self::locked(device);
+        let deadline = locked.command_deadline();
+        let active = locked.guard.active.as_mut()?;
+        let result = with(&mut active.engine, &mut active.memory, deadline);
+        locked.finish();
+        Some(result)
+    }
+
+    /// Attribute `dev_size` in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.size.load(Relaxed)
+    }
+
+    /// Sets the attribute `dev_size` in bytes.
+    pub(crate) fn set_size(&self, size: u64) {
+        self.size.store(size, Relaxed);
+    }
+
+    /// Whether the device is blocked (action `block_dev`).
+    pub(crate) fn is_blocked(&self) -> bool {
+        let state = self.state.lock();
+        state
+            .active
+            .as_ref()
+            .is_some_and(|active| active.engine.is_blocked())
+    }
+
+    /// Action `block_dev`.
+    pub(crate) fn set_blocked(device: &Device<Self>, blocked: bool) {
+        let result = Self::with_active(device, |engine, memory, _| {
+            if blocked {
+                engine.block(memory)
+            } else {
+                engine.unblock();
+                Ok(())
+            }
+        });
+        report(device, result.unwrap_or(Ok(())));
+    }
+
+    /// Action `reset_ring`.
+    pub(crate) fn reset_ring(device: &Device<Self>, status: ResetStatus) {
+        Self::with_active(device, |engine, memory, deadline| {
+            engine.reset_ring(memory, status, deadline)
+        });
+    }
+
+    /// Action `free_kept_buf`. Says whether there was such a buffer.
+    pub(crate) fn free_kept(device: &Device<Self>, id: u16) -> bool {
+        Self::with_active(device, |engine, memory, deadline| {
+            engine.free_kept(memory, id, deadline)
+        })
+        .unwrap_or(false)
+    }
+
+    /// Whether the sizes are fixed.
+    pub(crate) fn is_sized(state: &State) -> bool {
+        state.phase != Phase::Disabled
+    }
+
+    /// What `configure` does; on error the caller undoes it.
+    fn enable(device: ArcBorrow<'_, Device<Self>>, sizes: &Sizes) -> Result {
+        let name = device.uio_name()?;
+        let memory = SharedMemory::new(sizes)?;
+        let engine = Engine::new(&sizes.config()).map_err(|_| ENOMEM)?;
+        let region = memory.address();
+        let active = Active { engine, memory };
+        // LIO may have destroyed the device before without freeing it.
+        let old = device.state.lock().active.replace(active);
+        drop(old);
+        match &*ROOT.lock() {
+            Some(root) => Uio::register(
+                &device,
+                module::this_module::<TcmuModule>(),
+                root,
+                name,
+                region,
+            )?,
+            None => return Err(ENODEV),
+        }
+
+        // What users have not set before enabling the device.
+        for (limit, default) in [(Limit::BlockSize, 512), (Limit::MaxSectors, 128)] {
+            if device.limit(limit) == 0 {
+                device.set_limit(limit, default);
+            }
+        }
+        device.set_limit(Limit::QueueDepth, 128);
+        {
+            let supported = i32::from(netlink::reply_supported());
+            let mut state = device.state.lock();
+            // INVARIANT: Just registered.
+            state.phase = Phase::Enabled;
+            if state.settings.nl_reply_supported >= 0 {
+                state.settings.nl_reply_supported = supported;
+            }
+        }
+        netlink::added(&device)
+    }
+
+    /// Ends the UIO device, if there is one, and the timer; the result is the state after that.
+    fn disable(device: &Device<Self>) -> MutexGuard<'_, State> {
+        device.state.lock().phase = Phase::Changing;
+        // INVARIANT: The phase has ended; work that runs now does not arm itself again.
+        device.timer.cancel();
+        device.uio.unregister();
+        let mut state = device.state.lock();
+        state.phase = Phase::Disabled;
+        state.armed = None;
+        // Who has the node open closes it without our being told.
+        state.open = false;
+        state
+    }
+
+    /// The name that UIO and netlink show: `tcm-user/HBA/DEVICE[/CONFIG]`.
+    fn uio_name(&self) -> Result<CString> {
+        // The device may serve disks already: see `Locked`.
+        let _noio = NoIoScope::enter();
+        let mut name = KVec::new();
+        let prefix = CString::try_from_fmt(fmt!("tcm-user/{}/", self.host_id))?;
+        name.extend_from_slice(prefix.to_bytes(), GFP_KERNEL)?;
+        name.extend_from_slice(self.name.to_bytes(), GFP_KERNEL)?;
+        if let Some(config) = &self.state.lock().settings.config {
+            name.push(b'/', GFP_KERNEL)?;
+            name.extend_from_slice(config.to_bytes(), GFP_KERNEL)?;
+        }
+        name.push(0, GFP_KERNEL)?;
+        let name = CStr::from_bytes_with_nul(&name).map_err(|_| EINVAL)?;
+        Ok(CString::try_from(name)?)
+    }
+
+    /// Puts a changed `dev_config` into the name of the UIO device.
+    pub(crate) fn rename(&self) -> Result {
+        self.uio.rename(self.uio_name()?);
+        Ok(())
+    }
+
+    /// Calls `with` with name and minor number of the UIO device, if there is one.
+    pub(crate) fn with_uio<R>(&self, with: impl FnOnce(&CStr, u32) -> R) -> Option<R> {
+        self.uio.with_name(with)
+    }
+}

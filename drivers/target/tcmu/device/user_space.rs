@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What user space asks of a tcmu device through its UIO node, and what happens with time.
+
+use super::super::lio::{
+    backend::Device,
+    delayed_work::{
+        DelayedWork,
+        HasDelayedWork, //
+    },
+    uio::{
+        HasUio,
+        MappedPage,
+        Uio, //
+    },
+};
+use super::super::policy::Broken;
+use super::{
+    Active,
+    Tcmu, //
+};
+use kernel::{
+    prelude::*,
+    sync::ArcBorrow, //
+};
+
+/// Tells once why a ring is broken.
+pub(super) fn report(device: &Device<Tcmu>, result: Result<(), Broken>) {
+    let name = &*device.name;
+    match result {
+        Ok(()) => {}
+        Err(Broken::Tail(tail)) => {
+            pr_err!("{name}: ring broken: cmd_tail {tail} is not the start of an entry on it\n");
+        }
+        Err(Broken::UnknownId(id)) => {
+            pr_err!("{name}: ring broken: completion of cmd_id {id}, which is not on it\n");
+        }
+        Err(Broken::KeptId(id)) => {
+            pr_err!("{name}: ring broken: second completion of cmd_id {id}, kept with KEEP_BUF\n");
+        }
+    }
+}
+
+impl HasUio for Tcmu {
+    const VERSION: &'static CStr = c"2";
+    const REGION: &'static CStr = c"tcm-user command & data buffer";
+
+    fn uio(device: &Device<Self>) -> &Uio {
+        &device.uio
+    }
+
+    fn open(device: &Device<Self>) -> Result {
+        let mut state = device.state.lock();
+        if state.open {
+            return Err(EBUSY);
+        }
+        state.open = true;
+        Ok(())
+    }
+
+    fn release(device: &Device<Self>) {
+        Tcmu::with_active(device, |engine, memory, deadline| {
+            engine.free_all_kept(memory, deadline)
+        });
+        device.state.lock().open = false;
+    }
+
+    fn kick(device: &Device<Self>) {
+        let result = Tcmu::with_active(device, |engine, memory, deadline| {
+            engine.handle_completions(memory, deadline)
+        });
+        report(device, result.unwrap_or(Ok(())));
+    }
+
+    fn region_size(device: &Device<Self>) -> usize {
+        device.state.lock().settings.sizes.region_size() as usize
+    }
+
+    fn fault(device: &Device<Self>, offset: usize) -> Option<MappedPage> {
+        let state = device.state.lock();
+        let page = state.active.as_ref()?.memory.page(offset);
+        if page.is_none() {
+            let name = &*device.name;
+            kernel::pr_err_once!("{name}: access to offset {offset}, which no command was given\n");
+        }
+        page
+    }
+}
+
+impl HasDelayedWork for Tcmu {
+    fn delayed_work(device: &Device<Self>) -> &DelayedWork<Self> {
+        &device.timer
+    }
+
+    fn run(device: ArcBorrow<'_, Device<Self>>) {
+        let mut locked = Tcmu::locked(&device);
+        let now = locked.now;
+        let deadline = locked.command_deadline();
+        locked.guard.armed = None;
+        if let Some(Active { engine, memory }) = &mut locked.guard.active {
+            engine.expire(memory, now, deadline);
+        }
+        locked.finish();
+    }
+}
