@@ -4,6 +4,8 @@
 
 import errno
 import json
+import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -180,6 +182,28 @@ def mismatched(context: Context) -> None:
     work.still_blocked(0.2)
     equal(family.done(genl.REMOVED_DONE, device_id, 0), -errno.EINVAL, "answer to the wrong one")
     answered(context, family, work, genl.ADDED_DONE, device_id)
+
+
+@suite.test("who waits for a reply that never comes can be killed, and others go on", c_wedges=True)
+def killed(context: Context) -> None:
+    family = listening(context, wait_for_reply=True)
+    device = prepared(context)
+    writer = subprocess.Popen(["/bin/sh", "-c", f"echo 1 > {device.path}/enable"])
+    context.defer(writer.kill)
+    family.event()
+    node = os.open(device.node(), os.O_RDWR)
+    context.defer(lambda: os.close(node))
+    equal(writer.poll(), None, "end of the writer before it is killed")
+    # A second writer does not get in the way of the first.
+    raises_errno(errno.EBUSY, device.enable, "enabling a second time")
+    writer.kill()
+    equal(writer.wait(timeout=20), -signal.SIGKILL, "end of the writer")
+    equal((read(device.path / "enable"), device.uio()), ("0", None), "enable and UIO device")
+    equal(family.event().command, genl.REMOVED, "what the daemon is told")
+    # The node of the attempt is still open, and is in nobody's way.
+    family.set_features(False)
+    device.enable()
+    os.close(os.open(device.node(), os.O_RDWR))
 
 
 @suite.test("reset_netlink ends a wait for a reply that never comes")
