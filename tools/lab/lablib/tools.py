@@ -39,7 +39,7 @@ def rustc_version() -> str:
 
 
 def bindgen(cache: Cache) -> Path:
-    """Folder with bindgen, built from crates.io when missing."""
+    """Folder with bindgen, built with cargo when missing."""
     root = cache.root / "tools" / f"bindgen-{BINDGEN_VERSION}"
     if not (root / "bin" / "bindgen").is_file():
         with locked(cache, "bindgen"):
