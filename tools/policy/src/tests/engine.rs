@@ -6,7 +6,7 @@ use super::command::Reply;
 use super::memory::growths;
 use super::model::Place;
 use super::rig::{Action, Rig, GOOD, KINDS};
-use super::user::Completion;
+use super::user::{Completion, Kind};
 use crate::policy::engine::{Config, ResetStatus};
 use crate::policy::ring::Broken;
 use crate::policy::seam::Direction;
@@ -416,6 +416,43 @@ fn ids_and_slots_are_used_again() {
     }
     assert_eq!(growths(), before);
     assert_eq!(rig.answers.len(), 500);
+    rig.drain();
+}
+
+/// P6 against a caller that is late: a command that has timed out is not listed.
+#[test]
+fn timed_out_command_is_not_listed() {
+    let mut rig = rig(4, 8);
+    submit(&mut rig, 0);
+    let slot = rig.host.ledger().borrow().slot(0);
+    rig.step(&Action::Expire(30));
+    rig.user.skip(&mut rig.host);
+    rig.engine
+        .task_management(&mut rig.host, KINDS[1].0, slot.into_iter(), true, None);
+    let entries = rig.user.poll(&rig.host);
+    let kinds: Vec<&Kind> = entries.iter().map(|entry| &entry.kind).collect();
+    let expected = Kind::Tmr {
+        kind: 1,
+        ids: vec![],
+    };
+    assert_eq!(kinds, [&expected]);
+}
+
+#[test]
+fn ids_of_discarded_notifications_are_used_again() {
+    let mut rig = rig(4, 8);
+    let mut before = 0;
+    for round in 0..50 {
+        rig.step(&Action::Fill(4));
+        abort(&mut rig, u64::MAX, true);
+        assert_eq!(rig.model.pending[0].ids.len(), 4);
+        rig.step(&Action::Reset(ResetStatus::Busy));
+        assert_eq!(rig.engine.counters().dropped, round + 1);
+        if round == 0 {
+            before = growths();
+        }
+    }
+    assert_eq!(growths(), before, "ids are lost");
     rig.drain();
 }
 
