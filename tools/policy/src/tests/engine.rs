@@ -456,6 +456,26 @@ fn ids_of_discarded_notifications_are_used_again() {
     rig.drain();
 }
 
+/// A `cmd_tail` ahead of the head counts once the kernel looks at it; it may be an entry by then.
+#[test]
+fn tail_ahead_of_the_head_may_become_valid() {
+    let mut rig = rig(8, 8);
+    submit(&mut rig, 0);
+    rig.step(&Action::Jump(240));
+    rig.step(&Action::Fill(7));
+    rig.step(&Action::Kick);
+    assert_eq!(rig.model.broken, None);
+    assert_eq!(rig.answers.len(), 2);
+    let wrapped = submit(&mut rig, 0);
+    assert!(is_on_ring(&rig, wrapped));
+    // User space goes on from there, with entries where earlier ones have been.
+    while rig.step(&Action::Complete(0, GOOD)) {}
+    rig.step(&Action::Kick);
+    assert_eq!(rig.model.broken, None);
+    assert!(!rig.engine.owes_answers());
+    rig.drain();
+}
+
 /// P8: an initiator that sends task management functions without end while user space sleeps.
 #[test]
 fn flood_is_bounded() {

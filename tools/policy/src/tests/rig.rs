@@ -420,6 +420,7 @@ impl Rig {
                 Place::InFlight(_) | Place::Expired(_)
             )
         });
+        self.user.drop_released(model.space.released);
         assert!(!self.host.is_silent(), "user space was not woken");
 
         let counters = self.engine.counters();

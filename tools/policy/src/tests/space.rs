@@ -33,6 +33,8 @@ pub(crate) struct Space {
     pub(crate) head: u32,
     /// Start and kind (is it a command?) of each entry, oldest first.
     entries: VecDeque<(u32, bool)>,
+    /// Number of entries released since the last reset.
+    pub(crate) released: u64,
     taken: Vec<bool>,
 }
 
@@ -43,6 +45,7 @@ impl Space {
             block_size: config.block_size,
             head: 0,
             entries: VecDeque::new(),
+            released: 0,
             taken: vec![false; config.blocks as usize],
         }
     }
@@ -93,6 +96,7 @@ impl Space {
     /// Removes the oldest entry.
     pub(crate) fn release_oldest(&mut self) {
         self.entries.pop_front();
+        self.released += 1;
     }
 
     /// Whether no entry is on the ring.
@@ -128,6 +132,7 @@ impl Space {
     /// Forgets all entries.
     pub(crate) fn reset(&mut self) {
         self.entries.clear();
+        self.released = 0;
         self.head = 0;
     }
 

@@ -82,6 +82,8 @@ impl Response {
 pub(crate) struct User {
     /// How far the ring has been read.
     at: u32,
+    /// Number of entries that have been read since the last reset.
+    read: u64,
     /// Entries that have been read but not given back.
     entries: VecDeque<Entry>,
     /// Commands that have been read but not completed.
@@ -99,6 +101,7 @@ impl User {
                 self.held.push(held.clone());
             }
             self.entries.push_back(entry.clone());
+            self.read += 1;
             entries.push(entry);
         }
         entries
@@ -189,6 +192,14 @@ impl User {
     pub(crate) fn entry(&self, nth: usize) -> Option<u32> {
         let nth = nth.checked_rem(self.entries.len())?;
         Some(self.entries[nth].offset)
+    }
+
+    /// The kernel has taken the first `released` entries since the last reset off the ring, maybe
+    /// some that were not meant to be given back: a bad `cmd_tail` can become a good one.
+    pub(crate) fn drop_released(&mut self, released: u64) {
+        while self.read - (self.entries.len() as u64) < released {
+            self.entries.pop_front();
+        }
     }
 
     /// Writes the `cmd_tail` that says what has been given back.
