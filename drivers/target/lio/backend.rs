@@ -116,6 +116,16 @@ impl<T> Device<T> {
         self.number(|dev| field_ptr!(dev, dev_index)).load(Relaxed)
     }
 
+    /// Puts back the number that the device had when `configure` was called.
+    ///
+    /// `target_configure_device()` gives it a new one for each writer of `enable`, also for one that
+    /// comes while another waits in `configure`, and forgets the older one: after the device is
+    /// freed the older number still leads to it.
+    pub(crate) fn restore_index(&self, index: u32) {
+        self.number(|dev| field_ptr!(dev, dev_index))
+            .store(index, Relaxed);
+    }
+
     /// Whether a LUN exports the device.
     pub(crate) fn is_exported(&self) -> bool {
         self.number(|dev| field_ptr!(dev, export_count))

@@ -288,11 +288,14 @@ pub(crate) fn reply_supported() -> u8 {
 /// A daemon may start later and find the device in sysfs, so it is no error if nobody listens. If
 /// it is one, the device will not be enabled, and daemons are told that it goes.
 pub(crate) fn added(device: &Device<Tcmu>) -> Result {
+    let index = device.index();
     let message = message(device, cmd::ADDED)?;
     let result = match send(device, cmd::ADDED, message) {
         Err(error) if error == ESRCH => return Ok(()),
         result => result?,
     };
+    // The removal names the same device as the addition.
+    device.restore_index(index);
     result.inspect_err(|_| {
         // Without waiting for an answer: who did not answer before may never do so.
         let _ = self::message(device, cmd::REMOVED)

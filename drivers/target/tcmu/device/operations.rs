@@ -104,6 +104,7 @@ impl Backend for Tcmu {
     }
 
     fn configure(device: ArcBorrow<'_, Device<Self>>) -> Result {
+        let index = device.index();
         let sizes = {
             let mut state = device.state.lock();
             // LIO does not keep a second writer of `enable` out while the first waits for a daemon.
@@ -113,13 +114,16 @@ impl Backend for Tcmu {
             state.phase = Phase::Changing;
             state.settings.sizes
         };
-        Self::enable(device, &sizes).inspect_err(|_| {
+        let result = Self::enable(device, &sizes).inspect_err(|_| {
             let mut state = Self::disable(&device);
             // A daemon may have mapped the memory meanwhile; faults find nothing from here on.
             let active = state.active.take();
             drop(state);
             drop(active);
-        })
+        });
+        // A second writer of `enable` has been refused above, but not before LIO changed this.
+        device.restore_index(index);
+        result
     }
 
     fn destroy(device: ArcBorrow<'_, Device<Self>>) {
