@@ -23,6 +23,8 @@ PACKAGES = (
     "qemu-system-x86", "python3-venv", "procps", "iproute2",
     # checks and programs that the tests use inside the guest
     "shellcheck", "sg3-utils", "e2fsprogs", "fio", "jq",
+    # clients of the target: unmodified, as Debian ships them
+    "tcmu-runner", "targetcli-fb", "dbus", "open-iscsi", "libiscsi-bin", "qemu-utils",
 )  # fmt: skip
 
 
