@@ -3,43 +3,37 @@
 //! Task management of the SCSI target core.
 //!
 //! C counterpart: `drivers/target/target_core_tmr.c`. Linked into `target_core_mod.ko` with the C
-//! files of the core, which call the functions in `tmr/entry.rs`.
+//! files of the core, which call the functions in `entry.rs`.
 //!
 //! Standards: SAM-5 clause 7 (task management functions), SAM-4 5.6 (aborting commands) and
 //! SPC-4 5.12.11.2.6 (PREEMPT AND ABORT).
 //!
-//! - `tmr/policy.rs` decides, without kernel types.
-//! - `tmr/abort.rs`, `tmr/reset.rs` and `tmr/submission.rs` carry it out, without unsafe code.
-//! - `lio/` is the safe view of the core's C structures that they use.
+//! - `policy.rs` decides, without kernel types.
+//! - `abort.rs`, `reset.rs` and `submission.rs` carry it out, without unsafe code.
+//! - `../lio/` is the safe view of the core's C structures that they use.
 //!
 //! `Documentation/target/core-tmr.rst` has the properties and the differences from C.
 
-#[path = "lio/bindings.rs"]
+#[path = "../lio/bindings.rs"]
 mod bindings;
-#[path = "lio/list.rs"]
+#[path = "../lio/list.rs"]
 mod list;
-#[path = "lio/lock.rs"]
+#[path = "../lio/lock.rs"]
 mod lock;
-#[path = "lio/object.rs"]
+#[path = "../lio/object.rs"]
 mod object;
-#[path = "lio/task.rs"]
+#[path = "../lio/task.rs"]
 mod task;
-#[path = "lio/tmr_device.rs"]
+#[path = "../lio/tmr_device.rs"]
 mod tmr_device;
-#[path = "lio/tmr_request.rs"]
+#[path = "../lio/tmr_request.rs"]
 mod tmr_request;
 
-#[path = "tmr/abort.rs"]
 mod abort;
-#[path = "tmr/entry.rs"]
 mod entry;
-#[path = "tmr/log.rs"]
 mod log;
-#[path = "tmr/policy.rs"]
 mod policy;
-#[path = "tmr/reset.rs"]
 mod reset;
-#[path = "tmr/submission.rs"]
 mod submission;
 
 /// Prefix of messages. The module itself is C, so there is no `module!` to define it.
