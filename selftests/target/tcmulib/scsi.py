@@ -193,6 +193,14 @@ class Disk:
         self.sysfs = Path("/sys/class/scsi_device") / address / "device"
         self.sg = Path("/dev") / self._child("scsi_generic")
         self.block = Path("/dev") / self._child("block")
+        self._keep_udev_away()
+
+    def _keep_udev_away(self) -> None:
+        """Else udev reads the partition table again, amid a test, after each write to the node."""
+        descriptor = os.open(self.block, os.O_RDONLY)
+        self.context.defer(lambda: os.close(descriptor))
+        # What systemd documents as "Locking Block Device Access".
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
 
     def _child(self, kind: str) -> str:
         def look() -> "str | None":
