@@ -116,7 +116,8 @@ def implementation() -> str:
     if impl:
         return impl
     with open("/proc/kallsyms", encoding="ascii", errors="replace") as symbols:
-        mangled = any(line.endswith("[target_core_user]\n") and " _R" in line for line in symbols)
+        # The crate's name and its length, as Rust mangles them; built in, no module is named.
+        mangled = any(" _R" in line and "_4tcmu" in line for line in symbols)
     return "rust" if mangled else "c"
 
 
