@@ -1,0 +1,211 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Says whether this project's modules can be built against a kernel, and if not,
+# each reason and what to do about it on one line.
+#
+# usage: check-kernel.sh KDIR
+#
+# KDIR      a kernel tree that was built in place, or the output folder of a
+#           build, such as /lib/modules/$(uname -r)/build
+# LIO_SRC   kernel source of the same version, if KDIR comes without the C files
+#           of the target
+# LLVM      as for the kernel's make: 1, -22 or /usr/lib/llvm-22/bin/
+# RUSTC, BINDGEN
+#           other commands than rustc and bindgen
+
+here=$(cd "$(dirname "$0")/.." && pwd)
+series=7.3
+bindgen_oldest=0.71.1
+give="give a built kernel, such as /lib/modules/\$(uname -r)/build"
+failures=0
+
+# wrong PROBLEM ADVICE
+wrong() {
+	echo "check-kernel: $1; $2" >&2
+	failures=$((failures + 1))
+}
+
+# The same, and the end: what comes next would only be a consequence.
+hopeless() {
+	wrong "$1" "$2"
+	exit 1
+}
+
+# config SYMBOL: its value in the kernel's configuration, empty if not set.
+config() {
+	sed -n "s/^CONFIG_$1=//p" "$kdir/include/config/auto.conf" | tr -d '"'
+}
+
+# numbers VERSION: 7.3.4 as 7003004, so that versions can be compared.
+numbers() {
+	echo "$1" | sed 's/[^0-9.].*//' | awk -F. '{ print $1 * 1000000 + $2 * 1000 + $3 }'
+}
+
+check_kernel() {
+	[ -d "$kdir" ] || hopeless "'$kdir' is no directory" "$give"
+	[ -f "$kdir/Makefile" ] || hopeless "'$kdir' has no Makefile" "$give"
+	[ -f "$kdir/include/config/auto.conf" ] ||
+		hopeless "'$kdir' has not been configured and built (no include/config/auto.conf)" \
+			"build the kernel there, or give the output folder of its build"
+	release=$(cat "$kdir/include/config/kernel.release" 2> /dev/null)
+	case $release in
+	"$series" | "$series".* | "$series"-* | "$series"+*) ;;
+	*)
+		hopeless "'$kdir' is a kernel of release '$release'" \
+			"these modules are for $series: take such a kernel"
+		;;
+	esac
+}
+
+check_configuration() {
+	[ "$(config RUST)" = y ] ||
+		wrong "kernel $release was built without CONFIG_RUST" \
+			"set it ('make LLVM=1 rustavailable' says what it needs) and build it again"
+	[ "$(config CC_IS_CLANG)" = y ] ||
+		wrong "kernel $release was built with gcc, whose options bindgen cannot follow" \
+			"build it with clang (make LLVM=1)"
+	[ "$(config 64BIT)" = y ] ||
+		wrong "kernel $release has no CONFIG_64BIT" "take a 64 bit kernel"
+	[ "$(config MODULES)" = y ] || wrong "kernel $release has no CONFIG_MODULES" "set it"
+	case $(config TARGET_CORE) in
+	m) ;;
+	y)
+		wrong "kernel $release has the target built in (CONFIG_TARGET_CORE=y)" \
+			"set it to m, or use the in-tree form: no module can replace it"
+		;;
+	*)
+		wrong "kernel $release has no CONFIG_TARGET_CORE" \
+			"set it to m: it brings what target_core_mod uses"
+		;;
+	esac
+	if [ "$(config TCM_USER2)" = y ]; then
+		wrong "kernel $release has tcmu built in (CONFIG_TCM_USER2=y)" \
+			"set it to m, or use the in-tree form: no module can replace it"
+	fi
+	for symbol in UIO NET; do
+		[ -n "$(config $symbol)" ] ||
+			wrong "kernel $release has no CONFIG_$symbol" \
+				"set it: target_core_user uses it"
+	done
+	[ -s "$kdir/Module.symvers" ] ||
+		wrong "'$kdir' has no Module.symvers" "build the whole kernel there (make LLVM=1)"
+}
+
+# The metadata of Rust crates fits exactly the compiler that made it.
+check_rust() {
+	[ "$(config RUST)" = y ] || return
+	missing=
+	for file in core compiler_builtins ffi build_error pin_init zerocopy \
+		bindings uapi kernel; do
+		[ -f "$kdir/rust/lib$file.rmeta" ] || missing="$missing lib$file.rmeta"
+	done
+	for file in macros pin_init_internal zerocopy_derive; do
+		[ -f "$kdir/rust/lib$file.so" ] || missing="$missing lib$file.so"
+	done
+	[ -z "$missing" ] ||
+		wrong "'$kdir/rust' lacks$missing" \
+			"give the folder where the kernel was built: headers packages may lack them"
+
+	rustc=${RUSTC:-rustc}
+	wanted=$(config RUSTC_VERSION_TEXT)
+	if ! command -v "$rustc" > /dev/null; then
+		wrong "there is no '$rustc' in PATH" \
+			"install $wanted, which the kernel was built with"
+		return
+	fi
+	have=$("$rustc" --version 2>&1)
+	if [ "$have" != "$wanted" ]; then
+		wrong "kernel $release was built with '$wanted', but '$rustc' is '$have'" \
+			"install that version and name it with RUSTC="
+	fi
+}
+
+# check_bindgen: found, new enough, and with a libclang that it can load.
+check_bindgen() {
+	bindgen=${BINDGEN:-bindgen}
+	if ! command -v "$bindgen" > /dev/null; then
+		wrong "there is no '$bindgen' in PATH" "install it with 'cargo install bindgen-cli'"
+		return
+	fi
+	have=$("$bindgen" --version 2> /dev/null | sed -n 's/^bindgen \([0-9.]*\).*/\1/p')
+	if [ -z "$have" ] || [ "$(numbers "$have")" -lt "$(numbers $bindgen_oldest)" ]; then
+		wrong "'$bindgen' has the version '$have', which is older than $bindgen_oldest" \
+			"update it with 'cargo install bindgen-cli'"
+		return
+	fi
+	"$bindgen" "$here/scripts/check-libclang.h" > /dev/null 2>&1 ||
+		wrong "'$bindgen' finds no libclang" \
+			"install libclang and name its folder with LIBCLANG_PATH="
+}
+
+check_llvm() {
+	case ${LLVM:-1} in
+	*/)
+		prefix=$LLVM suffix=''
+		;;
+	-*)
+		prefix='' suffix=$LLVM
+		;;
+	*)
+		prefix='' suffix=''
+		;;
+	esac
+	missing=
+	for program in clang ld.lld llvm-ar llvm-link llvm-nm llvm-objcopy; do
+		command -v "$prefix$program$suffix" > /dev/null ||
+			missing="$missing $prefix$program$suffix"
+	done
+	[ -z "$missing" ] ||
+		wrong "these are not in PATH:$missing" \
+			"install clang, lld and llvm, or choose with LLVM=-22 or LLVM=<folder>/"
+}
+
+# The source tree of a kernel that was built in another folder.
+source_of() {
+	if [ -d "$1/rust/kernel" ] && [ -f "$1/Kbuild" ]; then
+		echo "$1"
+	else
+		sed -n 's/^include \(.*\)\/Makefile$/\1/p' "$1/Makefile" | head -n 1
+	fi
+}
+
+# target_core_mod is made of the kernel's own C files, all but one.
+check_sources() {
+	source=${LIO_SRC:-$(source_of "$kdir")}
+	sources=$(sed -n '/^lio-c :=/,/[^\\]$/p' "$here/drivers/target/Kbuild" |
+		grep -o 'target_core_[a-z_]*\.o' | sed 's/o$/c/')
+	missing=
+	for file in $sources target_core_internal.h target_core_alua.h target_core_pr.h; do
+		[ -f "$source/drivers/target/$file" ] || missing=$file
+	done
+	if [ -n "$missing" ]; then
+		wrong "'$source/drivers/target' has no $missing" \
+			"unpack the kernel source of $release and name it with LIO_SRC="
+	elif [ -n "$LIO_SRC" ]; then
+		version=$(sed -nE 's/^(VERSION|PATCHLEVEL|SUBLEVEL) = //p' "$LIO_SRC/Makefile" |
+			paste -s -d .)
+		case $release in
+		"$version" | "$version"[!0-9]*) ;;
+		*)
+			wrong "LIO_SRC='$LIO_SRC' is Linux $version, but the kernel is $release" \
+				"take the source of the same version"
+			;;
+		esac
+	fi
+}
+
+if [ $# -ne 1 ]; then
+	echo "usage: check-kernel.sh KDIR" >&2
+	exit 2
+fi
+kdir=$1
+
+check_kernel
+check_configuration
+check_rust
+check_bindgen
+check_llvm
+check_sources
+[ $failures -eq 0 ] || exit 1
+echo "check-kernel: kernel $release can take the modules"
