@@ -5,17 +5,31 @@
 #   FLAVOUR=fast|debug   which kernel (default: fast)
 #   IMPL=rust|c          whose modules the tests load (default: rust)
 #   KDIR=<path>          a kernel tree of your own instead of Debian's
+#
+# When KDIR is a kernel that has been built, "make modules" and "make
+# modules_install" use it as it is, without tools/lab: see Documentation/install.rst.
 
 LAB := $(CURDIR)/tools/lab/lab
 
+# How to call the kernel's make; LLVM=-22 or LLVM=/usr/lib/llvm-22/bin/ choose a version.
+LLVM ?= 1
+
+# Not empty: build against KDIR as it is.
+EXTERNAL ?= $(and $(KDIR),$(wildcard $(KDIR)/include/config/auto.conf))
+
 export FLAVOUR IMPL KDIR
 
-.PHONY: help env kernel modules check demo vm fmt clean distclean
+.PHONY: help env kernel modules modules_install in-tree in-tree-check
+.PHONY: check demo vm fmt clean distclean
 
 help:
 	@echo 'make env        build what is missing and print where it is'
 	@echo 'make kernel     build the kernel that the modules are built against'
 	@echo 'make modules    build the modules'
+	@echo 'make modules KDIR=<built kernel>          build them against it, without the lab'
+	@echo 'make modules_install KDIR=<built kernel>  install those, below INSTALL_MOD_PATH'
+	@echo 'make in-tree KDIR=<kernel tree>           put the sources into the tree'
+	@echo 'make in-tree-check                        build and boot that form'
 	@echo 'make check      run all checks; the last line is "N passed, M failed"'
 	@echo 'make demo       boot a virtual machine and show a command being aborted'
 	@echo 'make vm         a shell in the virtual machine'
@@ -27,8 +41,25 @@ help:
 	@echo 'IMPL=c          make check against the stock C modules'
 	@echo 'KDIR=<path>     with a kernel tree of your own'
 
-env kernel modules check vm:
+env kernel check vm in-tree in-tree-check:
 	@$(LAB) $@
+
+ifneq ($(EXTERNAL),)
+modules:
+	@LLVM=$(LLVM) scripts/check-kernel.sh "$(KDIR)"
+	$(MAKE) -C "$(KDIR)" M="$(CURDIR)" LLVM=$(LLVM) modules
+
+# As the kernel's own: to updates/ below the kernel's lib/modules/<release>.
+modules_install:
+	$(MAKE) -C "$(KDIR)" M="$(CURDIR)" LLVM=$(LLVM) modules_install
+else
+modules:
+	@$(LAB) $@
+
+modules_install:
+	@echo "$@ needs KDIR=, a kernel that has been built, such as /lib/modules/$$(uname -r)/build" >&2
+	@exit 1
+endif
 
 demo:
 	@$(LAB) demo

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from . import check, files, hostcheck, project, vm
+from . import check, files, hostcheck, intree, intreecheck, project, vm
 from .env import Lab, implementation_from_environment
 from .errors import LabError
 from .kconfig import FLAVOURS
@@ -102,6 +102,23 @@ def _demo(_arguments: argparse.Namespace) -> int:
     return 0 if result.ok else 1
 
 
+def _in_tree(_arguments: argparse.Namespace) -> int:
+    tree = os.environ.get("KDIR")
+    if not tree:
+        raise LabError("name the kernel tree that takes the sources with KDIR=")
+    changes = intree.put(Path(tree).resolve())
+    for name in changes.written:
+        say(f"in-tree: {name}")
+    for name in changes.stale:
+        say(f"in-tree: {name} is no longer part of this project, remove it")
+    say(f"{len(changes.written)} files written; choose Rust below CONFIG_TCM_USER2")
+    return 0
+
+
+def _in_tree_check(arguments: argparse.Namespace) -> int:
+    return intreecheck.main(Lab.from_environment(), arguments.form)
+
+
 def _fmt(_arguments: argparse.Namespace) -> int:
     kernel = Lab.from_environment().kernel()
     listed = files.project_files()
@@ -141,11 +158,15 @@ def _parser() -> argparse.ArgumentParser:
         ("kernel", _kernel, "build the kernel"),
         ("modules", _modules, "build this project's modules"),
         ("demo", _demo, "show a command being aborted, in the virtual machine"),
+        ("in-tree", _in_tree, "put the sources into the kernel tree that KDIR names"),
         ("fmt", _fmt, "format all Rust files"),
         ("clean", _clean, "remove what was built from this checkout"),
         ("distclean", _distclean, "remove the whole cache: sources, kernels, tools"),
     ):
         commands.add_parser(name, help=text, description=text).set_defaults(run=function)
+    forms = commands.add_parser("in-tree-check", help="build and boot the in-tree form")
+    forms.add_argument("form", nargs="?", default="", help="only forms whose name begins so")
+    forms.set_defaults(run=_in_tree_check)
     checks = commands.add_parser("check", help="run all checks, or some")
     checks.add_argument(
         "steps", nargs="*", metavar="STEP", choices=[*check.STEPS, []],

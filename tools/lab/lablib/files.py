@@ -31,7 +31,7 @@ def shell_scripts(files: list[Path]) -> list[Path]:
 
 def kernel_style(files: list[Path]) -> list[Path]:
     """Files that checkpatch knows how to judge."""
-    names = ("Kconfig", "Makefile", "Kbuild")
+    names = ("Kconfig", "Makefile", "Kbuild", "Kconfig.rust", "Makefile.rust")
     scripts = set(shell_scripts(files))
     return [
         path

@@ -2,6 +2,7 @@
 """Kernel configuration fragments, and whether a configuration has what they ask for."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from .errors import LabError
@@ -44,6 +45,7 @@ def not_in_effect(fragment: str, config: str) -> list[str]:
     ]
 
 
-def fragment(flavour: str, folder: Path = LAB / "config") -> str:
-    """Text of all fragments of `flavour`, one of FLAVOURS."""
-    return "\n".join((folder / name).read_text(encoding="utf-8") for name in FLAVOURS[flavour])
+def fragment(flavour: str, folder: Path = LAB / "config", more: Sequence[str] = ()) -> str:
+    """Text of all fragments of `flavour`, one of FLAVOURS, and of the files `more`."""
+    names = [*FLAVOURS[flavour], *more]
+    return "\n".join((folder / name).read_text(encoding="utf-8") for name in names)

@@ -3,6 +3,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,14 +56,25 @@ def ensure(cache: Cache, source: KernelSource, rust_library: Path, flavour: str)
     if source.users or not stamp.is_file():
         with locked(cache, "kernel-build"):
             if source.users or not stamp.is_file():
-                _build(cache, source.path, rust_library, wanted, build, installed)
+                build_tree(cache, source.path, rust_library, wanted, build, installed)
     release = stamp.read_text(encoding="utf-8").strip()
     return Kernel(source.path, build, flavour, release, installed / "lib/modules" / release)
 
 
-def _build(
-    cache: Cache, source: Path, rust_library: Path, wanted: str, build: Path, installed: Path
-) -> None:
+def build_tree(
+    cache: Cache,
+    source: Path,
+    rust_library: Path,
+    wanted: str,
+    build: Path,
+    installed: Path,
+    on_line: Callable[[str], None] | None = None,
+) -> str:
+    """Builds `source` with the configuration `wanted` in the folder `build`, as far as stale.
+
+    Its modules go to the folder `installed`. `on_line` sees every line of the
+    compilation's output. Returns the release.
+    """
     env = build_environment(cache)
     logs = cache.folder("log")
     build.mkdir(parents=True, exist_ok=True)
@@ -80,6 +92,7 @@ def _build(
         make_command(source, build, f"RUST_LIB_SRC={rust_library}", "bzImage", "modules"),
         logs / f"kernel-{build.name}.log",
         env,
+        on_line=on_line,
     )
     shutil.rmtree(installed, ignore_errors=True)
     logged(
@@ -93,6 +106,7 @@ def _build(
     for link in ("build", "source"):
         (installed / "lib/modules" / release / link).unlink(missing_ok=True)
     (build / _STAMP).write_text(release + "\n", encoding="utf-8")
+    return release
 
 
 def _differs(build: Path, wanted: str) -> bool:

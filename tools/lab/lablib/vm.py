@@ -66,6 +66,8 @@ class Guest:
     implementation: str
     #: Folder with this project's modules; needed for ``rust`` only.
     rust_modules: Path | None = None
+    #: Added to the kernel's command line.
+    parameters: tuple[str, ...] = ()
 
 
 @dataclass
@@ -220,6 +222,8 @@ def _boot(
         # An oops ends the guest: what comes after it says nothing. The C modules
         # are known to oops in some tests, whose other results are wanted.
         vng += ["--append", "oops=panic"]
+    for parameter in guest.parameters:
+        vng += ["--append", parameter]
     vng += [f"--rwdir={folder}={folder}", "--exec", inside]
     start = time.monotonic()
     # The guest ends the script in time; the emulator is killed if it cannot.

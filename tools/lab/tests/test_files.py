@@ -33,7 +33,7 @@ class KindsTest(unittest.TestCase):
         self.assertEqual(files.shell_scripts([*shell, *others]), shell)
 
     def test_kernel_style(self) -> None:
-        judged = [self.file(name) for name in ("a.c", "a.h", "Kconfig", "Makefile", "Kbuild", "a.sh")]
+        judged = [self.file(name) for name in ("a.c", "a.h", "Kconfig", "Makefile.rust", "Kbuild", "a.sh")]
         others = [self.file(name) for name in ("a.rs", "a.py", "README.md", "fast.config")]
         self.assertEqual(files.kernel_style([*judged, *others]), judged)
 

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0
+"""make in-tree-check: the in-tree form is put into a copy of the kernel source, built and booted.
+
+The forms share one build folder, one after the other, so that each builds only
+what its configuration changes.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import hostcheck, intree, kconfig, project, vm, vmcheck
+from .env import Lab
+from .errors import LabError
+from .kernel import Kernel, build_tree
+from .paths import LAB, key
+from .report import Report, detail_of
+from .run import locked
+from .say import say
+from .sources import KernelSource
+from .tools import toolchain
+
+#: The selftests that run on each form.
+_PROGRAMS = ("test_lifecycle.py", "test_abort.py")
+
+#: Given on the kernel's command line, where the name of the module has to lead
+#: to the parameter in both forms; not the default, which is 2048.
+_MAX_DATA_AREA_MB = 4096
+
+
+@dataclass(frozen=True)
+class Form:
+    """One configuration of the tree."""
+
+    name: str
+    configs: tuple[str, ...]
+    #: The implementation that the guest must find: ``rust`` or ``c``.
+    implementation: str
+    #: Whether target_core_user is a module.
+    module: bool
+
+
+FORMS = (
+    Form("Rust, =m", ("in-tree.config",), "rust", module=True),
+    Form("Rust, =y", ("in-tree.config", "in-tree-builtin.config"), "rust", module=False),
+    Form("C, =m", ("in-tree-c.config",), "c", module=True),
+)
+
+
+def main(lab: Lab, wanted: str = "") -> int:
+    """Checks all forms, or those whose name begins with `wanted`; returns the exit status."""
+    report = Report()
+    source, rust_library = lab.prepare()
+    hostcheck.build_tools()
+    name = f"{lab.flavour}-{key(source.identity, str(rust_library), *toolchain())}"
+    tree = lab.cache.folder("in-tree") / name
+    with locked(lab.cache, f"in-tree-{name}"):
+        copy_tree(source, tree)
+        say(f"in-tree: {len(intree.put(tree).written)} files written to {tree}")
+        again = intree.put(tree).written
+        report.verdict("in-tree: a second time changes nothing", "\n".join(again))
+        for form in FORMS:
+            if form.name.startswith(wanted):
+                _check(report, lab, tree, rust_library, form)
+    return report.summary()
+
+
+def copy_tree(source: KernelSource, tree: Path) -> None:
+    """Makes `tree` a copy of `source`, of hard links where that is possible.
+
+    What is written into the copy has to replace files instead of changing them.
+    """
+    if source.users:
+        # It may be changed in place at any time: copied for good, and again.
+        tree.mkdir(exist_ok=True)
+        _copy(["rsync", "-a", "--delete", f"{source.path}/", f"{tree}/"])
+    elif not (tree / "Makefile").is_file():
+        say(f"copying {source.path} to {tree}")
+        partial = tree.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        _copy(["cp", "-al", str(source.path), str(partial)])
+        partial.rename(tree)
+
+
+def _copy(command: list[str]) -> None:
+    done = subprocess.run(command, check=False, text=True, capture_output=True)
+    if done.returncode:
+        raise LabError(f"cannot copy the kernel source: {done.stderr.strip()}")
+
+
+def _check(report: Report, lab: Lab, tree: Path, rust_library: Path, form: Form) -> None:
+    """One form: it builds without warnings, and works in a guest."""
+    try:
+        kernel = _build(lab, tree, rust_library, form)
+    except LabError as error:
+        report.fail(f"in-tree {form.name}: builds without warnings", detail_of(error))
+        return
+    report.ok(f"in-tree {form.name}: builds without warnings")
+    parameters = (f"target_core_user.global_max_data_area_mb={_MAX_DATA_AREA_MB}",)
+    guest = vm.Guest(kernel, "none", parameters=parameters)
+    kind = "m" if form.module else "y"
+    script = [str(LAB / "guest-in-tree.sh"), kind, form.implementation, str(_MAX_DATA_AREA_MB)]
+    # A test that the stock C modules cannot pass says nothing about the form.
+    programs = _PROGRAMS if form.implementation == "rust" else ()
+    for program in ("true", *programs):
+        say(f"in-tree {form.name}: starting a guest for {program}")
+        command = [*script, program if program == "true" else f"./{program}"]
+        folder = tree / "tools/testing/selftests/target"
+        settings = {"TCMUD": _tcmud(), "KSFT_MACHINE_SLOW": "yes"}
+        result = vm.run(lab.cache, guest, command, vmcheck.timeout(), settings, folder)
+        name = f"in-tree {form.name}: {program}"
+        if program == "true":
+            report.verdict(
+                f"in-tree {form.name}: the backend is there",
+                "" if result.ok else f"{result.problem()}\n{result.output}",
+            )
+        else:
+            vmcheck.judge(report, name, result, [])
+
+
+def _tcmud() -> str:
+    found = [path for path in hostcheck.build_tools() if path.name == "tcmud"]
+    if not found:
+        raise LabError("tools/ has no tcmud, which the selftests need")
+    return str(found[0])
+
+
+def _build(lab: Lab, tree: Path, rust_library: Path, form: Form) -> Kernel:
+    """The kernel of `form`; LabError for errors and for warnings."""
+    build = lab.cache.folder("build") / f"in-tree-{tree.name}"
+    tainted = build / ".lab-warnings"
+    if tainted.exists():
+        _forget(build, ("drivers/target", "vmlinux.o", "Module.symvers"))
+    build.mkdir(exist_ok=True)
+    lines: list[str] = []
+    tainted.touch()
+    try:
+        release = build_tree(
+            lab.cache, tree, rust_library, kconfig.fragment(lab.flavour, more=form.configs),
+            build, _installed(lab, build, form), lines.append,
+        )  # fmt: skip
+    finally:
+        found = project.warnings(lines)
+        if not found:
+            tainted.unlink()
+    if found:
+        raise LabError(f"{len(found)} warnings, which count as errors:\n" + "\n".join(found[:20]))
+    modules = _installed(lab, build, form) / "lib/modules" / release
+    return Kernel(tree, build, lab.flavour, release, modules)
+
+
+def _installed(lab: Lab, build: Path, form: Form) -> Path:
+    return lab.cache.root / "installed" / f"{build.name}-{'-'.join(form.configs)}"
+
+
+def _forget(build: Path, names: Iterable[str]) -> None:
+    """Removes what gave warnings, so that make compiles it again and they show again."""
+    for name in names:
+        path = build / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.exists():
+            os.unlink(path)
