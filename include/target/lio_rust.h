@@ -42,6 +42,14 @@ void tcmu_shim_memalloc_noio_restore(unsigned int flags);
 void tcmu_shim_get_page(struct page *page);
 /* put_page() */
 void tcmu_shim_put_page(struct page *page);
+/* lock_page() */
+void tcmu_shim_lock_page(struct page *page);
+/* Reclaim of data pages, defined in Rust: what DECLARE_DELAYED_WORK() refers to */
+void tcmu_reclaim(struct work_struct *work);
+/* schedule_delayed_work() of it; nothing if it is queued */
+void tcmu_shim_schedule_reclaim(unsigned int ms);
+/* cancel_delayed_work_sync() of it */
+void tcmu_shim_cancel_reclaim(void);
 /* flush_dcache_page() */
 void tcmu_shim_flush_dcache_page(struct page *page);
 /* vma_desc_set_flags() with what a mapping of a ring needs */

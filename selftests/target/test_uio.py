@@ -5,21 +5,18 @@
 import errno
 import mmap
 import os
-import resource
 import select
 import signal
 import struct
-import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from tcmulib.configfs import Device
 from tcmulib.ktap import Context, Suite, equal, raises_errno
 from tcmulib.rig import SIZE, Rig, Served, pattern
-from tcmulib.ring import Ring
+from tcmulib.ring import Ring, touch_in_child
 from tcmulib.scsi import BLOCK, GOOD, TEST_UNIT_READY, read10
-from tcmulib.wait import until, wait_status
+from tcmulib.wait import until
 
 suite = Suite()
 
@@ -32,17 +29,6 @@ def enabled(context: Context) -> Device:
     device.control(f"dev_size={SIZE},max_data_area_mb=1,cmd_ring_size_mb=1")
     device.enable()
     return device
-
-
-def status_of(touch: Callable[[], mmap.mmap], address: int) -> int:
-    """Wait status of a child that makes a mapping and reads one byte of it."""
-    sys.stdout.flush()
-    pid = os.fork()
-    if pid == 0:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        os._exit(0 if touch()[address] >= 0 else 1)
-    return wait_status(pid)
 
 
 @suite.test("a second open gives EBUSY, and closing makes it possible again")
@@ -70,17 +56,11 @@ def map_size(context: Context) -> None:
     mmap.mmap(descriptor, size).close()
 
 
-def in_child(device: Device) -> mmap.mmap:
-    """The mapping, made by the process that calls this."""
-    descriptor = os.open(device.node(), os.O_RDWR)
-    return mmap.mmap(descriptor, 2 << 20)
-
-
 @suite.test("the mailbox and the ring can be read to their last byte")
 def ring_readable(context: Context) -> None:
     device = enabled(context)
     for address in (0, 127, 128, (1 << 20) - 1):
-        status = status_of(lambda: in_child(device), address)
+        status = touch_in_child(device, address)
         equal(os.waitstatus_to_exitcode(status), 0, f"exit code after reading byte {address}")
 
 
@@ -88,7 +68,7 @@ def ring_readable(context: Context) -> None:
 def unused_data(context: Context) -> None:
     device = enabled(context)
     for address in (1 << 20, (1 << 20) + 5 * PAGE, (2 << 20) - 1):
-        status = status_of(lambda: in_child(device), address)
+        status = touch_in_child(device, address)
         equal(os.waitstatus_to_exitcode(status), -signal.SIGBUS, f"end after byte {address}")
     Ring(context, device)
 
@@ -102,9 +82,9 @@ def beyond_used(context: Context) -> None:
     # Inside the entry's buffer it must not.
     assert served.ring.map[start] >= 0
     served.ring.close()
-    status = status_of(lambda: in_child(served.device), (2 << 20) - 1)
+    status = touch_in_child(served.device, (2 << 20) - 1)
     equal(os.waitstatus_to_exitcode(status), -signal.SIGBUS, "end of the child")
-    status = status_of(lambda: in_child(served.device), start)
+    status = touch_in_child(served.device, start)
     equal(os.waitstatus_to_exitcode(status), 0, "exit code after reading the buffer")
     ring = Ring(context, served.device)
     ring.complete(ring.next())

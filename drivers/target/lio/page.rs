@@ -52,6 +52,16 @@ pub(crate) fn copy(page: &Page, bytes: usize, buffer: &mut SgCursor<'_>, to_buff
     done
 }
 
+/// Waits until no fault that has got the page from [`MappedPage::of`] is still to map it.
+pub(crate) fn wait_for_faults(page: &Page) {
+    // SAFETY: The page is valid. A fault that holds its lock needs nothing else to go on, so that
+    // this ends.
+    unsafe {
+        bindings::tcmu_shim_lock_page(page.as_ptr());
+        bindings::unlock_page(page.as_ptr());
+    }
+}
+
 /// The page that is `offset` bytes into a vmalloc'ed array.
 pub(crate) fn in_vmalloc<T>(array: &VVec<T>, offset: usize) -> Option<MappedPage> {
     if offset >= array.len() * size_of::<T>() {

@@ -25,20 +25,29 @@ use kernel::{
     types::Opaque, //
 };
 
-/// A page that a mapping gets, with a reference of its own.
+/// A page that a mapping gets, with a reference of its own, and locked until it is mapped.
 pub(crate) struct MappedPage(NonNull<bindings::page>);
 
 impl MappedPage {
-    /// Takes a reference to a page.
+    /// Takes a reference to a page and locks it; may wait for another fault on the same page.
     pub(crate) fn of(page: &Page) -> Self {
         // SAFETY: The page is valid, as a `Page` holds a reference to it.
-        unsafe {
-            bindings::tcmu_shim_get_page(page.as_ptr());
-            Self(NonNull::new_unchecked(page.as_ptr()))
-        }
+        unsafe { Self::from_raw(NonNull::new_unchecked(page.as_ptr())) }
     }
 
-    /// Takes a reference to the page behind an address in a vmalloc area.
+    /// # Safety
+    ///
+    /// The page is valid.
+    unsafe fn from_raw(page: NonNull<bindings::page>) -> Self {
+        // SAFETY: By the safety requirements.
+        unsafe {
+            bindings::tcmu_shim_get_page(page.as_ptr());
+            bindings::tcmu_shim_lock_page(page.as_ptr());
+        }
+        Self(page)
+    }
+
+    /// As [`MappedPage::of`], for the page behind an address in a vmalloc area.
     ///
     /// # Safety
     ///
@@ -47,11 +56,10 @@ impl MappedPage {
         // SAFETY: By the safety requirements.
         let page = NonNull::new(unsafe { bindings::vmalloc_to_page(address.cast()) })?;
         // SAFETY: A page of a live vmalloc area is valid.
-        unsafe { bindings::tcmu_shim_get_page(page.as_ptr()) };
-        Some(Self(page))
+        Some(unsafe { Self::from_raw(page) })
     }
 
-    /// The page; the caller takes over the reference.
+    /// The page; the caller takes over the reference and the lock.
     fn into_raw(self) -> *mut bindings::page {
         core::mem::ManuallyDrop::new(self).0.as_ptr()
     }
@@ -59,8 +67,47 @@ impl MappedPage {
 
 impl Drop for MappedPage {
     fn drop(&mut self) {
+        // SAFETY: The lock and the reference are ours.
+        unsafe {
+            bindings::unlock_page(self.0.as_ptr());
+            bindings::tcmu_shim_put_page(self.0.as_ptr());
+        }
+    }
+}
+
+/// Where user space has mapped a UIO node that it has opened.
+pub(crate) struct Mapping(NonNull<bindings::inode>);
+
+// SAFETY: The reference to the inode is not bound to a thread, and the memory management does its
+// own locking.
+unsafe impl Send for Mapping {}
+
+impl Mapping {
+    /// # Safety
+    ///
+    /// The inode is valid.
+    unsafe fn from_raw(inode: NonNull<bindings::inode>) -> Self {
+        // SAFETY: By the safety requirements.
+        unsafe { bindings::ihold(inode.as_ptr()) };
+        Self(inode)
+    }
+
+    /// Takes `length` bytes from `offset` on out of all mappings, so that the next access faults.
+    ///
+    /// May sleep. Call it with no page locked that it may meet.
+    pub(crate) fn unmap(&self, offset: usize, length: usize) {
+        // SAFETY: We have a reference to the inode.
+        unsafe {
+            let mapping = (*self.0.as_ptr()).i_mapping;
+            bindings::unmap_mapping_range(mapping, offset as i64, length as i64, 1);
+        }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
         // SAFETY: The reference is ours.
-        unsafe { bindings::tcmu_shim_put_page(self.0.as_ptr()) };
+        unsafe { bindings::iput(self.0.as_ptr()) };
     }
 }
 
@@ -75,8 +122,8 @@ pub(crate) trait HasUio: Backend {
     /// The UIO device of a device.
     fn uio(device: &Device<Self>) -> &Uio;
 
-    /// Somebody opens the node.
-    fn open(device: &Device<Self>) -> Result;
+    /// Somebody opens the node, for which there will be no mapping but in `mapping`.
+    fn open(device: &Device<Self>, mapping: Mapping) -> Result;
 
     /// The last user closes the node.
     fn release(device: &Device<Self>);
@@ -273,8 +320,11 @@ impl<T: HasUio> Operations<T> {
     };
 
     uio_callbacks! {
-        fn open(device, _inode: *mut bindings::inode) {
-            T::open(&device).map(|()| 0)
+        fn open(device, inode: *mut bindings::inode) {
+            let inode = NonNull::new(inode).ok_or(EINVAL)?;
+            // SAFETY: UIO passes the inode that is being opened.
+            let mapping = unsafe { Mapping::from_raw(inode) };
+            T::open(&device, mapping).map(|()| 0)
         }
 
         fn release(device, _inode: *mut bindings::inode) {
@@ -345,9 +395,9 @@ impl<T: HasUio> Operations<T> {
         };
         match T::fault(&device, page_offset << PAGE_SHIFT) {
             Some(page) => {
-                // SAFETY: The fault takes over the reference.
+                // SAFETY: The fault takes over the reference and, as its result says, the lock.
                 unsafe { (*vmf).page = page.into_raw() };
-                0
+                bindings::vm_fault_reason_VM_FAULT_LOCKED
             }
             None => bindings::vm_fault_reason_VM_FAULT_SIGBUS,
         }

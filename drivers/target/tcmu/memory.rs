@@ -13,7 +13,10 @@ use super::lio::{
         DataDirection, //
     },
     page,
-    uio::MappedPage, //
+    uio::{
+        MappedPage,
+        Mapping, //
+    },
 };
 use super::policy::{
     Answer,
@@ -28,6 +31,8 @@ use super::policy::{
     SlotIndex,
     RING_OFFSET, //
 };
+use super::reclaim;
+use core::ops::Range;
 use kernel::{
     page::{
         Page,
@@ -193,14 +198,49 @@ impl DataPages {
         if end > self.pages.len() {
             self.pages.grow(end.next_power_of_two(), || None)?;
         }
+        let mut got = 0;
+        let mut result = Ok(());
         for page in &mut self.pages[first..end] {
             if page.is_none() {
                 // Zeroed: user space must not see what was there before.
-                let flags = GFP_KERNEL | __GFP_ZERO;
-                *page = Some(Page::alloc_page(flags).map_err(|_| NoMemory)?);
+                let Ok(new) = Page::alloc_page(GFP_KERNEL | __GFP_ZERO) else {
+                    result = Err(NoMemory);
+                    break;
+                };
+                *page = Some(new);
+                got += 1;
             }
         }
-        Ok(())
+        if got > 0 {
+            reclaim::add(got);
+        }
+        result
+    }
+
+    /// Takes the pages of `blocks` away, also from the mappings of user space. `offset` is that of
+    /// the data area in the mapped region.
+    fn depopulate(&mut self, blocks: Range<u32>, offset: usize, mapping: Option<&Mapping>) {
+        let first = blocks.start as usize * self.per_block;
+        let end = (blocks.end as usize * self.per_block).min(self.pages.len());
+        let Some(pages) = self.pages.get_mut(first..end) else {
+            return;
+        };
+        let mut count = 0;
+        for page in pages.iter_mut() {
+            if let Some(page) = page.take() {
+                count += 1;
+                // A fault may have got the page before our caller took the lock of the device and
+                // map it only after the unmapping below: user space would go on with a page that
+                // no command uses any more.
+                page::wait_for_faults(&page);
+            }
+        }
+        if count > 0 {
+            reclaim::subtract(count);
+            if let Some(mapping) = mapping {
+                mapping.unmap(offset + (first << PAGE_SHIFT), (end - first) << PAGE_SHIFT);
+            }
+        }
     }
 
     /// Copies `length` bytes between a buffer of a command and the blocks of the area.
@@ -233,6 +273,12 @@ impl DataPages {
     }
 }
 
+impl Drop for DataPages {
+    fn drop(&mut self) {
+        reclaim::subtract(self.pages.iter().flatten().count());
+    }
+}
+
 /// Which way [`DataPages::copy`] copies.
 #[derive(Clone, Copy)]
 enum Copy {
@@ -244,6 +290,8 @@ enum Copy {
 pub(crate) struct SharedMemory {
     mailbox: Mailbox,
     data: DataPages,
+    /// Where user space maps it, while somebody has the UIO node open.
+    mapping: Option<Mapping>,
     notify: bool,
 }
 
@@ -256,8 +304,19 @@ impl SharedMemory {
                 pages: KVVec::new(),
                 per_block: sizes.pages_per_block() as usize,
             },
+            mapping: None,
             notify: false,
         })
+    }
+
+    /// Somebody has opened the UIO node, or closed it.
+    pub(crate) fn set_mapping(&mut self, mapping: Option<Mapping>) {
+        self.mapping = mapping;
+    }
+
+    /// Offset of the data area in bytes into the mapping.
+    fn data_offset(&self) -> usize {
+        self.mailbox.words.len() * size_of::<u64>()
     }
 
     /// Address of the mailbox, for UIO to show.
@@ -277,8 +336,7 @@ impl SharedMemory {
 
     /// The page at `offset` bytes into the mapping, if there is one.
     pub(crate) fn page(&self, offset: usize) -> Option<MappedPage> {
-        let mailbox = self.mailbox.words.len() * size_of::<u64>();
-        match offset.checked_sub(mailbox) {
+        match offset.checked_sub(self.data_offset()) {
             None => page::in_vmalloc(&self.mailbox.words, offset),
             Some(offset) => {
                 let page = self.data.pages.get(offset >> PAGE_SHIFT)?.as_ref()?;
@@ -314,6 +372,11 @@ impl Host for SharedMemory {
 
     fn populate(&mut self, block: u32, bytes: u32) -> Result<(), NoMemory> {
         self.data.populate(block, bytes)
+    }
+
+    fn depopulate(&mut self, blocks: Range<u32>) {
+        let offset = self.data_offset();
+        self.data.depopulate(blocks, offset, self.mapping.as_ref());
     }
 
     fn copy_to_area(&mut self, command: &ScsiCommand, blocks: Blocks<'_>) {

@@ -11,7 +11,10 @@ use super::lio::{
         Parameter, //
     },
 };
-use super::netlink;
+use super::{
+    netlink,
+    reclaim, //
+};
 use super::policy::{
     signed,
     unsigned,
@@ -26,10 +29,11 @@ use kernel::{
     },
 };
 
-/// `global_max_data_area_mb`: what the data area of a device can have at most in MiB.
+/// `global_max_data_area_mb`: what the data area of a device can have at most in MiB, and what all
+/// of them together should have at most.
 static MAX_DATA_AREA_MB: Atomic<u32> = Atomic::new(DEFAULT_MAX_DATA_AREA_MB);
 
-/// What the data area of a device can have at most in MiB.
+/// What the data area of a device can have at most, and all should have together, in MiB.
 pub(crate) fn max_data_area_mb() -> u32 {
     MAX_DATA_AREA_MB.load(Relaxed)
 }
@@ -46,6 +50,7 @@ impl Parameter for GlobalMaxDataAreaMb {
             return Err(EINVAL);
         }
         MAX_DATA_AREA_MB.store(value as u32, Relaxed);
+        reclaim::limit_changed();
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
+#include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include <linux/workqueue.h>
 #include <target/lio_rust.h>
@@ -30,6 +31,23 @@ void tcmu_shim_get_page(struct page *page)
 void tcmu_shim_put_page(struct page *page)
 {
 	put_page(page);
+}
+
+void tcmu_shim_lock_page(struct page *page)
+{
+	lock_page(page);
+}
+
+static DECLARE_DELAYED_WORK(reclaim_work, tcmu_reclaim);
+
+void tcmu_shim_schedule_reclaim(unsigned int ms)
+{
+	schedule_delayed_work(&reclaim_work, msecs_to_jiffies(ms));
+}
+
+void tcmu_shim_cancel_reclaim(void)
+{
+	cancel_delayed_work_sync(&reclaim_work);
 }
 
 void tcmu_shim_flush_dcache_page(struct page *page)

@@ -14,6 +14,7 @@ mod memory;
 mod netlink;
 mod parameters;
 mod policy;
+mod reclaim;
 
 use device::Tcmu;
 use kernel::prelude::*;
@@ -58,6 +59,7 @@ impl Drop for Root {
         *ROOT.lock() = None;
         // Statics are not dropped: an empty list still holds memory.
         *netlink::PENDING.lock() = KVec::new();
+        reclaim::end();
     }
 }
 
@@ -67,6 +69,7 @@ impl kernel::Module for TcmuModule {
         unsafe {
             ROOT.init();
             netlink::PENDING.init();
+            reclaim::DEVICES.init();
         }
         netlink::set_ready();
         // What is registered first is dropped last if a later step fails.

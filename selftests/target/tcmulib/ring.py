@@ -6,13 +6,16 @@ For tests only: nothing here stops a test from breaking the protocol.
 
 import mmap
 import os
+import resource
+import signal
 import struct
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from .configfs import Device, read
 from .ktap import Context
-from .wait import until
+from .wait import until, wait_status
 
 OP_PAD, OP_CMD, OP_TMR = 0, 1, 2
 
@@ -58,7 +61,7 @@ class Ring:
         self.node = device.node()
         self.fd = os.open(self.node, os.O_RDWR)
         context.defer(self.close)
-        self.size = int(read(Path("/sys/class/uio") / self.node.name / "maps/map0/size"), 16)
+        self.size = region_size(self.node)
         self.map = mmap.mmap(self.fd, self.size, mmap.MAP_SHARED)
         # A forked process must not keep the node open.
         self.map.madvise(mmap.MADV_DONTFORK)
@@ -168,6 +171,25 @@ class Ring:
             self.map.close()
             os.close(self.fd)
             self.fd = -1
+
+
+def touch_in_child(device: Device, address: int) -> int:
+    """Wait status of a child that maps the node, which nobody has open, and reads one byte."""
+    node = device.node()
+    size = region_size(node)
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        mapping = mmap.mmap(os.open(node, os.O_RDWR), size)
+        os._exit(0 if mapping[address] >= 0 else 1)
+    return wait_status(pid)
+
+
+def region_size(node: Path) -> int:
+    """Bytes of the one memory region of a UIO device."""
+    return int(read(Path("/sys/class/uio") / node.name / "maps/map0/size"), 16)
 
 
 def _cdb_length(opcode: int) -> int:

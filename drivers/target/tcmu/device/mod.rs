@@ -27,6 +27,7 @@ use super::policy::{
     Sizes, //
 };
 use super::{
+    reclaim,
     TcmuModule,
     ROOT, //
 };
@@ -212,6 +213,17 @@ impl Tcmu {
         .unwrap_or(false)
     }
 
+    /// Gives back the memory of the data area that no command has.
+    pub(crate) fn reclaim(device: &Device<Self>) {
+        let result = Self::with_active(device, |engine, memory, deadline| {
+            // What user space is done with is free after this.
+            let result = engine.handle_completions(memory, deadline);
+            engine.reclaim(memory);
+            result
+        });
+        report(device, result.unwrap_or(Ok(())));
+    }
+
     /// Whether the sizes are fixed.
     pub(crate) fn is_sized(state: &State) -> bool {
         state.phase != Phase::Disabled
@@ -254,12 +266,14 @@ impl Tcmu {
                 state.settings.nl_reply_supported = supported;
             }
         }
+        reclaim::enter(device.into())?;
         netlink::added(&device)
     }
 
     /// Ends the UIO device, if there is one, and the timer; the result is the state after that.
     fn disable(device: &Device<Self>) -> MutexGuard<'_, State> {
         device.state.lock().phase = Phase::Changing;
+        reclaim::leave(device);
         // INVARIANT: The phase has ended; work that runs now does not arm itself again.
         device.timer.cancel();
         device.uio.unregister();

@@ -11,6 +11,7 @@ use super::super::lio::{
     uio::{
         HasUio,
         MappedPage,
+        Mapping,
         Uio, //
     },
 };
@@ -49,18 +50,23 @@ impl HasUio for Tcmu {
         &device.uio
     }
 
-    fn open(device: &Device<Self>) -> Result {
+    fn open(device: &Device<Self>, mapping: Mapping) -> Result {
         let mut state = device.state.lock();
         if state.open {
             return Err(EBUSY);
         }
         state.open = true;
+        if let Some(active) = &mut state.active {
+            active.memory.set_mapping(Some(mapping));
+        }
         Ok(())
     }
 
     fn release(device: &Device<Self>) {
         Tcmu::with_active(device, |engine, memory, deadline| {
-            engine.free_all_kept(memory, deadline)
+            engine.free_all_kept(memory, deadline);
+            // Its last mapping is gone.
+            memory.set_mapping(None);
         });
         device.state.lock().open = false;
     }

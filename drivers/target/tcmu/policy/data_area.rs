@@ -6,6 +6,8 @@
 //! array, so a command needs no list of its own and no allocation. The lowest free block is taken
 //! first, which keeps the part of the area that has memory behind it small.
 
+use core::ops::Range;
+
 use super::seam::{
     Array,
     Memory,
@@ -156,6 +158,16 @@ impl<M: Memory> DataArea<M> {
         }
     }
 
+    /// The free blocks that may have memory behind them, as runs of consecutive ones.
+    pub(crate) fn free_runs(&self) -> FreeRuns<'_> {
+        FreeRuns {
+            bitmap: &self.bitmap,
+            at: 0,
+            // Only a block that was allocated once has got memory.
+            end: self.blocks.min(self.next.len() as u32),
+        }
+    }
+
     /// The runs of consecutive blocks that hold `length` bytes, as (first block, bytes).
     pub(crate) fn runs(&self, list: BlockList, length: u32) -> Runs<'_> {
         Runs {
@@ -212,5 +224,41 @@ impl Iterator for Runs<'_> {
             last = block;
         }
         Some((first, bytes))
+    }
+}
+
+/// Iterator over the runs of consecutive free blocks of a [`DataArea`].
+pub(crate) struct FreeRuns<'a> {
+    bitmap: &'a [u64],
+    at: u32,
+    end: u32,
+}
+
+impl FreeRuns<'_> {
+    /// The end of the blocks from `at` on that are in use, or that are free.
+    fn past(&self, used: bool) -> u32 {
+        let mut at = self.at;
+        while at < self.end {
+            let word = self.bitmap[at as usize / 64] >> (at % 64);
+            let left = 64 - at % 64;
+            let run = if used { word } else { !word }.trailing_ones();
+            // What the shift has put in looks free.
+            at += run.min(left);
+            if run < left {
+                break;
+            }
+        }
+        at.min(self.end)
+    }
+}
+
+impl Iterator for FreeRuns<'_> {
+    type Item = Range<u32>;
+
+    fn next(&mut self) -> Option<Range<u32>> {
+        self.at = self.past(true);
+        let first = self.at;
+        self.at = self.past(false);
+        (first < self.at).then_some(first..self.at)
     }
 }

@@ -2,7 +2,10 @@
 
 //! The seam between the policy and what surrounds it.
 
-use core::ops::DerefMut;
+use core::ops::{
+    DerefMut,
+    Range, //
+};
 
 use super::data_area::Blocks;
 use super::slots::SlotIndex;
@@ -115,6 +118,10 @@ pub(crate) trait Host {
 
     /// Makes sure that the first `bytes` bytes of a block have memory behind them.
     fn populate(&mut self, block: u32, bytes: u32) -> Result<(), NoMemory>;
+
+    /// Takes away the memory behind blocks that no command has. Where user space has mapped it,
+    /// its next access faults.
+    fn depopulate(&mut self, blocks: Range<u32>);
 
     /// Copies the Data-Out buffer of `command` into `blocks`.
     fn copy_to_area(&mut self, command: &Self::Command, blocks: Blocks<'_>);

@@ -183,3 +183,43 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn free_runs_are_the_free_blocks(
+        lengths in prop::collection::vec(1..9u32, 1..60),
+        freed in prop::collection::vec(any::<prop::sample::Index>(), 0..60),
+    ) {
+        let mut area = area(300, 1);
+        let mut lists: Vec<_> = lengths.iter().map(|&length| take(&mut area, length)).collect();
+        let mut free = vec![false; lengths.iter().sum::<u32>() as usize];
+        for index in freed {
+            if lists.is_empty() {
+                break;
+            }
+            let list = lists.swap_remove(index.index(lists.len()));
+            for block in area.iter(list) {
+                free[block as usize] = true;
+            }
+            area.free(list);
+        }
+        let mut found = vec![false; free.len()];
+        let mut end = None;
+        for run in area.free_runs() {
+            prop_assert!(!run.is_empty());
+            prop_assert!(end.is_none_or(|end| end < run.start), "two runs that touch");
+            end = Some(run.end);
+            for block in run {
+                if let Some(found) = found.get_mut(block as usize) {
+                    *found = true;
+                } else {
+                    // Never allocated: book-keeping has grown ahead of the need.
+                    prop_assert!(block < 300);
+                }
+            }
+        }
+        prop_assert_eq!(found, free);
+    }
+}

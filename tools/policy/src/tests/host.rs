@@ -7,6 +7,7 @@ use crate::policy::data_area::Blocks;
 use crate::policy::engine::Config;
 use crate::policy::seam::{Answer, Host, NoMemory};
 use std::cell::{Cell, RefCell};
+use std::ops::Range;
 use std::rc::Rc;
 
 /// What is mapped, and LIO.
@@ -118,6 +119,11 @@ impl TestHost {
         self.refuse_populate = nth;
     }
 
+    /// How much of each block has memory behind it, in bytes.
+    pub(crate) fn populated(&self) -> &[u32] {
+        &self.populated
+    }
+
     /// Whether a [`Host::populate`] was refused since the last call.
     pub(crate) fn take_populate_refused(&mut self) -> bool {
         std::mem::take(&mut self.populate_refused)
@@ -193,6 +199,14 @@ impl Host for TestHost {
         let populated = &mut self.populated[block as usize];
         *populated = (*populated).max(bytes);
         Ok(())
+    }
+
+    fn depopulate(&mut self, blocks: Range<u32>) {
+        assert!(!blocks.is_empty());
+        for block in blocks {
+            self.populated[block as usize] = 0;
+            self.blocks[block as usize].fill(0);
+        }
     }
 
     fn copy_to_area(&mut self, command: &TestCommand, blocks: Blocks<'_>) {

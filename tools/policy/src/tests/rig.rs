@@ -60,6 +60,8 @@ pub(crate) enum Action {
     FreeKept(usize),
     FreeId(u16),
     FreeAllKept,
+    /// The worker takes back the memory of free blocks.
+    Reclaim,
     /// The nth allocation of book-keeping from now on fails.
     RefuseGrowth(u32),
     /// The nth allocation of data pages from now on fails.
@@ -210,6 +212,7 @@ impl Rig {
             }
             Action::FreeId(id) => self.free_kept(id),
             Action::FreeAllKept => self.free_all_kept(),
+            Action::Reclaim => self.reclaim(),
             Action::RefuseGrowth(nth) => refuse(nth),
             Action::RefusePopulate(nth) => self.host.refuse_populate(nth),
         }
@@ -301,6 +304,18 @@ impl Rig {
         assert_eq!(result, expected);
         let mut observed = self.observe();
         self.model.run_waiting(&self.host, deadline, &mut observed);
+        self.settle(observed);
+    }
+
+    /// Exactly the free blocks lose their memory.
+    fn reclaim(&mut self) {
+        let mut expected = self.host.populated().to_vec();
+        for (bytes, taken) in expected.iter_mut().zip(self.model.space.taken()) {
+            *bytes *= u32::from(*taken);
+        }
+        self.engine.reclaim(&mut self.host);
+        assert_eq!(self.host.populated(), expected);
+        let observed = self.observe();
         self.settle(observed);
     }
 

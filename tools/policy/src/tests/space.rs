@@ -109,6 +109,11 @@ impl Space {
         self.taken.len()
     }
 
+    /// Which blocks belong to a command.
+    pub(crate) fn taken(&self) -> &[bool] {
+        &self.taken
+    }
+
     /// Number of free blocks.
     pub(crate) fn free_blocks(&self) -> usize {
         self.taken.iter().filter(|&&taken| !taken).count()

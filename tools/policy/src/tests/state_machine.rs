@@ -120,6 +120,7 @@ fn fair() -> impl Strategy<Value = Action> {
         1 => reset(),
         3 => any::<usize>().prop_map(Action::FreeKept),
         1 => Just(Action::FreeAllKept),
+        2 => Just(Action::Reclaim),
     ]
 }
 

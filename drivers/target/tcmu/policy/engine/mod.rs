@@ -238,6 +238,13 @@ impl<C: Command, M: Memory> Engine<C, M> {
         self.run_waiting(host, command_deadline);
     }
 
+    /// Gives back the memory of all blocks that no command has.
+    pub(crate) fn reclaim<H: Host<Command = C>>(&self, host: &mut H) {
+        for run in self.area.free_runs() {
+            host.depopulate(run);
+        }
+    }
+
     /// Answers a command in the qfull queue.
     fn answer_waiting<H: Host<Command = C>>(
         &mut self,
