@@ -2,7 +2,9 @@
 /* What task management in Rust needs of C macros and static inline functions. */
 #include <linux/kref.h>
 #include <linux/list.h>
+#include <linux/module.h>
 #include <linux/ratelimit.h>
+#include <linux/stringify.h>
 #include <target/lio_rust.h>
 
 bool lio_tmr_kref_get_unless_zero(struct kref *kref)
@@ -27,3 +29,8 @@ bool lio_tmr_ratelimit(void)
 
 	return __ratelimit(&rs);
 }
+
+/* The external form only: how people and dkms(8) tell it from the stock module. */
+#ifdef LIO_RUST_VERSION
+MODULE_VERSION(__stringify(LIO_RUST_VERSION));
+#endif

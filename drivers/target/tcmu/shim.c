@@ -2,9 +2,11 @@
 /* C macros and static inline functions that target_core_user needs. */
 #include <linux/highmem.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
+#include <linux/stringify.h>
 #include <linux/workqueue.h>
 #include <target/lio_rust.h>
 
@@ -69,3 +71,8 @@ MODULE_PARM_DESC(block_netlink, "Block new netlink commands.");
 
 module_param_cb(reset_netlink, &tcmu_reset_netlink_ops, NULL, 0200);
 MODULE_PARM_DESC(reset_netlink, "Reset netlink commands.");
+
+/* The external form only: how people and dkms(8) tell it from the stock module. */
+#ifdef LIO_RUST_VERSION
+MODULE_VERSION(__stringify(LIO_RUST_VERSION));
+#endif
