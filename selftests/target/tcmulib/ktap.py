@@ -137,6 +137,8 @@ class Suite:
     def __init__(self) -> None:
         self._tests: list[tuple[str, Callable[[Context], object], float, bool]] = []
         self._program = Path(sys.argv[0]).name
+        #: For what the first test that needs it sets up for all; undone after the last.
+        self.shared = Context()
 
     def test(
         self, name: str, limit: float = DEFAULT_LIMIT, c_wedges: bool = False
@@ -168,10 +170,13 @@ class Suite:
         print(f"1..{len(chosen)}", flush=True)
         results = [self._one(number, *test) for number, test in enumerate(chosen, start=1)]
         counts = {word: results.count(word) for word in ("pass", "fail", "skip")}
+        errors = self.shared.clean_up()
+        for error in errors:
+            diag(error)
         diag(f"Totals: pass:{counts['pass']} fail:{counts['fail']} xfail:0 xpass:0 "
              f"skip:{counts['skip']} error:0")  # fmt: skip
         # Not through sys.exit(): a child stuck in the kernel must not keep us here.
-        os._exit(KSFT_FAIL if counts["fail"] else KSFT_PASS)
+        os._exit(KSFT_FAIL if counts["fail"] or errors else KSFT_PASS)
 
     def _missing(self) -> str:
         """What this machine lacks; empty if nothing."""

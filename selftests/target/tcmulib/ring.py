@@ -62,13 +62,18 @@ class Ring:
         self.fd = os.open(self.node, os.O_RDWR)
         context.defer(self.close)
         self.size = region_size(self.node)
-        self.map = mmap.mmap(self.fd, self.size, mmap.MAP_SHARED)
+        shared = mmap.mmap(self.fd, self.size, mmap.MAP_SHARED)
         # A forked process must not keep the node open.
-        self.map.madvise(mmap.MADV_DONTFORK)
+        shared.madvise(mmap.MADV_DONTFORK)
+        self.use(shared)
+
+    def use(self, memory: "mmap.mmap | bytearray") -> None:
+        """Takes the mailbox at the start of `memory`, and the ring behind it."""
+        self.map = memory
         # A store through a view of machine words is one store, as an index needs it.
-        self._words = memoryview(self.map).cast("I")
+        self._words = memoryview(memory).cast("I")
         self.version, self.flags, self.cmdr_off, self.cmdr_size = struct.unpack_from(
-            "=HHII", self.map
+            "=HHII", memory
         )
         #: Where the next entry is read.
         self.position = self.tail
@@ -120,6 +125,10 @@ class Ring:
         cdb = bytes(self.map[cdb_off : cdb_off + _cdb_length(self.map[cdb_off])])
         return Entry(offset, OP_CMD, entry.length, cmd_id, iov, cdb)
 
+    def uflags(self, entry: Entry) -> int:
+        """What user space says about `entry`."""
+        return self.map[self.cmdr_off + entry.offset + _UFLAGS]
+
     def poll(self) -> "Entry | None":
         """The next entry that is no padding; None if there is none yet."""
         while self.position != self.head:
@@ -168,6 +177,7 @@ class Ring:
         """Unmaps and closes, once."""
         if self.fd >= 0:
             self._words.release()
+            assert isinstance(self.map, mmap.mmap)
             self.map.close()
             os.close(self.fd)
             self.fd = -1

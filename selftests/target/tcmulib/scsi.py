@@ -179,28 +179,14 @@ class CommandTrace:
         until(lambda: self._count("scsi_dispatch_cmd_start", cdb), f"the start of {cdb.hex()}")
 
 
-class Disk:
-    """A SCSI device of the loopback; `log` was opened before it came up."""
+class Unit:
+    """A logical unit of any type, by its SCSI address."""
 
-    def __init__(self, context: Context, address: str, log: KernelLog) -> None:
+    def __init__(self, context: Context, address: str) -> None:
         self.context = context
         self.address = address
-        # The disk driver probes in the background. Commands of its own must not come
-        # between those of the tests: this is the last thing that it says.
-        log.wait(f"sd {address}:", "Attached SCSI disk")
-        if shutil.which("udevadm") and os.path.exists("/run/udev/control"):
-            subprocess.run(["udevadm", "settle", "--timeout=20"], check=False)
         self.sysfs = Path("/sys/class/scsi_device") / address / "device"
         self.sg = Path("/dev") / self._child("scsi_generic")
-        self.block = Path("/dev") / self._child("block")
-        self._keep_udev_away()
-
-    def _keep_udev_away(self) -> None:
-        """Else udev reads the partition table again, amid a test, after each write to the node."""
-        descriptor = os.open(self.block, os.O_RDONLY)
-        self.context.defer(lambda: os.close(descriptor))
-        # What systemd documents as "Locking Block Device Access".
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
 
     def _child(self, kind: str) -> str:
         def look() -> "str | None":
@@ -211,14 +197,6 @@ class Disk:
         name = until(look, f"a {kind} device at {self.address}")
         assert name is not None
         return name
-
-    def queue(self, name: str, value: "str | int") -> None:
-        """Sets a limit of the block queue."""
-        write(Path("/sys/block") / self.block.name / "queue" / name, str(value))
-
-    def set_timeout(self, seconds: int) -> None:
-        """Time after which the SCSI layer aborts a command."""
-        write(self.sysfs / "timeout", str(seconds))
 
     def sg_io(
         self, cdb: bytes, data_in: int = 0, data_out: bytes = b"", timeout: float = 30.0
@@ -264,6 +242,47 @@ class Disk:
         finally:
             os.close(descriptor)
 
+    def task_sg(self, cdb: bytes, **arguments: object) -> Task:
+        """`sg_io` in a process of its own."""
+        return Task(
+            self.context,
+            lambda: self.sg_io(cdb, **arguments),  # type: ignore[arg-type]
+            f"command {cdb[0]:#04x}",
+        )
+
+    def task_reset(self) -> Task:
+        """`lun_reset` in a process of its own."""
+        return Task(self.context, self.lun_reset, "LUN RESET")
+
+
+class Disk(Unit):
+    """A SCSI device of the loopback; `log` was opened before it came up."""
+
+    def __init__(self, context: Context, address: str, log: KernelLog) -> None:
+        # The disk driver probes in the background. Commands of its own must not come
+        # between those of the tests: this is the last thing that it says.
+        log.wait(f"sd {address}:", "Attached SCSI disk")
+        if shutil.which("udevadm") and os.path.exists("/run/udev/control"):
+            subprocess.run(["udevadm", "settle", "--timeout=20"], check=False)
+        super().__init__(context, address)
+        self.block = Path("/dev") / self._child("block")
+        self._keep_udev_away()
+
+    def _keep_udev_away(self) -> None:
+        """Else udev reads the partition table again, amid a test, after each write to the node."""
+        descriptor = os.open(self.block, os.O_RDONLY)
+        self.context.defer(lambda: os.close(descriptor))
+        # What systemd documents as "Locking Block Device Access".
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+    def queue(self, name: str, value: "str | int") -> None:
+        """Sets a limit of the block queue."""
+        write(Path("/sys/block") / self.block.name / "queue" / name, str(value))
+
+    def set_timeout(self, seconds: int) -> None:
+        """Time after which the SCSI layer aborts a command."""
+        write(self.sysfs / "timeout", str(seconds))
+
     def read(self, lba: int, blocks: int) -> bytes:
         """Reads past the page cache; raises OSError if the disk fails it."""
         buffer = mmap.mmap(-1, blocks * BLOCK)
@@ -294,18 +313,6 @@ class Disk:
     def task_write(self, lba: int, data: bytes) -> Task:
         """`write` in a process of its own."""
         return Task(self.context, lambda: self.write(lba, data), f"WRITE at {lba}")
-
-    def task_sg(self, cdb: bytes, **arguments: object) -> Task:
-        """`sg_io` in a process of its own."""
-        return Task(
-            self.context,
-            lambda: self.sg_io(cdb, **arguments),  # type: ignore[arg-type]
-            f"command {cdb[0]:#04x}",
-        )
-
-    def task_reset(self) -> Task:
-        """`lun_reset` in a process of its own."""
-        return Task(self.context, self.lun_reset, "LUN RESET")
 
 
 def attach(context: Context, device: Device) -> Disk:
