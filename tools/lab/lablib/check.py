@@ -3,7 +3,7 @@
 
 import time
 
-from . import files, hostcheck, project, vm, vmcheck
+from . import documents, files, hostcheck, project, vm, vmcheck
 from .env import Lab
 from .errors import LabError
 from .report import Report, detail_of
@@ -33,6 +33,7 @@ def main(lab: Lab, implementation: str, steps: list[str], pattern: str) -> int:
         hostcheck.formatting(report, kernel, listed)
     if "style" in chosen:
         hostcheck.style(report, kernel, listed)
+        documents.check(report, lab.cache, kernel.source, listed)
     if "modules" in chosen:
         hostcheck.module_build(report, lab, kernel)
     if "tools" in chosen:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Programs that Debian does not have in the version needed: bindgen and virtme-ng."""
+"""Programs that Debian does not have in the version needed: bindgen, virtme-ng, docutils."""
 
 import os
 import shutil
@@ -8,12 +8,15 @@ from pathlib import Path
 
 from .errors import LabError
 from .packages import LLVM_MAJOR
-from .paths import Cache
+from .paths import Cache, key
 from .run import clean_environment, locked, logged, need, output
 from .say import say
 
 BINDGEN_VERSION = "0.72.1"
 VIRTME_NG_VERSION = "1.42"
+
+#: What the checks of the documentation need.
+DOCS_REQUIREMENTS = ("docutils==0.21.2", "PyYAML==6.0.3", "jsonschema==4.26.0")
 
 #: Debian's folder of the unversioned names of one LLVM release.
 LLVM_BIN = Path(f"/usr/lib/llvm-{LLVM_MAJOR}/bin")
@@ -70,23 +73,39 @@ def virtme_ng(cache: Cache) -> Path:
     return command
 
 
-def _install_virtme_ng(cache: Cache, root: Path, command: Path) -> None:
+def docs(cache: Cache) -> Path:
+    """Path of a python that has `DOCS_REQUIREMENTS`."""
+    root = cache.root / "tools" / f"docs-{key(*DOCS_REQUIREMENTS)}"
+    complete = root / "complete"
+    if not complete.is_file():
+        with locked(cache, "docs"):
+            if not complete.is_file():
+                say(f"installing {', '.join(DOCS_REQUIREMENTS)} into an environment of their own")
+                _python_environment(cache, "docs", root / "venv", DOCS_REQUIREMENTS)
+                complete.touch()
+    return root / "venv" / "bin" / "python"
+
+
+def _python_environment(cache: Cache, name: str, venv: Path, requirements: tuple[str, ...]) -> None:
     logs = cache.folder("log")
     env = clean_environment()
-    venv = root / "venv"
     logged(
-        "the environment of virtme-ng",
+        f"the environment of {name}",
         [sys.executable, "-m", "venv", "--clear", str(venv)],
-        logs / "venv.log",
+        logs / f"{name}-venv.log",
         env,
     )
     logged(
-        "virtme-ng",
-        [str(venv / "bin" / "pip"), "install", "--disable-pip-version-check",
-         f"virtme-ng=={VIRTME_NG_VERSION}"],
-        logs / "virtme-ng.log",
+        name,
+        [str(venv / "bin" / "pip"), "install", "--disable-pip-version-check", *requirements],
+        logs / f"{name}.log",
         env,
-    )  # fmt: skip
+    )
+
+
+def _install_virtme_ng(cache: Cache, root: Path, command: Path) -> None:
+    venv = root / "venv"
+    _python_environment(cache, "virtme-ng", venv, (f"virtme-ng=={VIRTME_NG_VERSION}",))
     # vng looks for its other commands in PATH. Written last: it marks the
     # installation as complete.
     partial = root / "vng.partial"
