@@ -26,6 +26,7 @@ _FOLDERS = {
     "include/target": "include/target",
     "Documentation/target": "Documentation/target",
     "Documentation/ABI": "Documentation/ABI",
+    "Documentation/netlink": "Documentation/netlink",
     "selftests/target": "tools/testing/selftests/target",
 }
 
