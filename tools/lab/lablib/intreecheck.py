@@ -6,8 +6,10 @@ what its configuration changes.
 """
 
 import os
+import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +56,7 @@ def main(lab: Lab, wanted: str = "") -> int:
     """Checks all forms, or those whose name begins with `wanted`; returns the exit status."""
     report = Report()
     source, rust_library = lab.prepare()
-    hostcheck.build_tools()
+    tcmud = _tcmud()
     name = f"{lab.flavour}-{key(source.identity, str(rust_library), *toolchain())}"
     tree = lab.cache.folder("in-tree") / name
     with locked(lab.cache, f"in-tree-{name}"):
@@ -64,7 +66,7 @@ def main(lab: Lab, wanted: str = "") -> int:
         report.verdict("in-tree: a second time changes nothing", "\n".join(again))
         for form in FORMS:
             if form.name.startswith(wanted):
-                _check(report, lab, tree, rust_library, form)
+                _check(report, lab, tree, rust_library, tcmud, form)
     return report.summary()
 
 
@@ -91,7 +93,9 @@ def _copy(command: list[str]) -> None:
         raise LabError(f"cannot copy the kernel source: {done.stderr.strip()}")
 
 
-def _check(report: Report, lab: Lab, tree: Path, rust_library: Path, form: Form) -> None:
+def _check(
+    report: Report, lab: Lab, tree: Path, rust_library: Path, tcmud: str, form: Form
+) -> None:
     """One form: it builds without warnings, and works in a guest."""
     try:
         kernel = _build(lab, tree, rust_library, form)
@@ -109,7 +113,7 @@ def _check(report: Report, lab: Lab, tree: Path, rust_library: Path, form: Form)
         say(f"in-tree {form.name}: starting a guest for {program}")
         command = [*script, program if program == "true" else f"./{program}"]
         folder = tree / "tools/testing/selftests/target"
-        settings = {"TCMUD": _tcmud(), "KSFT_MACHINE_SLOW": "yes"}
+        settings = {"TCMUD": tcmud, "KSFT_MACHINE_SLOW": "yes"}
         result = vm.run(lab.cache, guest, command, vmcheck.timeout(), settings, folder)
         name = f"in-tree {form.name}: {program}"
         if program == "true":
@@ -129,7 +133,10 @@ def _tcmud() -> str:
 
 
 def _build(lab: Lab, tree: Path, rust_library: Path, form: Form) -> Kernel:
-    """The kernel of `form`; LabError for errors and for warnings."""
+    """The kernel of `form`; LabError for errors and for warnings.
+
+    The output of its build is kept in a log of its own.
+    """
     build = lab.cache.folder("build") / f"in-tree-{tree.name}"
     tainted = build / ".lab-warnings"
     if tainted.exists():
@@ -143,11 +150,16 @@ def _build(lab: Lab, tree: Path, rust_library: Path, form: Form) -> Kernel:
             build, _installed(lab, build, form), lines.append,
         )  # fmt: skip
     finally:
+        log = lab.cache.folder("log") / f"in-tree-{'-'.join(re.findall('[a-zA-Z]+', form.name))}.log"
+        log.write_text("\n".join([*lines, ""]), encoding="utf-8")
         found = project.warnings(lines)
         if not found:
             tainted.unlink()
     if found:
         raise LabError(f"{len(found)} warnings, which count as errors:\n" + "\n".join(found[:20]))
+    say(f"in-tree {form.name}: the output of the build is in {log}; its last lines:")
+    for line in lines[-5:]:
+        print(f"    {line}", file=sys.stderr)
     modules = _installed(lab, build, form) / "lib/modules" / release
     return Kernel(tree, build, lab.flavour, release, modules)
 
