@@ -2,47 +2,18 @@
 # SPDX-License-Identifier: GPL-2.0
 """Loading and unloading target_core_user."""
 
-import subprocess
-from pathlib import Path
-
 from tcmulib.configfs import Device, Hba
 from tcmulib.ktap import Context, Skip, Suite, equal, implementation
+from tcmulib.module import MODULE, available, loaded, modprobe, references, reload
 from tcmulib.rig import Rig, pattern
 from tcmulib.scsi import BLOCK
 
 suite = Suite()
 
-MODULE = "target_core_user"
-
-
-def loaded() -> bool:
-    """Whether the module is in the kernel."""
-    return (Path("/sys/module") / MODULE).is_dir()
-
-
-def references() -> int:
-    """Users of the module."""
-    return int((Path("/sys/module") / MODULE / "refcnt").read_text())
-
-
-def modprobe(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    """modprobe and its output."""
-    return subprocess.run(
-        ["modprobe", *arguments], capture_output=True, text=True, timeout=60, check=False
-    )
-
-
-def reload() -> None:
-    """Takes the module out and puts it back."""
-    done = modprobe("--remove", "--first-time", MODULE)
-    equal((done.returncode, loaded()), (0, False), f"status of removing it ({done.stderr})")
-    done = modprobe("--first-time", MODULE)
-    equal((done.returncode, loaded()), (0, True), f"status of loading it ({done.stderr})")
-
 
 @suite.test("an idle module can be unloaded and loaded again, many times")
 def many_times(context: Context) -> None:
-    if modprobe("--dry-run", "--ignore-install", "--quiet", MODULE).returncode:
+    if not available():
         raise Skip(f"modprobe does not know {MODULE}")
     before = implementation()
     for _ in range(5):

@@ -60,17 +60,20 @@ def _call(which: int, *arguments: object) -> int:
 
 
 class Reads:
-    """`depth` reads of one block each; `run` keeps that many in flight.
+    """`depth` reads of `size` bytes each (one block unless told otherwise).
 
     Use it in a process of its own: leaving one waits for the reads.
     """
 
-    def __init__(self, node: Path, depth: int) -> None:
+    def __init__(self, node: Path, depth: int, size: int = BLOCK) -> None:
         self._fd = os.open(node, os.O_RDONLY | os.O_DIRECT)
         self._depth = depth
+        self._size = size
         self._context = ctypes.c_ulong(0)
         _call(0, ctypes.c_uint(depth), ctypes.byref(self._context))
-        self._buffer = mmap.mmap(-1, depth * BLOCK)
+        # Private: a shared one would be a file in memory, with an index of its own.
+        private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+        self._buffer = mmap.mmap(-1, depth * size, private)
         self._address = ctypes.addressof(ctypes.c_char.from_buffer(self._buffer))
         self._iocbs = (_Iocb * depth)()
         self._events = (_IoEvent * depth)()
@@ -83,8 +86,8 @@ class Reads:
                 aio_data=slot,
                 aio_lio_opcode=_IOCB_CMD_PREAD,
                 aio_fildes=self._fd,
-                aio_buf=self._address + slot * BLOCK,
-                aio_nbytes=BLOCK,
+                aio_buf=self._address + slot * self._size,
+                aio_nbytes=self._size,
                 aio_offset=(first_lba + slot * step) * BLOCK,
             )
             pointers[place] = ctypes.pointer(self._iocbs[slot])

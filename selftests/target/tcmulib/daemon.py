@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """tcmud, the user-space daemon that serves the tests' disks, and its event log."""
 
+import functools
 import json
 import os
 import select
@@ -24,6 +25,7 @@ _BUILT = "tools/target/*/release/tcmud"
 _NANOSECONDS = 1_000_000_000
 
 
+@functools.cache
 def program() -> str:
     """The daemon's path: TCMUD, next to the tests, in PATH, or in the tools' build folder."""
     named = os.environ.get("TCMUD")

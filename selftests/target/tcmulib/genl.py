@@ -101,10 +101,13 @@ class Family:
         """SET_FEATURES."""
         return self.request(SET_FEATURES, {ATTR_SUPP_KERN_CMD_REPLY: bytes([wait_for_reply])})
 
+    def waiting(self, seconds: float) -> bool:
+        """Whether an event is there, or comes within `seconds`."""
+        return bool(select.select([self._socket], [], [], seconds)[0])
+
     def event(self, seconds: float = 10.0) -> Message:
         """The next event; fails the test if none comes."""
-        ready = select.select([self._socket], [], [], seconds * PATIENCE)[0]
-        assert ready, f"no netlink event in {seconds:g} s"
+        assert self.waiting(seconds * PATIENCE), f"no netlink event in {seconds:g} s"
         data = self._socket.recv(65536)
         kind = struct.unpack_from("=H", data, 4)[0]
         assert kind == self._id, f"a netlink message of type {kind}"
@@ -112,5 +115,5 @@ class Family:
 
     def quiet(self, seconds: float) -> None:
         """Fails the test if an event comes."""
-        ready = select.select([self._socket], [], [], seconds)[0]
-        assert not ready, f"an unexpected netlink event: {self._socket.recv(65536)!r}"
+        if self.waiting(seconds):
+            raise AssertionError(f"an unexpected netlink event: {self._socket.recv(65536)!r}")

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Loading and unloading the modules."""
+
+import subprocess
+from pathlib import Path
+
+from .ktap import equal
+
+#: The backend's module.
+MODULE = "target_core_user"
+
+
+def loaded(name: str = MODULE) -> bool:
+    """Whether the module is in the kernel."""
+    return (Path("/sys/module") / name).is_dir()
+
+
+def references() -> int:
+    """Users of the backend's module."""
+    return int((Path("/sys/module") / MODULE / "refcnt").read_text())
+
+
+def modprobe(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """modprobe and its output."""
+    return subprocess.run(
+        ["modprobe", *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def available() -> bool:
+    """Whether modprobe knows the backend's module."""
+    return not modprobe("--dry-run", "--ignore-install", "--quiet", MODULE).returncode
+
+
+def reload() -> None:
+    """Takes the backend's module out and puts it back."""
+    done = modprobe("--remove", "--first-time", MODULE)
+    equal((done.returncode, loaded()), (0, False), f"status of removing it ({done.stderr})")
+    done = modprobe("--first-time", MODULE)
+    equal((done.returncode, loaded()), (0, True), f"status of loading it ({done.stderr})")

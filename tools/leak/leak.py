@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Shows that the target's memory stays flat, in a virtual machine of its own.
+
+1. A device is made, served, exported, used and removed, again and again.
+2. The modules are unloaded and loaded.
+3. Devices that are left behind on purpose must be seen; otherwise 1 would prove nothing.
+
+The last line says whether they are flat; the exit status is 0 if they are.
+"""
+
+import argparse
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "selftests" / "target"))
+
+from tcmulib import daemon, memory, module  # noqa: E402
+from tcmulib.configfs import LOOPBACK, Device, Hba, load_fabric  # noqa: E402
+from tcmulib.cycle import cycle  # noqa: E402
+from tcmulib.ktap import PATIENCE, Context, implementation, time_limit  # noqa: E402
+
+#: Seconds for one cycle, one reload or one sample.
+STEP_LIMIT = 60.0
+
+#: Cycles before the first sample; they fill caches that stay.
+WARM_UP = 100
+
+#: Counters that are shown on the way, and that devices left behind must move.
+SHOWN = ("SUnreclaim KiB", "VmallocUsed KiB", "vmalloc areas")
+
+CORE_MODULE = "target_core_mod"
+
+
+def say(text: str = "") -> None:
+    """A line of output."""
+    print(text, flush=True)
+
+
+def prepare(folder: Path) -> None:
+    """Takes what is slow and of no interest out of the cycles."""
+    # The daemon is started in each of them, and may lie on a slow file system.
+    os.environ["TCMUD"] = shutil.copy(daemon.program(), folder)
+    if Path("/run/udev/control").exists():
+        # Nobody needs its links here.
+        subprocess.run(["udevadm", "control", "--exit"], check=True, timeout=60)
+        Path("/run/udev/control").unlink(missing_ok=True)
+
+
+def marks(total: int, warm_up: int) -> list[int]:
+    """When samples are taken: after the warm-up, at the end, and twice or more in between."""
+    assert 0 < warm_up < total, f"{total} are too few"
+    parts = 6
+    return sorted({warm_up + (total - warm_up) * part // parts for part in range(parts + 1)})
+
+
+class Cycles:
+    """Runs cycles. A few that fail end nothing: their memory must come back all the same."""
+
+    _MOST_FAILURES = 3
+
+    def __init__(self) -> None:
+        #: What went wrong, one line a cycle.
+        self.failures: list[str] = []
+
+    def __call__(self, number: int) -> None:
+        try:
+            with time_limit(STEP_LIMIT * PATIENCE):
+                cycle(number)
+        except Exception as error:
+            self.failures.append(f"cycle {number} failed: {error!r}")
+            say(f"  {self.failures[-1]}")
+            if len(self.failures) > self._MOST_FAILURES:
+                raise
+
+
+def progress(sample: memory.Sample) -> None:
+    """Says how far it is."""
+    values = ", ".join(f"{name} {sample.counters[name]}" for name in SHOWN)
+    say(f"  {time.strftime('%H:%M:%S')} after {sample.cycle}: {values}")
+
+
+def reload_all(_number: int) -> None:
+    """Unloads the target's core and all that uses it, and loads fabric and backend again."""
+    with time_limit(STEP_LIMIT * PATIENCE):
+        if LOOPBACK.is_dir():
+            LOOPBACK.rmdir()
+        users = [path.name for path in Path(f"/sys/module/{CORE_MODULE}/holders").iterdir()]
+        done = module.modprobe("--remove", *users, CORE_MODULE)
+        assert not module.loaded(CORE_MODULE), f"it cannot be unloaded: {done.stderr}"
+        done = module.modprobe("--first-time", module.MODULE)
+        assert done.returncode == 0, f"loading {module.MODULE}: {done.stderr}"
+        load_fabric()
+
+
+def show(title: str, samples: list[memory.Sample], unit: str) -> list[str]:
+    """Prints a table; returns the counters that grow."""
+    say()
+    say(title)
+    for line in memory.table(samples, unit):
+        say(f"  {line}")
+    return memory.growing(samples)
+
+
+def control(count: int) -> tuple[list[str], list[str]]:
+    """Leaves enabled devices behind, then removes them.
+
+    Returns the counters that grew, and those that did not come back.
+    """
+    scope = Context()
+    hba = Hba(scope)
+
+    def leave(number: int) -> None:
+        device = Device(scope, f"left{number}", hba)
+        device.control("dev_size=1048576,max_data_area_mb=1,cmd_ring_size_mb=1")
+        device.enable()
+
+    samples = memory.watch(leave, (0, count // 2, count))
+    grown = show("Devices left behind on purpose", samples, "device")
+    errors = scope.clean_up()
+    assert not errors, "\n".join(errors)
+    removed = [samples[0], memory.sample(count)]
+    return grown, show("The same after their removal", removed, "device")
+
+
+def run(cycles: int, reloads: int, left: int) -> list[str]:
+    """All three parts; returns what is wrong."""
+    wrong = []
+    warm_up = min(WARM_UP, cycles // 3)
+    say(f"{cycles} cycles of create, enable, serve, export, read, write, remove")
+    step = Cycles()
+    samples = memory.watch(step, marks(cycles, warm_up), progress)
+    wrong += step.failures
+    title = f"{cycles} cycles; the first {warm_up} are warm-up"
+    wrong += [f"{name} grows with the cycles" for name in show(title, samples, "cycle")]
+    warm_up = max(1, reloads // 5)
+    samples = memory.watch(reload_all, marks(reloads, warm_up))
+    title = f"{reloads} times the target's modules unloaded and loaded"
+    wrong += [f"{name} grows with the reloads" for name in show(title, samples, "reload")]
+    grown, stayed = control(left)
+    expected = [*SHOWN]
+    if memory.has_slabinfo():
+        expected.append("slab kmalloc-1k")
+    wrong += [f"devices left behind do not show in {n}" for n in expected if n not in grown]
+    wrong += [f"{name} stays after the devices left behind have gone" for name in stayed]
+    return wrong
+
+
+def main() -> int:
+    """Runs everything in the machine that this is called on."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cycles", type=int, default=1000)
+    parser.add_argument("--reloads", type=int, default=40)
+    parser.add_argument("--left", type=int, default=40, help="devices left behind on purpose")
+    arguments = parser.parse_args()
+    if min(arguments.cycles, arguments.reloads, arguments.left) < 6:
+        parser.error("each number must be at least 6")
+    start = time.monotonic()
+    say(f"Linux {platform.release()}, modules: {implementation()}")
+    if not memory.has_slabinfo():
+        say("This kernel has no /proc/slabinfo (CONFIG_SLUB_DEBUG): slab memory counts in pages.")
+    with tempfile.TemporaryDirectory(prefix="lio-rust-leak-") as folder:
+        prepare(Path(folder))
+        wrong = run(arguments.cycles, arguments.reloads, arguments.left)
+    say()
+    say(f"{time.monotonic() - start:.0f} s")
+    for line in wrong:
+        say(f"  {line}")
+    say(f"counters: {'NOT FLAT' if wrong else 'flat'}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
