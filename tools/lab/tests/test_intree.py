@@ -149,14 +149,15 @@ class InTreeTest(unittest.TestCase):
         self.refused("is no kernel source with Rust support")
 
     def test_other_version(self) -> None:
-        for sublevel, patchlevel in (("4", "4"), ("0", "30"), ("0", "2")):
-            makefile = f"VERSION = 7\nPATCHLEVEL = {patchlevel}\nSUBLEVEL = {sublevel}\nEXTRAVERSION =\n"
+        for patchlevel in ("2", "4", "30"):
+            makefile = _TREE["Makefile"].replace("PATCHLEVEL = 3", f"PATCHLEVEL = {patchlevel}")
             self.write(self.tree, "Makefile", makefile)
             with self.subTest(patchlevel=patchlevel):
-                self.refused(rf"is Linux 7\.{patchlevel}\.{sublevel}; these sources are for 7\.3")
+                self.refused(rf"is Linux 7\.{patchlevel}\.4; these sources are for 7\.3")
 
     def test_release_candidate(self) -> None:
-        self.write(self.tree, "Makefile", _TREE["Makefile"].replace("4\nEXTRAVERSION =", "0\nEXTRAVERSION = -rc2"))
+        makefile = _TREE["Makefile"].replace("4\nEXTRAVERSION =", "0\nEXTRAVERSION = -rc2")
+        self.write(self.tree, "Makefile", makefile)
         self.assertTrue(self.put().written)
 
     def test_no_rust_support(self) -> None:

@@ -178,7 +178,7 @@ class ProbeTest(unittest.TestCase):
 
     def test_other_rustc(self) -> None:
         self.program("rustc", "echo 'rustc 1.96.0 (0123456 2026-06-01)'")
-        self.refused(r"built with 'rustc 1\.95\.0 .*', but 'rustc' is 'rustc 1\.96\.0.*'; install that")
+        self.refused(r"built with 'rustc 1\.95\.0 .*', but 'rustc' is 'rustc 1\.96\.0.*'; install")
         self.program("rustc-1.95", f"echo '{_RUSTC}'")
         self.assertEqual(self.probe(RUSTC="rustc-1.95"), (0, []))
 
