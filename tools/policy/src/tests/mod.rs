@@ -10,6 +10,7 @@ mod rig;
 mod space;
 mod user;
 
+mod bidi;
 mod coverage;
 mod data_area;
 mod engine;
