@@ -11,14 +11,14 @@ use super::lio::{
         Parameter, //
     },
 };
+use super::policy::{
+    decimal,
+    unsigned,
+    DEFAULT_MAX_DATA_AREA_MB, //
+};
 use super::{
     netlink,
     reclaim, //
-};
-use super::policy::{
-    signed,
-    unsigned,
-    DEFAULT_MAX_DATA_AREA_MB, //
 };
 use kernel::{
     fmt::Write as _,
@@ -43,9 +43,9 @@ struct GlobalMaxDataAreaMb;
 
 impl Parameter for GlobalMaxDataAreaMb {
     fn set(text: &[u8]) -> Result {
-        // Any malformed number is EINVAL here, as in C.
-        let value = signed(text, i32::MIN.into(), i32::MAX.into()).map_err(|_| EINVAL)?;
-        if value <= 0 {
+        // As in C: any malformed number is EINVAL here, and all are decimal.
+        let value = decimal(text, i32::MAX as u64).map_err(|_| EINVAL)?;
+        if value == 0 {
             pr_err!("global_max_data_area_mb must be larger than 0\n");
             return Err(EINVAL);
         }

@@ -64,7 +64,7 @@ void tcmu_shim_vma_desc_set_flags(struct vm_area_desc *desc)
 
 module_param_cb(global_max_data_area_mb, &tcmu_max_data_area_ops, NULL, 0644);
 MODULE_PARM_DESC(global_max_data_area_mb,
-		 "Max MBs that the data area of a device can have.");
+		 "Max MBs of the data areas of all devices, and of each one.");
 
 module_param_cb(block_netlink, &tcmu_block_netlink_ops, NULL, 0644);
 MODULE_PARM_DESC(block_netlink, "Block new netlink commands.");

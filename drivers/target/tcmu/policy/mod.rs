@@ -32,6 +32,7 @@ pub(crate) use engine::{
     ResetStatus, //
 };
 pub(crate) use number::{
+    decimal,
     signed,
     unsigned,
     NumberError, //

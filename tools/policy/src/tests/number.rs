@@ -3,7 +3,7 @@
 //! Numbers in configfs files.
 
 use crate::policy::number::NumberError::{Range, Syntax};
-use crate::policy::number::{signed, unsigned};
+use crate::policy::number::{decimal, signed, unsigned};
 use proptest::prelude::*;
 
 #[test]
@@ -40,8 +40,20 @@ fn what_is_no_number() {
             "{text:?}"
         );
     }
-    // The wrong character counts, not what has overflowed before it.
-    assert_eq!(unsigned(b"99999999999999999999x", u64::MAX), Err(Syntax));
+    // What overflows before the wrong character counts first, what is merely too large does not.
+    assert_eq!(unsigned(b"99999999999999999999x", u64::MAX), Err(Range));
+    assert_eq!(unsigned(b"256x", 255), Err(Syntax));
+}
+
+#[test]
+fn decimal_numbers() {
+    for (text, value) in [("0", 0), ("010", 10), ("08\n", 8), ("+9", 9)] {
+        assert_eq!(decimal(text.as_bytes(), u64::MAX), Ok(value), "{text}");
+    }
+    for text in ["", "0x1", "0X1f", "1a", "-1", "-0", " 1"] {
+        assert_eq!(decimal(text.as_bytes(), u64::MAX), Err(Syntax), "{text:?}");
+    }
+    assert_eq!(decimal(b"256", 255), Err(Range));
 }
 
 #[test]
