@@ -1,79 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""The clients that exist: tcmu-runner, set up by targetcli, both as distributions ship them."""
+"""tcmu-runner, set up by targetcli, both as distributions ship them."""
 
 import errno
-import json
-import subprocess
 from pathlib import Path
 
 from tcmulib.configfs import Device, read
-from tcmulib.ktap import PACE, PATIENCE, Context, Skip, Suite, equal, raises_errno
+from tcmulib.image import PATIENT, SIZE, SMALL, WWN, Served, contents, holds, qemu_img
+from tcmulib.ktap import Context, Skip, Suite, equal, raises_errno
 from tcmulib.load import Load
 from tcmulib.rig import pattern
-from tcmulib.ring import OP_TMR, UFLAG_UNKNOWN_OP, Entry
-from tcmulib.runner import Clients, Existing, Snapshot
-from tcmulib.scsi import BLOCK, CHECK_CONDITION, GOOD, Disk, EhLog, KernelLog, Unit, read10, write10
-from tcmulib.wait import Task, until
+from tcmulib.runner import Existing, clients
+from tcmulib.scsi import BLOCK, CHECK_CONDITION, GOOD, Disk, KernelLog, Unit, read10, write10
 
 suite = Suite()
-
-#: Bytes of an image.
-SIZE = 4 << 20
-
-#: Loopback targets; targetcli wants NAA identifiers with the authority that LIO uses.
-WWN = "naa.500140517e50000"
-
-#: Small rings and data areas; the defaults are made for large machines.
-SMALL = "control=max_data_area_mb=8,cmd_ring_size_mb=1"
-
-#: tcmu's own limit of time must not end the commands that a daemon leaves behind.
-PATIENT = 300
-
-_clients: "Clients | None" = None
-
-
-def clients(context: Context) -> Clients:
-    """tcmu-runner and targetcli, started by the first test."""
-    global _clients
-    if _clients is None:
-        _clients = Clients(suite.shared)
-    _clients.attend(context)
-    return _clients
-
-
-def qemu_img(*arguments: "str | Path") -> str:
-    """Output of qemu-img, which must succeed."""
-    done = subprocess.run(
-        ["qemu-img", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=60 * PATIENCE,
-    )
-    equal(done.returncode, 0, f"status of qemu-img {arguments[0]} ({done.stderr.strip()})")
-    return done.stdout
-
-
-def contents(image: Path, form: str = "qcow2") -> bytes:
-    """What a guest would see in an image."""
-    raw = image.with_suffix(".converted")
-    qemu_img("convert", "-f", form, "-O", "raw", image, raw)
-    data = raw.read_bytes()
-    raw.unlink()
-    return data
-
-
-def check(image: Path) -> None:
-    """Fails the test if the qcow2 image is inconsistent."""
-    found = json.loads(qemu_img("check", "--output=json", image))
-    equal((found["check-errors"], found.get("corruptions", 0)), (0, 0), "errors, corruptions")
-
-
-def holds(found: bytes, written: dict[int, bytes]) -> None:
-    """Fails the test unless `found` has these bytes at these offsets."""
-    assert written, "nothing was written"
-    for offset, data in written.items():
-        assert found[offset : offset + len(data)] == data, f"other data at {offset}"
 
 
 def attributes(device: Device) -> dict[str, str]:
@@ -81,36 +21,9 @@ def attributes(device: Device) -> dict[str, str]:
     return {path.name: read(path) for path in (device.path / "attrib").iterdir()}
 
 
-class Served:
-    """A qcow2 image, served by tcmu-runner, as a disk.
-
-    Its clusters are allocated beforehand: the handler would have the file system fill
-    new ones with zeros (FALLOC_FL_ZERO_RANGE), which tmpfs cannot do.
-    """
-
-    def __init__(self, context: Context, name: str, *options: str) -> None:
-        self.clients = clients(context)
-        self.image = self.clients.image(f"{name}.qcow2")
-        context.defer(lambda: self.image.unlink(missing_ok=True))
-        qemu_img("create", "-f", "qcow2", "-o", "preallocation=metadata", self.image, str(SIZE))
-        self.device = self.clients.create("qcow", name, SIZE, str(self.image), SMALL, *options)
-        self.device.set_attrib("cmd_time_out", PATIENT)
-        log = KernelLog(context)
-        self.target = self.clients.target(WWN + "1")
-        self.disk = Disk(context, self.clients.export(self.target, "qcow", name), log)
-        self.disk.set_timeout(120)
-
-    def remove(self) -> bytes:
-        """Removes it by targetcli, checks what is left, and returns the image's contents."""
-        self.clients.clear()
-        assert not self.disk.sysfs.exists(), "the SCSI device is left"
-        check(self.image)
-        return contents(self.image)
-
-
 @suite.test("an image with a backing file keeps what the disk is given", limit=80)
 def backing(context: Context) -> None:
-    ours = clients(context)
+    ours = clients(suite, context)
     base, image = ours.image("base.raw"), ours.image("top.qcow")
     base.write_bytes(pattern(1, SIZE))
     # The first format: the handler lets the file grow without FALLOC_FL_ZERO_RANGE.
@@ -136,7 +49,7 @@ def backing(context: Context) -> None:
 
 @suite.test("devices of several handlers work side by side", limit=80)
 def several(context: Context) -> None:
-    ours = clients(context)
+    ours = clients(suite, context)
     missing = {"qcow", "zbc", "fbo"} - set(ours.handlers())
     if missing:
         raise Skip(f"tcmu-runner has no handler {', '.join(sorted(missing))}")
@@ -174,7 +87,7 @@ def several(context: Context) -> None:
 
 @suite.test("targetcli saves and restores a device, and tcmu-runner refuses changes", limit=80)
 def configuration(context: Context) -> None:
-    served = Served(context, "saved", "hw_max_sectors=256")
+    served = Served(context, clients(suite, context), "saved", "hw_max_sectors=256")
     ours, device = served.clients, served.device
     data = pattern(30, 64 * BLOCK)
     served.disk.write(64, data)
@@ -220,68 +133,6 @@ def configuration(context: Context) -> None:
     equal(read(device.path / "wwn" / "vpd_unit_serial"), serial, "serial number")
     disk = Disk(context, read(served.target / "address") + ":0", log)
     assert disk.read(64, 64) == data, "data after the restoration"
-
-
-@suite.test("nothing is lost when tcmu-runner is killed, or ended, under load", limit=100)
-def restarted(context: Context) -> None:
-    served = Served(context, "restarted")
-    runner = served.clients.runner
-    orphan = Device(context, "orphan")
-    orphan.control(f"dev_size={SIZE},dev_config=qcow/{served.image}")
-    load = Load(context, served.disk)
-    load.goes_on()
-    runner.kill()
-    # Nobody answers to this. The next start resets the netlink protocol, which ends it.
-    work = Task(context, orphan.enable, "enabling a device without tcmu-runner")
-    work.still_blocked(0.5)
-    runner.start()
-    raises_errno(errno.EINTR, work.wait, "enabling a device without tcmu-runner")
-    load.goes_on()
-    # SIGTERM: it blocks the device, and answers what it has before it leaves.
-    equal(runner.terminate(), 0, "exit status of tcmu-runner")
-    check(served.image)
-    runner.start()
-    load.goes_on()
-    written = load.stop()
-    orphan.remove()
-    orphan.hba.remove()
-    holds(served.remove(), written)
-
-
-@suite.test("tmr_notification does no harm to tcmu-runner, which does not know it", limit=80)
-def notified(context: Context) -> None:
-    served = Served(context, "notified")
-    device, disk, runner = served.device, served.disk, served.clients.runner
-    path = "/backstores/user:qcow/notified"
-    served.clients.cli.run(f"{path} set attribute tmr_notification=1", "is now '1'")
-    data = pattern(70, 8 * BLOCK)
-    disk.write(128, data)
-    eh = EhLog(context)
-    disk.set_timeout(int(2 * PACE))
-    runner.pause()
-    context.defer(runner.resume)
-    reading = disk.task_read(128, 8)
-    eh.wait(disk.address, "aborting command")
-    told = until(lambda: notification(Snapshot(runner, device)), "a notification in the ring")
-    assert told is not None
-    equal((told.tmr_type, len(told.ids)), (1, 1), "type, and number of ids")
-    runner.resume()
-    # The aborted command is sent again.
-    assert reading.wait(40) == data, "data after the abort"
-    equal(Snapshot(runner, device).uflags(told), UFLAG_UNKNOWN_OP, "tcmu-runner's answer")
-    disk.set_timeout(120)
-    load = Load(context, disk)
-    load.goes_on()
-    written = load.stop()
-    holds(served.remove(), written)
-
-
-def notification(ring: Snapshot) -> "Entry | None":
-    """The first task management entry that the daemon has not taken yet."""
-    while entry := ring.poll():
-        if entry.op == OP_TMR:
-            return entry
-    return None
 
 
 if __name__ == "__main__":

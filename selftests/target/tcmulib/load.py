@@ -4,6 +4,7 @@
 import mmap
 import random
 import struct
+from functools import partial
 
 from .ktap import Context
 from .scsi import BLOCK, Disk
@@ -30,7 +31,7 @@ class Load:
         self._shared = mmap.mmap(-1, 8 * (1 + processes))
         context.defer(self._stop)
         self._tasks = [
-            Task(context, lambda number=number: self._work(number), f"load {number}")  # type: ignore[misc]
+            Task(context, partial(self._work, number), f"load {number}")
             for number in range(processes)
         ]
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .configfs import CORE, LOOPBACK, TARGET, Device, load_fabric, read
-from .ktap import PATIENCE, Context, Skip, equal
+from .ktap import PATIENCE, Context, Skip, Suite, equal
 from .ring import Ring
 from .wait import until
 
@@ -53,6 +53,8 @@ _BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuratio
   <includedir>/usr/share/dbus-1/system.d</includedir>
 </busconfig>
 """
+
+_clients: "Clients | None" = None
 
 
 def _needs() -> None:
@@ -384,6 +386,15 @@ class Clients:
             if "/dev/uio" in name or name.startswith(str(self.folder / "image"))
         ]
         equal(left, [], "files that tcmu-runner keeps open")
+
+
+def clients(suite: Suite, context: Context) -> Clients:
+    """Those of the program, started by its first test, for the test of `context`."""
+    global _clients
+    if _clients is None:
+        _clients = Clients(suite.shared)
+    _clients.attend(context)
+    return _clients
 
 
 class Existing(Device):
