@@ -17,7 +17,7 @@ from .paths import CHECKOUT, Cache
 from .run import clean_environment, output
 from .say import say
 
-#: Seconds for the demonstration; it takes about one minute under emulation.
+#: Seconds for the demonstration, and for the clients' session; about one minute under emulation.
 _DEMO_TIMEOUT = 600.0
 
 
@@ -102,6 +102,23 @@ def _demo(_arguments: argparse.Namespace) -> int:
     return 0 if result.ok else 1
 
 
+def _clients(_arguments: argparse.Namespace) -> int:
+    lab = Lab.from_environment()
+    script = CHECKOUT / "tools" / "clients" / "clients.py"
+    failed = 0
+    # Both, to compare them, unless told otherwise.
+    chosen = [implementation_from_environment()] if os.environ.get("IMPL") else ["rust", "c"]
+    for implementation in chosen:
+        guest = _guest(lab, implementation)
+        settings = {"KSFT_MACHINE_SLOW": "yes"}
+        result = vm.run(lab.cache, guest, [str(script)], _DEMO_TIMEOUT, settings, live=True)
+        if not result.ok:
+            vm.explain(result)
+            failed += 1
+        say(f"{implementation} modules: results are in {result.folder}")
+    return 1 if failed else 0
+
+
 def _in_tree(_arguments: argparse.Namespace) -> int:
     tree = os.environ.get("KDIR")
     if not tree:
@@ -158,6 +175,7 @@ def _parser() -> argparse.ArgumentParser:
         ("kernel", _kernel, "build the kernel"),
         ("modules", _modules, "build this project's modules"),
         ("demo", _demo, "show a command being aborted, in the virtual machine"),
+        ("clients", _clients, "a session of targetcli and tcmu-runner, for either implementation"),
         ("in-tree", _in_tree, "put the sources into the kernel tree that KDIR names"),
         ("fmt", _fmt, "format all Rust files"),
         ("clean", _clean, "remove what was built from this checkout"),
