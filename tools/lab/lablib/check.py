@@ -3,7 +3,7 @@
 
 import time
 
-from . import documents, files, hostcheck, project, vm, vmcheck
+from . import documents, features, files, hostcheck, project, vm, vmcheck
 from .env import Lab
 from .errors import LabError
 from .report import Report, detail_of
@@ -29,6 +29,7 @@ def main(lab: Lab, implementation: str, steps: list[str], pattern: str) -> int:
     if "lab" in chosen:
         hostcheck.lab_tests(report)
         hostcheck.guest_test(report, lab, kernel)
+        features.check(report, kernel)
     if "format" in chosen:
         hostcheck.formatting(report, kernel, listed)
     if "style" in chosen:

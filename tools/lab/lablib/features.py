@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The table of features: what it names exists, and it names every function of the C file.
+
+A row of the table has three cells of lines ``| text``: C functions, files with names
+in them, tests. A line of the last cell that begins with ``gap:`` says what no test
+covers.
+"""
+
+import ast
+import fnmatch
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from .kernel import Kernel
+from .paths import CHECKOUT
+from .report import Report
+
+TABLE = CHECKOUT / "Documentation" / "target" / "features.rst"
+SELFTESTS = CHECKOUT / "selftests" / "target"
+POLICY_TESTS = CHECKOUT / "tools" / "policy" / "src" / "tests"
+DRIVERS = CHECKOUT / "drivers" / "target"
+
+#: The release whose C file the table describes.
+RELEASE = "7.3.4"
+
+#: Decorators of tests; the first argument is the test's name.
+_DECORATORS = ("test", "section")
+
+_CELL = re.compile(r"^   (\* -|  -|   ) \| (.*)$")
+_LITERAL = re.compile(r"``([^`]+)``")
+
+#: A function's definition in kernel style: it begins in the first column and its
+#: parameters do not end with a semicolon.
+_DEFINITION = re.compile(r"^(?:static\b[^;=(){}]*?[\s*])(\w+)\([^;{]*?\)\s*\{", re.M)
+
+
+@dataclass
+class Row:
+    """A row of the table."""
+
+    functions: list[str]
+    #: Files below drivers/target, each with names in it.
+    places: list[tuple[str, list[str]]]
+    #: Program (or ``policy FILE``) and the name of its test, maybe a pattern.
+    tests: list[tuple[str, str]]
+    gaps: list[str]
+
+
+def rows(text: str) -> list[Row]:
+    """The rows of all tables in `text`."""
+    found: list[list[list[str]]] = []
+    for line in text.splitlines():
+        match = _CELL.match(line)
+        if not match:
+            continue
+        if match[1] == "* -":
+            found.append([[]])
+        elif match[1] == "  -":
+            found[-1].append([])
+        found[-1][-1].append(match[2].replace("\\*", "*"))
+    return [_row(cells) for cells in found]
+
+
+def _row(cells: list[list[str]]) -> Row:
+    functions, places, tests = (cells + [[], [], []])[:3]
+    row = Row([], [], [], [])
+    for line in functions:
+        row.functions += [name.removesuffix("()") for name in _LITERAL.findall(line)]
+    for line in places:
+        literals = _LITERAL.findall(line)
+        if literals:
+            row.places.append((literals[0], literals[1:]))
+    for line in tests:
+        program, _, name = line.partition(": ")
+        if program == "gap":
+            row.gaps.append(name)
+        else:
+            row.tests.append((program, name))
+    return row
+
+
+def selftests(folder: Path = SELFTESTS) -> dict[str, list[str]]:
+    """The names of the tests of each program."""
+    return {path.name: _names(path) for path in sorted(folder.glob("test_*.py"))}
+
+
+def _names(path: Path) -> list[str]:
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.FunctionDef):
+            continue
+        for decorator in node.decorator_list:
+            if not isinstance(decorator, ast.Call) or not decorator.args:
+                continue
+            called = decorator.func
+            name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+            argument = decorator.args[0]
+            if name in _DECORATORS and isinstance(argument, ast.Constant):
+                names.append(str(argument.value))
+    return names
+
+
+def policy_tests(folder: Path = POLICY_TESTS) -> dict[str, list[str]]:
+    """The names of the host's tests of each file, as programs ``policy FILE``."""
+    test = re.compile(r"#\[test\]\n\s*(?:#\[[^\n]*\n\s*)*fn (\w+)")
+    return {
+        f"policy {path.name}": test.findall(path.read_text(encoding="utf-8"))
+        for path in sorted(folder.glob("*.rs"))
+    }
+
+
+def c_functions(text: str) -> list[str]:
+    """The functions that a C file in kernel style defines."""
+    return _DEFINITION.findall(re.sub(r"/\*.*?\*/|^#.*?[^\\]$", "", text, flags=re.S | re.M))
+
+
+def problems(
+    table: list[Row], tests: dict[str, list[str]], drivers: Path, functions: list[str]
+) -> list[str]:
+    """What is wrong with the table."""
+    found = []
+    for row in table:
+        what = ", ".join(row.functions) or "a row without a function"
+        if not row.functions or not row.places:
+            found.append(f"{what}: an empty cell")
+        if not row.tests and not row.gaps:
+            found.append(f"{what}: neither a test nor a gap")
+        for file, names in row.places:
+            found += [f"{what}: {problem}" for problem in _place(drivers / file, file, names)]
+        for program, name in row.tests:
+            if not fnmatch.filter(tests.get(program, []), name):
+                found.append(f"{what}: there is no test '{program}: {name}'")
+    named = {name for row in table for name in row.functions}
+    found += [f"{name}() has no row" for name in functions if name not in named]
+    return found
+
+
+def _place(path: Path, file: str, names: list[str]) -> list[str]:
+    if not path.is_file():
+        return [f"there is no file {file}"]
+    text = path.read_text(encoding="utf-8")
+    parts = {part for name in names for part in name.split("::")}
+    missing = [part for part in sorted(parts) if not re.search(rf"\b{re.escape(part)}\b", text)]
+    return [f"nothing in {file} is named {part}" for part in missing]
+
+
+def check(report: Report, kernel: Kernel) -> None:
+    """The table in Documentation/target, against the sources and the tests."""
+    functions = []
+    if kernel.release.startswith(RELEASE):
+        source = kernel.source / "drivers/target/target_core_user.c"
+        functions = c_functions(source.read_text(encoding="utf-8"))
+    table = rows(TABLE.read_text(encoding="utf-8"))
+    tests = {**selftests(), **policy_tests()}
+    wrong = problems(table, tests, DRIVERS, functions)
+    name = f"table of features: {len(table)} rows, {len(functions)} functions of C"
+    report.verdict(name, "\n".join(wrong))
