@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Loading and unloading target_core_user."""
 
-from tcmulib.configfs import Device, Hba
+from pathlib import Path
+
+from tcmulib.configfs import Device, Hba, read
 from tcmulib.ktap import Context, Skip, Suite, equal, implementation
 from tcmulib.module import MODULE, available, loaded, modprobe, references, reload
 from tcmulib.rig import Rig, pattern
@@ -19,6 +21,36 @@ def many_times(context: Context) -> None:
     for _ in range(5):
         reload()
     equal(implementation(), before, "implementation after loading it again")
+
+
+def parameter(name: str) -> str:
+    """Value of a parameter of the module."""
+    return read(Path("/sys/module") / MODULE / "parameters" / name)
+
+
+@suite.test("netlink can be blocked and reset from the moment of loading on")
+def loaded_blocked(context: Context) -> None:
+    if not available():
+        raise Skip(f"modprobe does not know {MODULE}")
+    context.defer(reload)
+    reload("block_netlink=1", "reset_netlink=1")
+    equal(parameter("block_netlink"), "blocked", "block_netlink")
+    device = Device(context)
+    device.control("dev_size=1048576,max_data_area_mb=1,cmd_ring_size_mb=1")
+    # Only what needs a reply is held back.
+    device.enable()
+
+
+@suite.test("the limit of all data areas can be given when the module is loaded", c_wedges=True)
+def loaded_limited(context: Context) -> None:
+    if not available():
+        raise Skip(f"modprobe does not know {MODULE}")
+    context.defer(reload)
+    reload("global_max_data_area_mb=16")
+    equal(parameter("global_max_data_area_mb"), "16", "global_max_data_area_mb")
+    device = Device(context)
+    device.control("max_data_area_mb=17")
+    equal(device.attrib("max_data_area_mb"), "16", "max_data_area_mb")
 
 
 @suite.test("a module with an HBA stays, and goes when the HBA has gone")

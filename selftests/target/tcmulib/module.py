@@ -32,9 +32,9 @@ def available() -> bool:
     return not modprobe("--dry-run", "--ignore-install", "--quiet", MODULE).returncode
 
 
-def reload() -> None:
-    """Takes the backend's module out and puts it back."""
+def reload(*parameters: str) -> None:
+    """Takes the backend's module out and puts it back, with `parameters`."""
     done = modprobe("--remove", "--first-time", MODULE)
     equal((done.returncode, loaded()), (0, False), f"status of removing it ({done.stderr})")
-    done = modprobe("--first-time", MODULE)
+    done = modprobe("--first-time", MODULE, *parameters)
     equal((done.returncode, loaded()), (0, True), f"status of loading it ({done.stderr})")
