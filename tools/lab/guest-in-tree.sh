@@ -8,7 +8,7 @@
 # usage: guest-in-tree.sh m|y rust|c MAX_DATA_AREA_MB PROGRAM [ARGUMENT...]
 #
 # m: target_core_user is a module; y: it is part of the kernel image.
-# MAX_DATA_AREA_MB is what the kernel's command line sets the parameter to.
+# MAX_DATA_AREA_MB is what the parameter global_max_data_area_mb must be.
 
 form=$1
 impl=$2
