@@ -5,7 +5,7 @@
 import errno
 from pathlib import Path
 
-from tcmulib.configfs import Device, read
+from tcmulib.configfs import CORE, Device, read
 from tcmulib.image import PATIENT, SIZE, SMALL, WWN, Served, contents, holds, qemu_img
 from tcmulib.ktap import Context, Skip, Suite, equal, raises_errno
 from tcmulib.load import Load
@@ -63,6 +63,11 @@ def several(context: Context) -> None:
     ours.create("qcow", "plain", SIZE, str(images["plain"]), SMALL)
     ours.create("zbc", "zoned", SIZE, f"model-HA/zsize-1/conv-2@{images['zoned']}", SMALL)
     ours.create("fbo", "optical", SIZE, str(images["optical"]), SMALL)
+    # Whose image the handler cannot open is refused, and leaves nothing behind.
+    absent = f"size={SIZE} cfgstring={ours.image('absent')} {SMALL}"
+    ours.cli.run(f"/backstores/user:qcow create name=absent {absent}", "creation failed")
+    names = sorted(path.name for path in CORE.glob("user_*/*") if path.is_dir())
+    equal(names, ["optical", "plain", "zoned"], "devices")
     target = ours.target(WWN + "2")
     plain = Disk(context, ours.export(target, "qcow", "plain"), log)
     zoned = Disk(context, ours.export(target, "zbc", "zoned"), log)

@@ -9,12 +9,20 @@ from tcmulib.image import SIZE, Served, check, holds
 from tcmulib.ktap import PACE, Context, Suite, equal, raises_errno
 from tcmulib.load import Load
 from tcmulib.rig import pattern
-from tcmulib.ring import OP_TMR, UFLAG_UNKNOWN_OP, Entry
+from tcmulib.ring import OP_CMD, OP_TMR, UFLAG_UNKNOWN_OP, Entry
 from tcmulib.runner import Snapshot, clients
 from tcmulib.scsi import BLOCK, EhLog
 from tcmulib.wait import Task, until
 
 suite = Suite()
+
+
+def commands(ring: Snapshot) -> list[Entry]:
+    """Those that the daemon has not answered yet."""
+    found = []
+    while entry := ring.poll():
+        found += [entry] if entry.op == OP_CMD else []
+    return found
 
 
 @suite.test("nothing is lost when tcmu-runner is killed, or ended, under load", limit=100)
@@ -31,6 +39,13 @@ def restarted(context: Context) -> None:
     work.still_blocked(0.5)
     runner.start()
     raises_errno(errno.EINTR, work.wait, "enabling a device without tcmu-runner")
+    load.goes_on()
+    # This time with something in the ring for certain: the load's processes go on until
+    # each waits, unless the stop came between an answer and telling the kernel of it.
+    runner.pause()
+    until(lambda: commands(Snapshot(runner, served.device)), "commands in the ring")
+    runner.kill()
+    runner.start()
     load.goes_on()
     # SIGTERM: it blocks the device, and answers what it has before it leaves.
     equal(runner.terminate(), 0, "exit status of tcmu-runner")
