@@ -20,7 +20,7 @@ EXTERNAL ?= $(and $(KDIR),$(wildcard $(KDIR)/include/config/auto.conf))
 export FLAVOUR IMPL KDIR
 
 .PHONY: help env kernel modules modules_install in-tree in-tree-check
-.PHONY: check demo clients vm fmt clean distclean
+.PHONY: check iscsi-test demo clients vm fmt clean distclean
 
 help:
 	@echo 'make env        build what is missing and print where it is'
@@ -33,6 +33,7 @@ help:
 	@echo 'make check      run all checks; the last line is "N passed, M failed"'
 	@echo 'make demo       boot a virtual machine and show a command being aborted'
 	@echo 'make clients    a session of targetcli and tcmu-runner, for Rust and for C'
+	@echo 'make iscsi-test libiscsi'"'"'s iscsi-test-cu against Rust and C, compared test by test'
 	@echo 'make vm         a shell in the virtual machine'
 	@echo 'make fmt        format all Rust files'
 	@echo 'make clean      remove what was built from this checkout'
@@ -42,7 +43,7 @@ help:
 	@echo 'IMPL=c          make check against the stock C modules'
 	@echo 'KDIR=<path>     with a kernel tree of your own'
 
-env kernel check clients vm in-tree in-tree-check:
+env kernel check clients iscsi-test vm in-tree in-tree-check:
 	@$(LAB) $@
 
 ifneq ($(EXTERNAL),)

@@ -3,6 +3,7 @@
 
 import re
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -164,8 +165,9 @@ def runner(urls: Iterable[str], folder: Path) -> Runner:
     urls = list(urls)
 
     def run(pattern: str, limit: float) -> "tuple[str, int | None]":
-        path = folder / f"{pattern}.txt"
-        with path.open("wb") as sink:
+        # The program writes every line by itself, which is slow where `folder` is another
+        # machine's.
+        with tempfile.TemporaryFile() as sink:
             process = subprocess.Popen(
                 [PROGRAM, *_OPTIONS, f"--test={pattern}", *urls],
                 stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT,
@@ -177,7 +179,10 @@ def runner(urls: Iterable[str], folder: Path) -> Runner:
             finally:
                 process.kill()
                 process.wait()
-        return path.read_text(encoding="utf-8", errors="replace"), status
+            sink.seek(0)
+            output = sink.read()
+        (folder / f"{pattern}.txt").write_bytes(output)
+        return output.decode(errors="replace"), status
 
     return run
 

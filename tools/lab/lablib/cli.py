@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from . import check, files, hostcheck, intree, intreecheck, project, vm
+from . import check, files, hostcheck, intree, intreecheck, iscsitest, project, vm
 from .env import Lab, implementation_from_environment
 from .errors import LabError
 from .kconfig import FLAVOURS
@@ -136,6 +136,13 @@ def _in_tree_check(arguments: argparse.Namespace) -> int:
     return intreecheck.main(Lab.from_environment(), arguments.form)
 
 
+def _iscsi_test(_arguments: argparse.Namespace) -> int:
+    implementations = iscsitest.IMPLEMENTATIONS
+    if os.environ.get("IMPL"):
+        implementations = (implementation_from_environment(),)
+    return iscsitest.main(Lab.from_environment(), implementations)
+
+
 def _fmt(_arguments: argparse.Namespace) -> int:
     kernel = Lab.from_environment().kernel()
     listed = files.project_files()
@@ -177,6 +184,7 @@ def _parser() -> argparse.ArgumentParser:
         ("demo", _demo, "show a command being aborted, in the virtual machine"),
         ("clients", _clients, "a session of targetcli and tcmu-runner, for either implementation"),
         ("in-tree", _in_tree, "put the sources into the kernel tree that KDIR names"),
+        ("iscsi-test", _iscsi_test, "libiscsi's iscsi-test-cu, both implementations or IMPL's"),
         ("fmt", _fmt, "format all Rust files"),
         ("clean", _clean, "remove what was built from this checkout"),
         ("distclean", _distclean, "remove the whole cache: sources, kernels, tools"),
