@@ -2,6 +2,7 @@
 """Putting the sources into a kernel tree: a small one that has what the edits look for."""
 
 import os
+import re
 import tempfile
 import unittest
 from pathlib import Path
@@ -210,6 +211,11 @@ class SourcesTest(unittest.TestCase):
         # make would compile target_core_foo.c for target_core_foo.o, whatever else is there.
         rust = [name for name in intree.sources() if name.endswith(".rs")]
         self.assertEqual([name for name in rust if name.count("/") == 2], [])
+
+    def test_user_is_not_composite_in_c(self) -> None:
+        # `target_core_user-` alone, of no objects, would keep make from the C file.
+        text = intree.sources()["drivers/target/Makefile.rust"].read_text(encoding="utf-8")
+        self.assertNotIn("target_core_user-$(", re.sub("#.*", "", text))
 
 
 class CopyTest(unittest.TestCase):
