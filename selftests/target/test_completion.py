@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """What user space answers with, and what of it reaches the initiator: status, sense, length."""
 
+import functools
+
 from tcmulib.ktap import Context, Suite, equal
 from tcmulib.rig import Served, pattern
 from tcmulib.ring import (
@@ -43,6 +45,12 @@ NO_SENSE, RECOVERED_ERROR, MEDIUM_ERROR = 0x0, 0x1, 0x3
 FILL = b"\xa5"
 
 
+@functools.cache
+def the_disk() -> Served:
+    """One for all tests: each answers every command that it sends."""
+    return Served(suite.shared)
+
+
 def sense_data(key: int, bits: int = 0, code: int = 0x70) -> bytes:
     """96 bytes of sense data, no two of those behind the header the same."""
     header = [code | 0x80, 0, bits | key, 0xDE, 0xAD, 0xBE, 0xEF, SENSE_SIZE - 8]
@@ -76,8 +84,8 @@ def outcome(answer: Answer) -> tuple[int, int]:
 
 
 @suite.test("96 bytes of sense data arrive byte for byte, fixed and descriptor format")
-def sense_bytes(context: Context) -> None:
-    served = Served(context)
+def sense_bytes(_context: Context) -> None:
+    served = the_disk()
     for code in (0x70, 0x72):
         sense = sense_data(MEDIUM_ERROR, code=code)
         task, entry = send_read(served, BLOCK)
@@ -87,8 +95,8 @@ def sense_bytes(context: Context) -> None:
 
 
 @suite.test("a status other than CHECK CONDITION arrives as it is, and without sense data")
-def statuses(context: Context) -> None:
-    served = Served(context)
+def statuses(_context: Context) -> None:
+    served = the_disk()
     for status in (CONDITION_MET, RESERVATION_CONFLICT, ACA_ACTIVE, TASK_ABORTED):
         task = served.disk.task_sg(TEST_UNIT_READY)
         served.ring.complete(served.ring.next(), status, sense=sense_data(MEDIUM_ERROR))
@@ -97,8 +105,8 @@ def statuses(context: Context) -> None:
 
 
 @suite.test("CHECK CONDITION without a read length brings no data")
-def sense_without_data(context: Context) -> None:
-    served = Served(context)
+def sense_without_data(_context: Context) -> None:
+    served = the_disk()
     task, entry = send_read(served, 8 * BLOCK)
     # A length without its flag is none.
     served.ring.complete(
@@ -110,8 +118,8 @@ def sense_without_data(context: Context) -> None:
 
 
 @suite.test("CHECK CONDITION with a read length brings that much data, whatever the sense says")
-def stream_reads(context: Context) -> None:
-    served = Served(context)
+def stream_reads(_context: Context) -> None:
+    served = the_disk()
     size, length = 8 * BLOCK, 1000
     for key in (NO_SENSE, RECOVERED_ERROR, MEDIUM_ERROR):
         for bits in (0, FILEMARK, EOM, ILI):
@@ -134,8 +142,8 @@ def stream_reads(context: Context) -> None:
 
 
 @suite.test("a short read copies what there is, to the byte")
-def short_reads(context: Context) -> None:
-    served = Served(context)
+def short_reads(_context: Context) -> None:
+    served = the_disk()
     size = 3 * 4096
     for length in (1, 511, 4095, 4096, 4097, 8192, size - 1, size):
         data = pattern(length, length)
@@ -149,8 +157,8 @@ def short_reads(context: Context) -> None:
 
 
 @suite.test("a read length of 0, or without its flag, means the whole buffer")
-def whole_reads(context: Context) -> None:
-    served = Served(context)
+def whole_reads(_context: Context) -> None:
+    served = the_disk()
     for uflags, length in ((UFLAG_READ_LEN, 0), (0, 0), (0, 100)):
         task, entry = send_read(served, 4 * BLOCK)
         served.ring.complete(entry, uflags=uflags, read_len=length)
@@ -160,8 +168,8 @@ def whole_reads(context: Context) -> None:
 
 
 @suite.test("a read length means nothing for a write or a command without data")
-def no_reads(context: Context) -> None:
-    served = Served(context)
+def no_reads(_context: Context) -> None:
+    served = the_disk()
     for cdb, data in ((write10(0, 4), pattern(1, 4 * BLOCK)), (TEST_UNIT_READY, b"")):
         task = served.disk.task_sg(cdb, data_out=data)
         served.ring.complete(served.ring.next(), uflags=UFLAG_READ_LEN, read_len=100)
@@ -169,8 +177,8 @@ def no_reads(context: Context) -> None:
 
 
 @suite.test("a write with a read length and CHECK CONDITION passes its sense data")
-def write_sense(context: Context) -> None:
-    served = Served(context)
+def write_sense(_context: Context) -> None:
+    served = the_disk()
     sense = sense_data(MEDIUM_ERROR)
     task = served.disk.task_sg(write10(0, 4), data_out=pattern(1, 4 * BLOCK))
     served.ring.complete(
@@ -185,8 +193,8 @@ def write_sense(context: Context) -> None:
 
 
 @suite.test("an unknown operation outweighs status, sense data, read length and data")
-def unknown_operation(context: Context) -> None:
-    served = Served(context)
+def unknown_operation(_context: Context) -> None:
+    served = the_disk()
     for status in (SAM_STAT_GOOD, SAM_STAT_CHECK_CONDITION, RESERVATION_CONFLICT):
         task, entry = send_read(served, 4 * BLOCK)
         served.ring.complete(
@@ -203,8 +211,9 @@ def unknown_operation(context: Context) -> None:
 
 @suite.test("flags in a notification's entry mean nothing")
 def notification_flags(context: Context) -> None:
-    served = Served(context)
+    served = the_disk()
     served.device.set_attrib("tmr_notification", 1)
+    context.defer(lambda: served.device.set_attrib("tmr_notification", 0))
     for uflags in (UFLAG_UNKNOWN_OP, UFLAG_READ_LEN, UFLAG_KEEP_BUF, 0xFF):
         reset = served.disk.task_reset()
         entry = served.ring.next()
@@ -222,8 +231,8 @@ def notification_flags(context: Context) -> None:
 
 
 @suite.test("answers may stand in each other's entries")
-def swapped(context: Context) -> None:
-    served = Served(context)
+def swapped(_context: Context) -> None:
+    served = the_disk()
     sense = sense_data(MEDIUM_ERROR)
     first, first_entry = send_read(served, BLOCK)
     second, second_entry = send_read(served, 2 * BLOCK)
@@ -242,8 +251,8 @@ def swapped(context: Context) -> None:
 
 
 @suite.test("several answers with one kick all arrive, and later ones stay untouched")
-def one_kick(context: Context) -> None:
-    served = Served(context)
+def one_kick(_context: Context) -> None:
+    served = the_disk()
     sent = [send_read(served, BLOCK) for _ in range(4)]
     for number, (_, entry) in enumerate(sent[:3]):
         put(served, entry, pattern(number, BLOCK))
