@@ -20,7 +20,7 @@ EXTERNAL ?= $(and $(KDIR),$(wildcard $(KDIR)/include/config/auto.conf))
 export FLAVOUR IMPL KDIR
 
 .PHONY: help env kernel modules modules_install in-tree in-tree-check
-.PHONY: check iscsi-test demo clients vm fmt clean distclean
+.PHONY: check iscsi-test demo clients leak memory vm fmt clean distclean
 
 help:
 	@echo 'make env        build what is missing and print where it is'
@@ -32,6 +32,8 @@ help:
 	@echo 'make in-tree-check                        build and boot that form'
 	@echo 'make check      run all checks; the last line is "N passed, M failed"'
 	@echo 'make demo       boot a virtual machine and show a command being aborted'
+	@echo 'make leak       1,000 cycles of devices and reloads of modules: memory must stay flat'
+	@echo 'make memory     kernel memory for each command in flight, Rust and C'
 	@echo 'make clients    a session of targetcli and tcmu-runner, for Rust and for C'
 	@echo 'make iscsi-test libiscsi'"'"'s iscsi-test-cu against Rust and C, compared test by test'
 	@echo 'make vm         a shell in the virtual machine'
@@ -43,7 +45,7 @@ help:
 	@echo 'IMPL=c          make check against the stock C modules'
 	@echo 'KDIR=<path>     with a kernel tree of your own'
 
-env kernel check clients iscsi-test vm in-tree in-tree-check:
+env kernel check clients iscsi-test leak memory vm in-tree in-tree-check:
 	@$(LAB) $@
 
 ifneq ($(EXTERNAL),)

@@ -27,7 +27,7 @@ from tcmulib.cycle import cycle  # noqa: E402
 from tcmulib.ktap import PATIENCE, Context, implementation, time_limit  # noqa: E402
 
 #: Seconds for one cycle, one reload or one sample.
-STEP_LIMIT = 60.0
+STEP_LIMIT = 120.0
 
 #: Cycles before the first sample; they fill caches that stay.
 WARM_UP = 100

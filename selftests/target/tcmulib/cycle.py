@@ -4,6 +4,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from . import genl
 from .genl import Family
@@ -56,8 +57,13 @@ class Replies:
 def _held_read(rig: Rig, disk: Disk) -> tuple[Task, int]:
     """A READ that the daemon holds, and its id."""
     rig.daemon.ctl("hold read,count=1")
-    task = disk.task_sg(read10(0, 64), data_in=64 * BLOCK, timeout=60)
-    until(lambda: task.done() or rig.daemon.held(), "a held READ")
+    task = disk.task_sg(read10(0, 64), data_in=64 * BLOCK, timeout=120)
+    stack = Path(f"/proc/{task.pid}/stack")
+    try:
+        until(lambda: task.done() or rig.daemon.held(), "a held READ", 60)
+    except AssertionError as error:
+        where = stack.read_text() if stack.exists() else "an unknown place"
+        raise AssertionError(f"{error}; its process waits in {where}") from None
     held = rig.daemon.held()
     if not held:
         raise AssertionError(f"the READ ended with {task.wait()} instead of being held")
@@ -123,6 +129,8 @@ class Special:
     action: Callable[[Rig, Disk], None]
     #: What the device needs for it.
     attributes: dict[str, "str | int"] = field(default_factory=dict)
+    #: Whether nothing else can be done on such a device.
+    alone: bool = False
 
 
 _SPECIALS = (
@@ -130,7 +138,7 @@ _SPECIALS = (
     Special(7, _keep_and_free),
     Special(6, _keep_and_close),
     Special(9, _kill),
-    Special(20, _expire, {"cmd_time_out": 1}),
+    Special(20, _expire, {"cmd_time_out": 1}, alone=True),
     Special(4, _reconfigure),
 )
 
@@ -148,6 +156,8 @@ def cycle(number: int) -> None:
         for place, special in enumerate(_SPECIALS)
         if number % special.every == place % special.every
     ]
+    alone = [special for special in specials if special.alone]
+    specials = alone or specials
     attributes: dict[str, "str | int"] = {}
     for special in specials:
         attributes |= special.attributes

@@ -158,6 +158,8 @@ _LIMITS = (
     ("vmalloc areas", Limit(0.01, 4)),
     ("VmallocUsed KiB", Limit(0.08, 32)),
     ("Percpu KiB", Limit(0.02, 16)),
+    # Can be reclaimed, but dropping caches once does not: slabs with a single busy object stay.
+    ("SReclaimable KiB", Limit(0.4, 512)),
     # One object in each twentieth cycle, if the samples span 500 cycles. The rest of the
     # system moves some objects.
     ("slab ", Limit(0.05, 25)),

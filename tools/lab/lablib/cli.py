@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from . import check, files, hostcheck, intree, intreecheck, iscsitest, project, vm
+from . import check, files, hostcheck, intree, intreecheck, iscsitest, leak, project, vm
 from .env import Lab, implementation_from_environment
 from .errors import LabError
 from .kconfig import FLAVOURS
@@ -136,6 +136,17 @@ def _in_tree_check(arguments: argparse.Namespace) -> int:
     return intreecheck.main(Lab.from_environment(), arguments.form)
 
 
+def _leak(arguments: argparse.Namespace) -> int:
+    lab = Lab.from_environment()
+    guest = _guest(lab, implementation_from_environment())
+    return leak.leak(lab, guest, arguments.cycles, arguments.reloads)
+
+
+def _memory(_arguments: argparse.Namespace) -> int:
+    lab = Lab.from_environment()
+    return leak.per_command(lab, [_guest(lab, name) for name in ("rust", "c")])
+
+
 def _iscsi_test(_arguments: argparse.Namespace) -> int:
     implementations = iscsitest.IMPLEMENTATIONS
     if os.environ.get("IMPL"):
@@ -184,6 +195,7 @@ def _parser() -> argparse.ArgumentParser:
         ("demo", _demo, "show a command being aborted, in the virtual machine"),
         ("clients", _clients, "a session of targetcli and tcmu-runner, for either implementation"),
         ("in-tree", _in_tree, "put the sources into the kernel tree that KDIR names"),
+        ("memory", _memory, "measure the kernel memory of commands in flight, both implementations"),
         ("iscsi-test", _iscsi_test, "libiscsi's iscsi-test-cu, both implementations or IMPL's"),
         ("fmt", _fmt, "format all Rust files"),
         ("clean", _clean, "remove what was built from this checkout"),
@@ -200,6 +212,10 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     checks.add_argument("--tests", default="*", metavar="PATTERN", help="only these kselftest programs")
     checks.set_defaults(run=_check)
+    leaks = commands.add_parser("leak", help="look for memory that devices and modules leave behind")
+    leaks.add_argument("--cycles", type=int, default=0, help="devices made and removed")
+    leaks.add_argument("--reloads", type=int, default=0, help="times the modules are loaded")
+    leaks.set_defaults(run=_leak)
     machine = commands.add_parser("vm", help="run a script, or a shell, in the virtual machine")
     machine.add_argument("--script", help="executable to run in the guest (default: a shell)")
     machine.add_argument("--flavour", choices=list(FLAVOURS), help="which kernel (default: FLAVOUR)")

@@ -205,10 +205,12 @@ def guest_test(report: Report, lab: Lab, kernel: Kernel) -> None:
 
 
 def lab_tests(report: Report) -> None:
-    """The unit tests of what is in Python: the lab itself and the demonstration."""
+    """The unit tests of what is in Python: the lab itself and the other tools."""
     _unit_tests(report, "tools/lab", LAB / "tests", LAB)
     demo = CHECKOUT / "tools" / "demo"
     _unit_tests(report, "tools/demo", demo, demo)
+    leak = CHECKOUT / "tools" / "leak"
+    _unit_tests(report, "tools/leak", leak, leak)
 
 
 def _unit_tests(report: Report, name: str, folder: Path, top: Path) -> None:
