@@ -128,6 +128,8 @@ def refused(context: Context) -> None:
         "enabling",
     )
     equal((read(device.path / "enable"), device.uio()), ("0", None), "enable and UIO device")
+    # Who has refused a device has none to remove.
+    family.quiet(0.3)
     # It can be tried again.
     family.set_features(False)
     device.enable()

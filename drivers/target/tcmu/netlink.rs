@@ -103,6 +103,31 @@ mod attr {
     pub(super) const SUPP_REPLY: u32 = bindings::tcmu_genl_attr_TCMU_ATTR_SUPP_KERN_CMD_REPLY;
 }
 
+/// Why a daemon has not done what it was told.
+pub(crate) enum Failure {
+    /// It says that it cannot.
+    Refused(Error),
+    /// It has said nothing: the wait was over before.
+    Silent(Error),
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(error) | Failure::Silent(error) => error,
+        }
+    }
+}
+
+/// What ended the wait for a reply.
+#[derive(Clone, Copy)]
+enum End {
+    /// The daemon's status.
+    Reply(i32),
+    /// Module parameter `reset_netlink`.
+    Reset,
+}
+
 /// A reply that a device waits for.
 #[pin_data]
 pub(crate) struct Pending {
@@ -110,9 +135,9 @@ pub(crate) struct Pending {
     device: u32,
     /// The command that was sent.
     command: u8,
-    /// What the daemon answered.
+    /// What ended the wait, if it was neither time nor a signal.
     #[pin]
-    status: Mutex<Option<i32>>,
+    end: Mutex<Option<End>>,
     #[pin]
     reply: Awaited,
 }
@@ -126,7 +151,7 @@ impl Pending {
             pin_init!(Self {
                 device,
                 command,
-                status <- new_mutex!(None, "Pending::status"),
+                end <- new_mutex!(None, "Pending::end"),
                 reply <- Awaited::new(),
             }),
             GFP_KERNEL,
@@ -153,22 +178,25 @@ impl Pending {
         PENDING.lock().retain(|other| !Arc::ptr_eq(this, other));
     }
 
-    /// Waits for the reply and returns the daemon's status.
-    fn wait(&self) -> Result {
+    /// Waits for the reply.
+    fn wait(&self) -> Result<(), Failure> {
         let result = self.reply.wait(msecs_to_jiffies(REPLY_TIMEOUT_S * 1000));
         let (device, command) = (self.device, self.command);
-        match *self.status.lock() {
-            Some(0) => Ok(()),
-            Some(status) if (-MAX_ERRNO..0).contains(&status) => Err(Error::from_errno(status)),
-            Some(status) => {
+        match *self.end.lock() {
+            Some(End::Reply(0)) => Ok(()),
+            Some(End::Reply(status)) if (-MAX_ERRNO..0).contains(&status) => {
+                Err(Failure::Refused(Error::from_errno(status)))
+            }
+            Some(End::Reply(status)) => {
                 pr_err!(
                     "device {device}: netlink command {command}: status {status} is no errno\n"
                 );
-                Err(EINVAL)
+                Err(Failure::Refused(EINVAL))
             }
+            Some(End::Reset) => Err(Failure::Silent(EINTR)),
             None => {
                 pr_err!("device {device}: no reply to netlink command {command}\n");
-                result
+                result.map_err(Failure::Silent)
             }
         }
     }
@@ -239,7 +267,7 @@ fn done(command: u8, attributes: &Attributes<'_>) -> Result {
         pr_err!("device {device}: netlink reply to command {command}, expected {expected}\n");
         return Err(EINVAL);
     }
-    *pending.status.lock() = Some(status as i32);
+    *pending.end.lock() = Some(End::Reply(status as i32));
     pending.reply.complete();
     Ok(())
 }
@@ -272,7 +300,7 @@ pub(crate) fn reset() -> Result {
         return Err(EBUSY);
     }
     for pending in list.iter() {
-        *pending.status.lock() = Some(EINTR.to_errno());
+        *pending.end.lock() = Some(End::Reset);
         pending.reply.complete();
     }
     Ok(())
@@ -286,7 +314,8 @@ pub(crate) fn reply_supported() -> u8 {
 /// Tells daemons that the device has been enabled.
 ///
 /// A daemon may start later and find the device in sysfs, so it is no error if nobody listens. If
-/// it is one, the device will not be enabled, and daemons are told that it goes.
+/// it is one, the device will not be enabled. A daemon that did not answer in time may have it all
+/// the same, and is told that it goes; one that has refused it has nothing to let go.
 pub(crate) fn added(device: &Device<Tcmu>) -> Result {
     let index = device.index();
     let message = message(device, cmd::ADDED)?;
@@ -296,37 +325,38 @@ pub(crate) fn added(device: &Device<Tcmu>) -> Result {
     };
     // The removal names the same device as the addition.
     device.restore_index(index);
-    result.inspect_err(|_| {
+    if let Err(Failure::Silent(_)) = result {
         // Without waiting for an answer: who did not answer before may never do so.
         let _ = self::message(device, cmd::REMOVED)
             .and_then(|message| message.multicast::<TcmuProtocol>(GROUP));
-    })
+    }
+    Ok(result?)
 }
 
 /// Tells daemons that the device goes. `ESRCH`: nobody listens.
 pub(crate) fn removed(device: &Device<Tcmu>) -> Result {
-    send(device, cmd::REMOVED, message(device, cmd::REMOVED)?)?
+    Ok(send(device, cmd::REMOVED, message(device, cmd::REMOVED)?)??)
 }
 
 /// Asks daemons to take another configuration string. `ESRCH`: nobody listens.
 pub(crate) fn reconfigure(device: &Device<Tcmu>, config: &CStr) -> Result {
     let mut message = message(device, cmd::RECONFIG)?;
     message.put(attr::DEV_CFG, config.to_bytes_with_nul())?;
-    send(device, cmd::RECONFIG, message)?
+    Ok(send(device, cmd::RECONFIG, message)??)
 }
 
 /// Asks daemons to take another size in bytes. `ESRCH`: nobody listens.
 pub(crate) fn resize(device: &Device<Tcmu>, size: u64) -> Result {
     let mut message = message(device, cmd::RECONFIG)?;
     message.put_u64(attr::DEV_SIZE, size, attr::PAD)?;
-    send(device, cmd::RECONFIG, message)?
+    Ok(send(device, cmd::RECONFIG, message)??)
 }
 
 /// Asks daemons to switch the write cache. `ESRCH`: nobody listens.
 pub(crate) fn set_write_cache(device: &Device<Tcmu>, on: u8) -> Result {
     let mut message = message(device, cmd::RECONFIG)?;
     message.put(attr::WRITECACHE, &[on])?;
-    send(device, cmd::RECONFIG, message)?
+    Ok(send(device, cmd::RECONFIG, message)??)
 }
 
 /// Begins a message about a device.
@@ -346,7 +376,7 @@ fn message(device: &Device<Tcmu>, command: u8) -> Result<Message> {
 ///
 /// `ESRCH`: nobody listens. An addition is waited for even then: a daemon that starts meanwhile
 /// answers, as C has it.
-fn send(device: &Device<Tcmu>, command: u8, message: Message) -> Result<Result> {
+fn send(device: &Device<Tcmu>, command: u8, message: Message) -> Result<Result<(), Failure>> {
     let answers = reply_supported() != 0 && device.lock().settings.nl_reply_supported > 0;
     if !answers {
         return message.multicast::<TcmuProtocol>(GROUP).map(Ok);
