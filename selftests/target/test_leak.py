@@ -12,7 +12,7 @@ from tcmulib.rig import Rig
 suite = Suite()
 
 #: The first cycles fill caches that stay: samples are taken after so many.
-CYCLES = (8, 16, 24)
+CYCLES = (5, 10, 15)
 
 #: Devices that are left behind on purpose.
 LEFT = 20
