@@ -16,6 +16,8 @@
 struct kref;
 struct kernel_param_ops;
 struct page;
+struct se_cmd;
+struct se_device;
 struct vm_area_desc;
 
 /* kref_get_unless_zero() */
@@ -26,6 +28,15 @@ void lio_tmr_list_move_tail(struct list_head *entry, struct list_head *head);
 void lio_tmr_list_del_init(struct list_head *entry);
 /* __ratelimit(), at the default rate for all callers together */
 bool lio_tmr_ratelimit(void);
+
+/* Tracepoints of task management, see drivers/target/lio/tmr_trace.h */
+void lio_tmr_trace_received(struct se_cmd *cmd, u8 function);
+void lio_tmr_trace_abort(struct se_cmd *cmd);
+bool lio_tmr_trace_notify_enabled(void);
+void lio_tmr_trace_notify(struct se_device *dev, u8 function,
+			  unsigned int commands);
+void lio_tmr_trace_done(struct se_device *dev, u8 function, u64 tag,
+			u8 response);
 
 /* Module parameters of target_core_user, defined in Rust */
 extern const struct kernel_param_ops tcmu_max_data_area_ops;

@@ -29,7 +29,8 @@ use crate::{
         self,
         Kind, //
     },
-    tmr_request::TmrRequest, //
+    tmr_request::TmrRequest,
+    tmr_trace, //
 };
 
 const _: () = {
@@ -143,6 +144,7 @@ impl Command {
         };
         // Read without the lock where C completes a command.
         self.transport_state().store(aborted, Relaxed);
+        tmr_trace::abort(self);
         true
     }
 

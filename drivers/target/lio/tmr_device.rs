@@ -35,7 +35,8 @@ use crate::{
     tmr_request::{
         RequestList,
         TmrRequest, //
-    }, //
+    },
+    tmr_trace, //
 };
 
 /// `tmr_notify` of a backend: the device, a `tcm_tmreq_table`, the aborted commands.
@@ -203,6 +204,7 @@ impl Device {
     /// To be called before the aborted commands are waited for, so that the backend may do
     /// something about it. May sleep.
     pub(crate) fn notify(&self, function: bindings::tcm_tmreq_table, aborted: &AbortedCommands) {
+        tmr_trace::notify(self, function, aborted);
         if let Some(notify) = self.backend().get().and_then(|ops| ops.tmr_notify().get()) {
             notify(self, function, aborted.list());
         }

@@ -23,7 +23,8 @@ use crate::{
         Device,
         Verdict, //
     },
-    tmr_request::TmrRequest, //
+    tmr_request::TmrRequest,
+    tmr_trace, //
 };
 
 /// Executes ABORT TASK (SAM-5 7.2) for a command of `nexus` and sets the response.
@@ -64,6 +65,8 @@ pub(crate) fn abort_task(device: &Device, request: &TmrRequest, nexus: &Session)
         bindings::tcm_tmrsp_table_TMR_TASK_DOES_NOT_EXIST
     };
     request.set_response(response);
+    let function = bindings::tcm_tmreq_table_TMR_ABORT_TASK;
+    tmr_trace::done(device, function, tag, response);
 }
 
 /// What ABORT TASK does with a command.

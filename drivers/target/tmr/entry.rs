@@ -26,7 +26,8 @@ use crate::{
         Device,
         Registrations, //
     },
-    tmr_request::TmrRequest, //
+    tmr_request::TmrRequest,
+    tmr_trace, //
 };
 
 /// Allocates a task management request for `command`, which carries it from now on.
@@ -46,6 +47,7 @@ extern "C" fn core_tmr_alloc_req(
     };
     request.init(command, function, fabric_private);
     command.set_request(request);
+    tmr_trace::received(command, function);
     0
 }
 

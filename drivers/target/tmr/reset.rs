@@ -33,7 +33,8 @@ use crate::{
     tmr_request::{
         RequestList,
         TmrRequest, //
-    }, //
+    },
+    tmr_trace, //
 };
 
 /// A reset of a logical unit, or what PREEMPT AND ABORT makes of it.
@@ -121,6 +122,9 @@ impl<'a> Reset<'a> {
             pr_debug!("LUN_RESET: released the SPC-2 reservation\n");
         }
         self.device.resets().fetch_add(1, Relaxed);
+        // The core answers a LUN_RESET so when this returns.
+        let response = bindings::tcm_tmrsp_table_TMR_FUNCTION_COMPLETE;
+        tmr_trace::done(self.device, self.function(), 0, response);
     }
 
     /// The task management function that the backend is told.

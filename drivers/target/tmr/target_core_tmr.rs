@@ -28,6 +28,8 @@ mod task;
 mod tmr_device;
 #[path = "../lio/tmr_request.rs"]
 mod tmr_request;
+#[path = "../lio/tmr_trace.rs"]
+mod tmr_trace;
 
 mod abort;
 mod entry;
