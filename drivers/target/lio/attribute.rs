@@ -147,19 +147,32 @@ impl AttributeTable {
     /// Makes a table with the attributes that LIO has for passthrough backends.
     pub(crate) fn passthrough() -> Result<Self> {
         let mut table = Self::new()?;
-        let heads = [
-            &raw mut bindings::passthrough_attrib_attrs,
-            &raw mut bindings::passthrough_pr_attrib_attrs,
-        ];
-        for head in heads {
-            let mut at = head.cast::<*mut bindings::configfs_attribute>();
-            // SAFETY: LIO's tables are constant and end with a null pointer, which is not passed.
-            while let Some(attribute) = core::ptr::NonNull::new(unsafe { *at }) {
-                table.append(attribute.as_ptr())?;
-                at = at.wrapping_add(1);
-            }
+        // SAFETY: LIO's tables are constant and end with a null pointer.
+        unsafe {
+            table.append_all((&raw mut bindings::passthrough_attrib_attrs).cast())?;
+            table.append_all((&raw mut bindings::passthrough_pr_attrib_attrs).cast())?;
         }
         Ok(table)
+    }
+
+    /// Makes a table with the attributes that LIO has for disks that it emulates.
+    pub(crate) fn emulated() -> Result<Self> {
+        let mut table = Self::new()?;
+        // SAFETY: LIO's tables are constant and end with a null pointer.
+        unsafe { table.append_all((&raw mut bindings::sbc_attrib_attrs).cast())? };
+        Ok(table)
+    }
+
+    /// # Safety
+    ///
+    /// `at` is a table of attributes that live as long as LIO and end with a null pointer.
+    unsafe fn append_all(&mut self, mut at: *mut *mut bindings::configfs_attribute) -> Result {
+        // SAFETY: By the safety requirements; the null pointer is not passed.
+        while let Some(attribute) = core::ptr::NonNull::new(unsafe { *at }) {
+            self.append(attribute.as_ptr())?;
+            at = at.wrapping_add(1);
+        }
+        Ok(())
     }
 
     fn append(&mut self, attribute: *mut bindings::configfs_attribute) -> Result {

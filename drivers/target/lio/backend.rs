@@ -177,14 +177,39 @@ impl<T> Device<T> {
     }
 }
 
+/// Who executes which commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// The backend executes all. Users may choose that LIO keeps reservations and port states
+    /// (`TRANSPORT_FLAG_PASSTHROUGH_*`; attributes `pgr_support` and `alua_support`).
+    Passthrough,
+    /// LIO emulates a disk; the backend executes what reads or writes blocks, except COMPARE AND
+    /// WRITE, which is refused.
+    Emulated,
+}
+
+impl Mode {
+    /// Transport flags (`TRANSPORT_FLAG_*`), and those among them that users may change.
+    const fn flags(self) -> (u32, u32) {
+        match self {
+            Self::Passthrough => (
+                bindings::TRANSPORT_FLAG_PASSTHROUGH,
+                bindings::TRANSPORT_FLAG_PASSTHROUGH_PGR
+                    | bindings::TRANSPORT_FLAG_PASSTHROUGH_ALUA,
+            ),
+            Self::Emulated => (0, 0),
+        }
+    }
+}
+
 /// A backend. The value is the private part of a device.
 #[vtable]
 pub(crate) trait Backend: Sized + Send + Sync + 'static {
     /// Name of the backend, as in the name of its HBAs in configfs; at most 15 bytes.
     const NAME: &'static CStr;
 
-    /// Transport flags (`TRANSPORT_FLAG_*`), and those among them that users may change.
-    const FLAGS: (u32, u32);
+    /// Who executes which commands.
+    const MODE: Mode;
 
     /// Makes the private part of a device `name` of HBA `host_id`.
     fn new(host_id: u32, name: &CStr) -> impl PinInit<Self, Error>;
@@ -205,10 +230,16 @@ pub(crate) trait Backend: Sized + Send + Sync + 'static {
     }
 
     /// More commands will follow at once; says whether [`Backend::unplug`] shall be called after.
-    fn plug(device: &Device<Self>) -> bool;
+    fn plug(device: &Device<Self>) -> bool {
+        let _ = device;
+        build_error!(kernel::error::VTABLE_DEFAULT_ERROR)
+    }
 
     /// The end of a batch of commands.
-    fn unplug(device: &Device<Self>);
+    fn unplug(device: &Device<Self>) {
+        let _ = device;
+        build_error!(kernel::error::VTABLE_DEFAULT_ERROR)
+    }
 
     /// Takes the text that was written to the device's file `control`.
     fn set_parameters(device: &Device<Self>, text: &[u8]) -> Result;
@@ -314,10 +345,42 @@ impl<T: Backend> Operations<T> {
 
     /// # Safety
     ///
+    /// As [`Self::execute`]; the command moves blocks between `direction` and its own buffer.
+    unsafe extern "C" fn execute_rw(
+        cmd: *mut bindings::se_cmd,
+        sgl: *mut bindings::scatterlist,
+        _nents: u32,
+        direction: bindings::dma_data_direction,
+    ) -> bindings::sense_reason_t {
+        // SAFETY: By the safety requirements.
+        unsafe {
+            // The two steps of COMPARE AND WRITE differ from what the command itself says.
+            if sgl != (*cmd).t_data_sg || direction != (*cmd).data_direction {
+                return bindings::tcm_sense_reason_table_TCM_UNSUPPORTED_SCSI_OPCODE;
+            }
+            Self::execute(cmd)
+        }
+    }
+
+    /// What LIO's emulation of a disk calls. LIO only reads it.
+    const EMULATION: &'static bindings::exec_cmd_ops = &bindings::exec_cmd_ops {
+        execute_rw: Some(Self::execute_rw),
+        ..pin_init::zeroed()
+    };
+
+    /// # Safety
+    ///
     /// Called by LIO with a command that is to be parsed.
     unsafe extern "C" fn parse_cdb(cmd: *mut bindings::se_cmd) -> bindings::sense_reason_t {
         // SAFETY: By the safety requirements.
-        unsafe { bindings::passthrough_parse_cdb(cmd, Some(Self::execute)) }
+        unsafe {
+            match T::MODE {
+                Mode::Passthrough => bindings::passthrough_parse_cdb(cmd, Some(Self::execute)),
+                Mode::Emulated => {
+                    bindings::sbc_parse_cdb(cmd, core::ptr::from_ref(Self::EMULATION).cast_mut())
+                }
+            }
+        }
     }
 
     /// # Safety
@@ -416,16 +479,24 @@ impl Registration {
         actions.set_owner(module);
         let mut ops = bindings::target_backend_ops {
             owner: module.as_ptr(),
-            transport_flags_default: T::FLAGS.0 as u8,
-            transport_flags_changeable: T::FLAGS.1 as u8,
+            transport_flags_default: T::MODE.flags().0 as u8,
+            transport_flags_changeable: T::MODE.flags().1 as u8,
             attach_hba: Some(Operations::<T>::attach_hba),
             detach_hba: Some(Operations::<T>::detach_hba),
             alloc_device: Some(Operations::<T>::alloc_device),
             configure_device: Some(Operations::<T>::configure_device),
             destroy_device: Some(Operations::<T>::destroy_device),
             free_device: Some(Operations::<T>::free_device),
-            plug_device: Some(Operations::<T>::plug_device),
-            unplug_device: Some(Operations::<T>::unplug_device),
+            plug_device: if T::HAS_PLUG {
+                Some(Operations::<T>::plug_device)
+            } else {
+                None
+            },
+            unplug_device: if T::HAS_UNPLUG {
+                Some(Operations::<T>::unplug_device)
+            } else {
+                None
+            },
             parse_cdb: Some(Operations::<T>::parse_cdb),
             tmr_notify: if T::HAS_TASK_MANAGEMENT {
                 Some(Operations::<T>::tmr_notify)

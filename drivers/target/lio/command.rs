@@ -125,6 +125,12 @@ impl Command {
         self.data_length
     }
 
+    /// The block that a command of an emulated device starts at.
+    pub(crate) fn lba(&self) -> u64 {
+        // SAFETY: The command is valid by the type invariant, and LIO has set the field.
+        unsafe { (*self.raw.as_ptr()).t_task_lba }
+    }
+
     /// Length of the Data-In buffer of a bidirectional command in bytes, 0 for others.
     pub(crate) fn bidi_length(&self) -> u32 {
         self.bidi_length

@@ -62,6 +62,40 @@ impl SgCursor<'_> {
         }
     }
 
+    /// Fills `to` with the bytes that come next, as far as there are any.
+    pub(crate) fn read(&mut self, to: &mut [u8]) {
+        let mut done = 0;
+        while done < to.len() {
+            let rest = &mut to[done..];
+            let length = self.with_next(rest.len(), |address, length| {
+                // SAFETY: `length` is at most that of `rest`, and so many bytes are mapped at
+                // `address`. An initiator may change them meanwhile; `memcpy()` of C is not subject
+                // to Rust's rules on data races, and whatever it reads is just data.
+                unsafe { bindings::memcpy(rest.as_mut_ptr().cast(), address.cast(), length) };
+            });
+            match length {
+                Some(length) => done += length,
+                None => break,
+            }
+        }
+    }
+
+    /// Puts `from` where the cursor is, as far as there is room.
+    pub(crate) fn write(&mut self, from: &[u8]) {
+        let mut done = 0;
+        while done < from.len() {
+            let rest = &from[done..];
+            let length = self.with_next(rest.len(), |address, length| {
+                // SAFETY: As in `read`.
+                unsafe { bindings::memcpy(address.cast(), rest.as_ptr().cast(), length) };
+            });
+            match length {
+                Some(length) => done += length,
+                None => break,
+            }
+        }
+    }
+
     /// Calls `copy` with the address and the length of the next piece of at most `most` bytes.
     ///
     /// Returns the length of the piece, or `None` at the end of the table.

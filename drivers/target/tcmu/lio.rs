@@ -2,6 +2,8 @@
 
 //! The safe abstraction of LIO, and of the C subsystems that a backend of LIO needs besides.
 
+#![expect(dead_code, reason = "a library of which each backend uses a part")]
+
 #[path = "../lio/attribute.rs"]
 pub(crate) mod attribute;
 #[path = "../lio/backend.rs"]

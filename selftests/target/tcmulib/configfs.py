@@ -51,13 +51,13 @@ def write(path: Path, text: str) -> None:
 
 
 class Hba:
-    """A host bus adapter of the target core, type "user"."""
+    """A host bus adapter of the target core. `kind` is the name of its backend."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, kind: str = "user") -> None:
         global _next_hba
         self.number = _next_hba
         _next_hba += 1
-        self.path = CORE / f"user_{self.number}"
+        self.path = CORE / f"{kind}_{self.number}"
         self.path.mkdir()
         context.defer(self.remove)
 

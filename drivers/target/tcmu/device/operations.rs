@@ -6,6 +6,7 @@ use super::super::lio::{
     backend::{
         Backend,
         Device,
+        Mode,
         SenseReason, //
     },
     bindings,
@@ -69,10 +70,7 @@ fn tmr_kind(function: u32) -> TmrKind {
 #[vtable]
 impl Backend for Tcmu {
     const NAME: &'static CStr = c"user";
-    const FLAGS: (u32, u32) = (
-        bindings::TRANSPORT_FLAG_PASSTHROUGH,
-        bindings::TRANSPORT_FLAG_PASSTHROUGH_PGR | bindings::TRANSPORT_FLAG_PASSTHROUGH_ALUA,
-    );
+    const MODE: Mode = Mode::Passthrough;
 
     fn new(host_id: u32, name: &CStr) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
