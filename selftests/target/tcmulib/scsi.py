@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .configfs import Device, Loopback, read, write
 from .ktap import Context, Skip
+from .trace import Trace
 from .wait import Task, until
 
 #: ioctls of <scsi/sg.h>.
@@ -141,29 +142,19 @@ class EhLog(KernelLog):
         super().__init__(context)
 
 
-class CommandTrace:
+class CommandTrace(Trace):
     """The SCSI layer's trace events for commands: what the target answered each time."""
-
-    _TRACING = Path("/sys/kernel/tracing")
 
     #: Status names in the trace.
     _NAMES = {GOOD: "GOOD", BUSY: "BUSY", TASK_SET_FULL: "TASK_SET_FULL"}
 
     def __init__(self, context: Context) -> None:
-        events = self._TRACING / "events/scsi"
-        if not events.is_dir():
-            raise Skip("no SCSI trace events: tracefs is not mounted or not built in")
-        # Truncating it empties the buffer.
-        (self._TRACING / "trace").open("w").close()
-        for name in ("scsi_dispatch_cmd_start", "scsi_dispatch_cmd_done"):
-            write(events / name / "enable", "1")
-            context.defer(partial(write, events / name / "enable", "0"))
+        super().__init__(context, "scsi", "scsi_dispatch_cmd_start", "scsi_dispatch_cmd_done")
 
     def _count(self, event: str, cdb: bytes, end: str = "") -> int:
         raw = "raw=" + cdb.hex(" ") + ")"
         return sum(
-            f"{event}:" in line and raw in line and end in line
-            for line in (self._TRACING / "trace").read_text().splitlines()
+            name == event and raw in text and end in text for name, text in self.events()
         )
 
     def done(self, cdb: bytes, status: int) -> int:

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Trace events, by tracefs."""
+
+from functools import partial
+from pathlib import Path
+
+from .configfs import write
+from .ktap import Context, Skip
+
+_TRACING = Path("/sys/kernel/tracing")
+
+
+class Trace:
+    """Events of a subsystem, written from now on until the end of the test."""
+
+    def __init__(self, context: Context, subsystem: str, *events: str) -> None:
+        folder = _TRACING / "events" / subsystem
+        if not folder.is_dir():
+            raise Skip(f"no {subsystem} trace events: tracefs is not mounted, or not built in")
+        # Truncating it empties the buffer.
+        (_TRACING / "trace").open("w").close()
+        for name in events:
+            write(folder / name / "enable", "1")
+            context.defer(partial(write, folder / name / "enable", "0"))
+        self._events = events
+
+    def events(self) -> list[tuple[str, str]]:
+        """Name and text of each event so far, oldest first."""
+        found = []
+        for line in (_TRACING / "trace").read_text(errors="replace").splitlines():
+            for name in self._events:
+                _, separator, text = line.partition(f": {name}: ")
+                if separator:
+                    found.append((name, text.strip()))
+        return found
