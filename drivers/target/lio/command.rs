@@ -31,10 +31,6 @@ pub(crate) enum DataDirection {
 /// length, direction and scatterlists do not change before that.
 pub(crate) struct Command {
     raw: NonNull<bindings::se_cmd>,
-    data_length: u32,
-    bidi_length: u32,
-    cdb_length: u16,
-    direction: DataDirection,
 }
 
 // SAFETY: A `se_cmd` belongs to no thread; LIO's own contract is that a backend completes it from
@@ -42,7 +38,7 @@ pub(crate) struct Command {
 unsafe impl Send for Command {}
 
 /// Length in bytes of a CDB by the group code of its operation code (SPC-5, 4.2.5.1).
-const CDB_LENGTH: [u16; 8] = [6, 10, 10, 12, 16, 12, 10, 10];
+const CDB_LENGTH: [usize; 8] = [6, 10, 10, 12, 16, 12, 10, 10];
 
 /// Operation code of variable length CDBs.
 const VARIABLE_LENGTH: u8 = 0x7f;
@@ -65,64 +61,38 @@ impl Command {
     /// `raw` points to a `se_cmd` for which LIO is just calling `execute_cmd`. If the caller
     /// returns a sense reason to LIO, the value is not used again.
     pub(crate) unsafe fn from_raw(raw: NonNull<bindings::se_cmd>) -> Self {
-        // SAFETY: By the safety requirements the command is valid and is the backend's, and LIO
-        // changes none of the fields read here any more; a scatterlist table has the number of
-        // entries that goes with it, a CDB at least 16 bytes.
-        let (data_length, bidi_length, direction, cdb) = unsafe {
-            let cmd = raw.as_ptr();
-            let bidi = if (*cmd).se_cmd_flags & bindings::se_cmd_flags_table_SCF_BIDI != 0 {
-                let nents = (*cmd).t_bidi_data_nents;
-                SgCursor::total_length((*cmd).t_bidi_data_sg, nents)
-            } else {
-                0
-            };
-            let cdb = (*cmd).t_task_cdb;
-            (
-                (*cmd).data_length,
-                bidi,
-                (*cmd).data_direction,
-                [*cdb, *cdb.add(7)],
-            )
-        };
-        let direction = match direction {
-            bindings::dma_data_direction::DMA_TO_DEVICE => DataDirection::ToDevice,
-            bindings::dma_data_direction::DMA_FROM_DEVICE => DataDirection::FromDevice,
-            _ => DataDirection::None,
-        };
-        let cdb_length = match cdb {
-            [VARIABLE_LENGTH, additional] => u16::from(additional) + 8,
-            [opcode, _] => CDB_LENGTH[usize::from(opcode >> 5)],
-        };
         // INVARIANT: By the safety requirements.
-        Self {
-            raw,
-            data_length,
-            bidi_length,
-            cdb_length,
-            direction,
-        }
+        Self { raw }
     }
 
     /// The CDB, of the length that its operation code calls for.
     pub(crate) fn cdb(&self) -> &[u8] {
-        // SAFETY: By the type invariant the CDB stays as it is; LIO has made it as long as its
-        // operation code calls for (`target_cmd_init_cdb()`).
+        // SAFETY: By the type invariant the CDB stays as it is; LIO has made it at least 16 bytes
+        // and as long as its operation code calls for (`target_cmd_init_cdb()`).
         unsafe {
-            core::slice::from_raw_parts(
-                (*self.raw.as_ptr()).t_task_cdb,
-                usize::from(self.cdb_length),
-            )
+            let cdb = (*self.raw.as_ptr()).t_task_cdb;
+            let length = match *cdb {
+                VARIABLE_LENGTH => usize::from(*cdb.add(7)) + 8,
+                opcode => CDB_LENGTH[usize::from(opcode >> 5)],
+            };
+            core::slice::from_raw_parts(cdb, length)
         }
     }
 
     /// Which way the data goes.
     pub(crate) fn direction(&self) -> DataDirection {
-        self.direction
+        // SAFETY: The command is valid by the type invariant and the field does not change.
+        match unsafe { (*self.raw.as_ptr()).data_direction } {
+            bindings::dma_data_direction::DMA_TO_DEVICE => DataDirection::ToDevice,
+            bindings::dma_data_direction::DMA_FROM_DEVICE => DataDirection::FromDevice,
+            _ => DataDirection::None,
+        }
     }
 
     /// Length of the data buffer in bytes.
     pub(crate) fn data_length(&self) -> u32 {
-        self.data_length
+        // SAFETY: The command is valid by the type invariant and the field does not change.
+        unsafe { (*self.raw.as_ptr()).data_length }
     }
 
     /// The block that a command of an emulated device starts at.
@@ -133,7 +103,16 @@ impl Command {
 
     /// Length of the Data-In buffer of a bidirectional command in bytes, 0 for others.
     pub(crate) fn bidi_length(&self) -> u32 {
-        self.bidi_length
+        // SAFETY: The command is valid by the type invariant; the table does not change, nor does
+        // this flag, though others may, and the table has the number of entries that goes with it.
+        unsafe {
+            let cmd = self.raw.as_ptr();
+            let flags = (&raw const (*cmd).se_cmd_flags).read_volatile();
+            if flags & bindings::se_cmd_flags_table_SCF_BIDI == 0 {
+                return 0;
+            }
+            SgCursor::total_length((*cmd).t_bidi_data_sg, (*cmd).t_bidi_data_nents)
+        }
     }
 
     /// Whether a task management function has aborted the command.

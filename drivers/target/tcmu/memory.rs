@@ -19,6 +19,7 @@ use super::lio::{
     },
 };
 use super::policy::{
+    growth::grown,
     Answer,
     Array,
     Blocks,
@@ -32,8 +33,13 @@ use super::policy::{
     RING_OFFSET, //
 };
 use super::reclaim;
-use core::ops::Range;
+use core::ops::{
+    Deref,
+    DerefMut,
+    Range, //
+};
 use kernel::{
+    alloc::Allocator,
     page::{
         Page,
         PAGE_SHIFT,
@@ -71,22 +77,71 @@ static_assert!(cfg!(CONFIG_64BIT) && PAGE_SIZE == 4096);
 pub(crate) struct Kernel;
 
 impl Memory for Kernel {
-    type Array<T> = KVVec<T>;
+    type Array<T> = Table<T>;
 }
 
-impl<T> Array<T> for KVVec<T> {
+/// An array in as little memory as its length needs.
+pub(crate) enum Table<T> {
+    /// Up to a page.
+    Small(KVec<T>),
+    /// More: whole pages, which need not be contiguous.
+    Large(VVec<T>),
+}
+
+impl<T> Deref for Table<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        match self {
+            Self::Small(elements) => elements,
+            Self::Large(elements) => elements,
+        }
+    }
+}
+
+impl<T> DerefMut for Table<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        match self {
+            Self::Small(elements) => elements,
+            Self::Large(elements) => elements,
+        }
+    }
+}
+
+/// `old`, and after it elements from `fill`, in an array of just `len` elements.
+///
+/// `Vec::reserve()` would double the capacity.
+fn extended<T, A: Allocator, B: Allocator>(
+    old: &mut Vec<T, A>,
+    len: usize,
+    mut fill: impl FnMut() -> T,
+) -> Result<Vec<T, B>, NoMemory> {
+    let mut new = Vec::with_capacity(len, GFP_KERNEL).map_err(|_| NoMemory)?;
+    let missing = len - old.len();
+    for element in old.drain_all() {
+        new.push_within_capacity(element).map_err(|_| NoMemory)?;
+    }
+    for _ in 0..missing {
+        new.push_within_capacity(fill()).map_err(|_| NoMemory)?;
+    }
+    Ok(new)
+}
+
+impl<T> Array<T> for Table<T> {
     fn new() -> Self {
-        KVVec::new()
+        Self::Small(KVec::new())
     }
 
-    fn grow(&mut self, len: usize, mut fill: impl FnMut() -> T) -> Result<(), NoMemory> {
-        let Some(missing) = len.checked_sub(self.len()) else {
+    fn grow(&mut self, len: usize, fill: impl FnMut() -> T) -> Result<(), NoMemory> {
+        if len <= self.len() {
             return Ok(());
-        };
-        self.reserve(missing, GFP_KERNEL).map_err(|_| NoMemory)?;
-        for _ in 0..missing {
-            self.push_within_capacity(fill()).map_err(|_| NoMemory)?;
         }
+        let is_small = len * size_of::<T>() <= PAGE_SIZE;
+        *self = match self {
+            Self::Small(old) if is_small => Self::Small(extended(old, len, fill)?),
+            Self::Small(old) => Self::Large(extended(old, len, fill)?),
+            Self::Large(old) => Self::Large(extended(old, len, fill)?),
+        };
         Ok(())
     }
 }
@@ -187,7 +242,7 @@ impl Mailbox {
 
 /// The pages of the data area, allocated when a command first needs them.
 struct DataPages {
-    pages: KVVec<Option<Page>>,
+    pages: Table<Option<Page>>,
     per_block: usize,
 }
 
@@ -196,7 +251,8 @@ impl DataPages {
         let first = block as usize * self.per_block;
         let end = first + (bytes as usize).div_ceil(PAGE_SIZE);
         if end > self.pages.len() {
-            self.pages.grow(end.next_power_of_two(), || None)?;
+            let len = grown::<Option<Page>>(self.pages.len(), end);
+            self.pages.grow(len, || None)?;
         }
         let mut got = 0;
         let mut result = Ok(());
@@ -301,7 +357,7 @@ impl SharedMemory {
         Ok(Self {
             mailbox: Mailbox::new(sizes)?,
             data: DataPages {
-                pages: KVVec::new(),
+                pages: Table::new(),
                 per_block: sizes.pages_per_block() as usize,
             },
             mapping: None,

@@ -8,6 +8,7 @@
 
 use core::ops::Range;
 
+use super::growth::grown;
 use super::seam::{
     Array,
     Memory,
@@ -126,11 +127,8 @@ impl<M: Memory> DataArea<M> {
         let block = word as u32 * 64 + self.bitmap[word].trailing_ones();
         let needed = block as usize + 1;
         if needed > self.next.len() {
-            // Doubling keeps the cost of growth constant for each block.
-            let wanted = needed
-                .next_power_of_two()
-                .clamp(64, self.blocks.max(64) as usize);
-            self.next.grow(wanted, || 0)?;
+            self.next
+                .grow(grown::<u32>(self.next.len(), needed), || 0)?;
         }
         self.bitmap[word] |= 1 << (block % 64);
         self.used += 1;

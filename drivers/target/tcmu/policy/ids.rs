@@ -6,6 +6,7 @@
 //! even if its command has ended meanwhile (property P4). The id lists are chains through the table
 //! itself: announcing a notification needs no memory, so it cannot fail (P8).
 
+use super::growth::grown;
 use super::seam::{
     Array,
     Memory,
@@ -16,31 +17,30 @@ use super::slots::SlotIndex;
 /// Highest command id; 0 is never used (`cmd_id` is 16 bits wide, 0 is for PAD and TMR entries).
 const MAX_ID: usize = u16::MAX as usize;
 
-/// Who has an id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Holder {
-    /// Nobody.
-    Free,
-    /// The command in a slot.
-    Command(SlotIndex),
-    /// Only the waiting notification that lists it.
-    Notification,
-}
-
-/// One id.
+/// One id, in few bytes: there is one for each command.
 #[derive(Clone, Copy)]
 struct Id {
-    holder: Holder,
+    /// The slot of the command that has the id.
+    command: Option<SlotIndex>,
+    /// The next id of the free list, 0 at its end, or of the notification's id list.
+    next: u16,
     /// Whether a waiting notification lists the id.
     listed: bool,
-    /// The next id of the free list or of the notification's id list; 0 ends it.
-    next: u16,
 }
 
-/// The ids that a notification lists: a chain in the [`IdTable`] that made it.
+impl Id {
+    /// An id that nobody has.
+    const FREE: Self = Self {
+        command: None,
+        next: 0,
+        listed: false,
+    };
+}
+
+/// The ids that a notification lists: a closed chain in the [`IdTable`] that made it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct IdList {
-    first: u16,
+    /// The last one, whose `next` is the first.
     last: u16,
     count: u16,
 }
@@ -61,9 +61,8 @@ impl IdList {
 ///
 /// # Invariants
 ///
-/// - An id is in the free list exactly if its holder is `Free`; it is then not `listed`.
-/// - An id whose holder is `Notification` is `listed`.
-/// - A `listed` id is in exactly one [`IdList`].
+/// - An id is in the free list exactly if it has no `command` and is not `listed`.
+/// - A `listed` id is in exactly one [`IdList`]; without a `command`, only that has it.
 pub(crate) struct IdTable<M: Memory> {
     ids: M::Array<Id>,
     free_first: u16,
@@ -103,14 +102,10 @@ impl<M: Memory> IdTable<M> {
         if old > MAX_ID {
             return Err(IdError::Exhausted);
         }
-        let new = (old * 2).clamp(64, MAX_ID + 1);
-        let empty = Id {
-            holder: Holder::Free,
-            listed: false,
-            next: 0,
-        };
+        // Many at first: the longer an id is not used again, the easier to follow is a trace.
+        let new = grown::<Id>(old, (old + 1).max(64)).min(MAX_ID + 1);
         self.ids
-            .grow(new, || empty)
+            .grow(new, || Id::FREE)
             .map_err(|NoMemory| IdError::NoMemory)?;
         for id in old.max(1)..new {
             self.put_free(id as u16);
@@ -129,16 +124,12 @@ impl<M: Memory> IdTable<M> {
             self.free_last = 0;
         }
         entry.next = 0;
-        entry.holder = Holder::Command(slot);
+        entry.command = Some(slot);
         id
     }
 
     fn put_free(&mut self, id: u16) {
-        self.ids[id as usize] = Id {
-            holder: Holder::Free,
-            listed: false,
-            next: 0,
-        };
+        self.ids[id as usize] = Id::FREE;
         if self.free_last == 0 {
             self.free_first = id;
         } else {
@@ -149,18 +140,14 @@ impl<M: Memory> IdTable<M> {
 
     /// Returns the slot of the command that has `id`.
     pub(crate) fn find(&self, id: u16) -> Option<SlotIndex> {
-        match self.ids.get(id as usize)?.holder {
-            Holder::Command(slot) => Some(slot),
-            Holder::Free | Holder::Notification => None,
-        }
+        self.ids.get(id as usize)?.command
     }
 
     /// The command that had `id` is done with it.
     pub(crate) fn release(&mut self, id: u16) {
         let entry = &mut self.ids[id as usize];
-        if entry.listed {
-            entry.holder = Holder::Notification;
-        } else {
+        entry.command = None;
+        if !entry.listed {
             self.put_free(id);
         }
     }
@@ -172,25 +159,25 @@ impl<M: Memory> IdTable<M> {
             return;
         }
         entry.listed = true;
-        entry.next = 0;
-        if list.is_empty() {
-            list.first = id;
+        let first = if list.is_empty() {
+            id
         } else {
-            self.ids[list.last as usize].next = id;
-        }
+            core::mem::replace(&mut self.ids[list.last as usize].next, id)
+        };
+        self.ids[id as usize].next = first;
         list.last = id;
         list.count += 1;
     }
 
     /// Takes the ids of a notification apart, passing each to `visit` in order.
     pub(crate) fn unlist(&mut self, list: IdList, mut visit: impl FnMut(u16)) {
-        let mut id = list.first;
+        let mut id = self.ids.get(list.last as usize).map_or(0, |last| last.next);
         for _ in 0..list.count {
             let entry = &mut self.ids[id as usize];
             let next = entry.next;
             entry.listed = false;
             entry.next = 0;
-            if entry.holder == Holder::Notification {
+            if entry.command.is_none() {
                 self.put_free(id);
             }
             visit(id);
@@ -204,9 +191,6 @@ impl<M: Memory> IdTable<M> {
         let rest = self.ids.get(start..)?;
         rest.iter()
             .zip(from..=u16::MAX)
-            .find_map(|(entry, id)| match entry.holder {
-                Holder::Command(slot) => Some((id, slot)),
-                Holder::Free | Holder::Notification => None,
-            })
+            .find_map(|(entry, id)| Some((id, entry.command?)))
     }
 }

@@ -15,6 +15,7 @@
 
 pub(crate) mod data_area;
 pub(crate) mod engine;
+pub(crate) mod growth;
 pub(crate) mod ids;
 pub(crate) mod number;
 pub(crate) mod parameters;

@@ -6,16 +6,19 @@
 //! leaves its queue in constant time and needs no allocation once the array has grown to the
 //! number of commands that are outstanding at a time.
 
+use core::num::NonZeroU32;
+
 use super::data_area::BlockList;
+use super::growth::grown;
 use super::seam::{
     Array,
     Memory,
     NoMemory, //
 };
 
-/// Number of a slot.
+/// Number of a slot, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SlotIndex(u32);
+pub(crate) struct SlotIndex(NonZeroU32);
 
 /// Ends a list.
 const NONE: u32 = u32::MAX;
@@ -23,12 +26,37 @@ const NONE: u32 = u32::MAX;
 impl SlotIndex {
     /// The number, to be kept in a place that holds no types.
     pub(crate) fn into_raw(self) -> u32 {
-        self.0
+        self.0.get() - 1
     }
 
     /// The slot of a number that [`SlotIndex::into_raw`] gave.
     pub(crate) fn from_raw(raw: u32) -> Self {
-        Self(raw)
+        Self(NonZeroU32::MIN.saturating_add(raw))
+    }
+
+    /// Place in the array.
+    fn place(self) -> usize {
+        self.into_raw() as usize
+    }
+}
+
+/// A point in time in ticks, or never, in eight bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Deadline(u64);
+
+impl Deadline {
+    /// The time, if there is one.
+    pub(crate) fn get(self) -> Option<u64> {
+        (self != Self::NEVER).then_some(self.0)
+    }
+
+    /// No time is that late.
+    const NEVER: Self = Self(u64::MAX);
+}
+
+impl From<Option<u64>> for Deadline {
+    fn from(time: Option<u64>) -> Self {
+        time.map_or(Self::NEVER, Self)
     }
 }
 
@@ -51,8 +79,8 @@ pub(crate) enum State<C> {
     Waiting {
         /// The command.
         command: C,
-        /// When it is answered with TASK SET FULL, in ticks.
-        deadline: Option<u64>,
+        /// When it is answered with TASK SET FULL.
+        deadline: Deadline,
     },
     /// User space works on it.
     InFlight {
@@ -60,8 +88,8 @@ pub(crate) enum State<C> {
         command: C,
         /// What it holds.
         ring: OnRing,
-        /// When it is answered with CHECK CONDITION, in ticks.
-        deadline: Option<u64>,
+        /// When it is answered with CHECK CONDITION.
+        deadline: Deadline,
     },
     /// Timed out: answered, but user space may still use its buffer.
     Expired(OnRing),
@@ -73,6 +101,11 @@ struct Slot<C> {
     state: State<C>,
     prev: u32,
     next: u32,
+}
+
+/// The slot of a link.
+fn index_of(link: u32) -> Option<SlotIndex> {
+    (link != NONE).then_some(SlotIndex::from_raw(link))
 }
 
 /// A queue of slots, oldest first.
@@ -98,7 +131,7 @@ impl Queue {
 
     /// The oldest slot.
     pub(crate) fn first(&self) -> Option<SlotIndex> {
-        (self.first != NONE).then_some(SlotIndex(self.first))
+        index_of(self.first)
     }
 }
 
@@ -128,7 +161,7 @@ impl<C, M: Memory> Slots<C, M> {
             return Ok(());
         }
         let old = self.slots.len();
-        let new = (old * 2).max(32);
+        let new = grown::<Slot<C>>(old, old + 1);
         self.slots.grow(new, || Slot {
             state: State::Vacant,
             prev: NONE,
@@ -143,7 +176,7 @@ impl<C, M: Memory> Slots<C, M> {
 
     /// The slot that [`Slots::fill`] will use next. [`Slots::reserve`] has made sure of it.
     pub(crate) fn vacant(&self) -> SlotIndex {
-        SlotIndex(self.vacant)
+        SlotIndex::from_raw(self.vacant)
     }
 
     /// Puts a state into a vacant slot. [`Slots::reserve`] has made sure that there is one.
@@ -154,45 +187,45 @@ impl<C, M: Memory> Slots<C, M> {
         slot.state = state;
         slot.prev = NONE;
         slot.next = NONE;
-        SlotIndex(index)
+        SlotIndex::from_raw(index)
     }
 
     /// The state in a slot.
     pub(crate) fn get(&self, index: SlotIndex) -> &State<C> {
         self.slots
-            .get(index.0 as usize)
+            .get(index.place())
             .map_or(&State::Vacant, |slot| &slot.state)
     }
 
     /// Changes the state of a slot that is not vacant and will not be.
     pub(crate) fn replace(&mut self, index: SlotIndex, state: State<C>) -> State<C> {
-        core::mem::replace(&mut self.slots[index.0 as usize].state, state)
+        core::mem::replace(&mut self.slots[index.place()].state, state)
     }
 
     /// Empties a slot that is in no queue.
     pub(crate) fn take(&mut self, index: SlotIndex) -> State<C> {
-        let slot = &mut self.slots[index.0 as usize];
+        let slot = &mut self.slots[index.place()];
         slot.next = self.vacant;
-        self.vacant = index.0;
+        self.vacant = index.into_raw();
         core::mem::replace(&mut slot.state, State::Vacant)
     }
 
     /// Appends a slot that is in no queue.
     pub(crate) fn push_back(&mut self, queue: &mut Queue, index: SlotIndex) {
-        let slot = &mut self.slots[index.0 as usize];
+        let slot = &mut self.slots[index.place()];
         slot.prev = queue.last;
         slot.next = NONE;
         if queue.last == NONE {
-            queue.first = index.0;
+            queue.first = index.into_raw();
         } else {
-            self.slots[queue.last as usize].next = index.0;
+            self.slots[queue.last as usize].next = index.into_raw();
         }
-        queue.last = index.0;
+        queue.last = index.into_raw();
     }
 
     /// Takes a slot out of the queue that it is in.
     pub(crate) fn unlink(&mut self, queue: &mut Queue, index: SlotIndex) {
-        let Slot { prev, next, .. } = self.slots[index.0 as usize];
+        let Slot { prev, next, .. } = self.slots[index.place()];
         if prev == NONE {
             queue.first = next;
         } else {
@@ -207,7 +240,6 @@ impl<C, M: Memory> Slots<C, M> {
 
     /// The slot behind `index` in its queue.
     pub(crate) fn next(&self, index: SlotIndex) -> Option<SlotIndex> {
-        let next = self.slots[index.0 as usize].next;
-        (next != NONE).then_some(SlotIndex(next))
+        index_of(self.slots[index.place()].next)
     }
 }

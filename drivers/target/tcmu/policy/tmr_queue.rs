@@ -7,6 +7,7 @@
 //! commands that have these ids, and its place is reserved when such a command gets its id
 //! ([`TmrQueue::reserve`]). Notifications without ids are counted in runs of one kind.
 
+use super::growth::grown;
 use super::ids::IdList;
 use super::seam::{
     Array,
@@ -46,15 +47,34 @@ const KINDS: usize = 9;
 /// has been announced since, but names no command, and is still delivered.
 const EMPTY_RUNS: usize = 256;
 
-/// A notification, or a run of equal ones without ids.
+/// A notification that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Notification {
     /// The task management function.
     pub(crate) kind: TmrKind,
     /// The aborted commands that are on the ring.
     pub(crate) ids: IdList,
-    /// How often; 1 if there are ids.
-    repeat: u64,
+}
+
+/// A place in the queue, in few bytes: there is one for each id.
+#[derive(Clone, Copy)]
+enum Record {
+    /// A notification with ids.
+    Ids(TmrKind, IdList),
+    /// So many notifications without ids. (2^32 do not wait: each took a command of an initiator.)
+    Run(TmrKind, u32),
+}
+
+impl Record {
+    fn notification(self) -> Notification {
+        match self {
+            Self::Ids(kind, ids) => Notification { kind, ids },
+            Self::Run(kind, _) => Notification {
+                kind,
+                ids: IdList::default(),
+            },
+        }
+    }
 }
 
 /// The queue.
@@ -66,7 +86,7 @@ pub(crate) struct Notification {
 ///   gets a record.
 /// - There is room for these and for one record for each id that exists.
 pub(crate) struct TmrQueue<M: Memory> {
-    records: M::Array<Notification>,
+    records: M::Array<Record>,
     first: usize,
     len: usize,
     empty_runs: usize,
@@ -88,16 +108,13 @@ impl<M: Memory> TmrQueue<M> {
     /// Makes room for `ids` notifications with ids, besides those without.
     pub(crate) fn reserve(&mut self, ids: usize) -> Result<(), NoMemory> {
         let old = self.records.len();
-        let new = ids + EMPTY_RUNS + KINDS;
-        if new <= old {
+        let needed = ids + EMPTY_RUNS + KINDS;
+        if needed <= old {
             return Ok(());
         }
-        let blank = Notification {
-            kind: TmrKind::Unknown,
-            ids: IdList::default(),
-            repeat: 0,
-        };
-        self.records.grow(new, || blank)?;
+        let new = grown::<Record>(old, needed);
+        self.records
+            .grow(new, || Record::Run(TmrKind::Unknown, 0))?;
         // A queue that wraps around the old end is made straight.
         if self.first + self.len > old {
             self.records
@@ -115,7 +132,10 @@ impl<M: Memory> TmrQueue<M> {
     /// Number of notifications that wait.
     pub(crate) fn waiting(&self) -> u64 {
         (0..self.len)
-            .map(|nth| self.records[self.index(nth)].repeat)
+            .map(|nth| match self.records[self.index(nth)] {
+                Record::Ids(..) => 1,
+                Record::Run(_, count) => count.into(),
+            })
             .sum()
     }
 
@@ -130,18 +150,17 @@ impl<M: Memory> TmrQueue<M> {
 
     /// Appends a notification. Never fails and never loses one.
     pub(crate) fn push(&mut self, kind: TmrKind, ids: IdList) {
-        if ids.is_empty() {
+        let record = if ids.is_empty() {
             if self.join_run(kind) {
                 return;
             }
             self.empty_runs += 1;
-        }
-        let index = self.index(self.len);
-        self.records[index] = Notification {
-            kind,
-            ids,
-            repeat: 1,
+            Record::Run(kind, 1)
+        } else {
+            Record::Ids(kind, ids)
         };
+        let index = self.index(self.len);
+        self.records[index] = record;
         self.len += 1;
     }
 
@@ -154,10 +173,11 @@ impl<M: Memory> TmrQueue<M> {
         };
         for nth in (self.len - depth..self.len).rev() {
             let index = self.index(nth);
-            let record = &mut self.records[index];
-            if record.kind == kind && record.ids.is_empty() {
-                record.repeat += 1;
-                return true;
+            if let Record::Run(of, count) = &mut self.records[index] {
+                if *of == kind {
+                    *count = count.saturating_add(1);
+                    return true;
+                }
             }
         }
         false
@@ -165,21 +185,22 @@ impl<M: Memory> TmrQueue<M> {
 
     /// The oldest notification.
     pub(crate) fn front(&self) -> Option<Notification> {
-        (self.len > 0).then(|| self.records[self.first])
+        (self.len > 0).then(|| self.records[self.first].notification())
     }
 
     /// Takes the oldest notification off the queue: one of a run, if it is a run.
     pub(crate) fn pop(&mut self) -> Option<Notification> {
         let front = self.front()?;
-        if front.repeat > 1 {
-            self.records[self.first].repeat -= 1;
-        } else {
-            if front.ids.is_empty() {
-                self.empty_runs -= 1;
+        match &mut self.records[self.first] {
+            Record::Run(_, count) if *count > 1 => {
+                *count -= 1;
+                return Some(front);
             }
-            self.first = self.index(1);
-            self.len -= 1;
+            Record::Run(..) => self.empty_runs -= 1,
+            Record::Ids(..) => {}
         }
+        self.first = self.index(1);
+        self.len -= 1;
         Some(front)
     }
 }

@@ -248,8 +248,9 @@ fn waiting_command_goes_on_waiting_for_an_id() {
 
 #[test]
 fn command_is_refused_for_lack_of_an_id() {
-    let mut rig = rig(70, 4);
-    for _ in 0..63 {
+    let mut rig = rig(300, 4);
+    // As many as there are ids. For twice as many, the queue of notifications has no room yet.
+    for _ in 0..127 {
         submit(&mut rig, 0);
     }
     rig.step(&Action::RefuseGrowth(1));

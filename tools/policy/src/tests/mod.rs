@@ -3,6 +3,7 @@
 //! Tests of the policy.
 
 mod command;
+mod growth;
 mod host;
 mod memory;
 mod model;

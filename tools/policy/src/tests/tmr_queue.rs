@@ -11,6 +11,10 @@ use crate::policy::tmr_queue::{TmrKind, TmrQueue};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
+/// Notifications with ids that a new queue has room for: its first page has 512 records of eight
+/// bytes, 265 of them for others.
+const AT_ONCE: usize = 247;
+
 fn queue() -> TmrQueue<TestMemory> {
     refuse(0);
     TmrQueue::new().unwrap_or_else(|error| panic!("{error:?}"))
@@ -102,10 +106,16 @@ fn flood_takes_no_memory_and_loses_nothing() {
 #[test]
 fn queue_grows_while_it_wraps() {
     // The queue starts at every place of the array, and grows when it is about as full as it can be.
-    let lists = lists(10);
-    for start in 0..300 {
+    let lists = lists(AT_ONCE as u32 + 53);
+    for start in 0..520 {
         let mut queue = queue();
-        assert_eq!(queue.reserve(5), Ok(()));
+        let before = growths();
+        assert_eq!(queue.reserve(AT_ONCE), Ok(()));
+        assert_eq!(
+            growths(),
+            before,
+            "there is room for so many in the beginning"
+        );
         for _ in 0..start {
             queue.push(TmrKind::AbortTask, IdList::default());
             assert!(pop(&mut queue).is_some());
@@ -122,11 +132,12 @@ fn queue_grows_while_it_wraps() {
                 (KINDS[nth % 2].0, IdList::default()),
             );
         }
-        for &list in &lists[..5] {
+        for &list in &lists[..AT_ONCE] {
             push(&mut queue, &mut expected, (TmrKind::LunReset, list));
         }
-        assert_eq!(queue.reserve(10), Ok(()));
-        for &list in &lists[5..] {
+        assert_eq!(queue.reserve(lists.len()), Ok(()));
+        assert_eq!(growths(), before + 1, "and not for more");
+        for &list in &lists[AT_ONCE..] {
             push(&mut queue, &mut expected, (TmrKind::LunReset, list));
         }
         while let Some(tmr) = expected.pop_front() {
@@ -147,7 +158,7 @@ fn refused_growth_changes_nothing() {
         queue.push(TmrKind::AbortTask, list);
     }
     refuse(1);
-    assert_eq!(queue.reserve(100), Err(NoMemory));
+    assert_eq!(queue.reserve(AT_ONCE + 1), Err(NoMemory));
     assert_eq!(
         queue.reserve(2),
         Ok(()),
@@ -161,7 +172,7 @@ fn refused_growth_changes_nothing() {
 proptest! {
     #[test]
     fn behaves_like_queue_with_less_than_256_runs(
-        start in 0..270usize,
+        start in 0..520usize,
         steps in prop::collection::vec((0..7u32, 0..9usize), 1..400),
     ) {
         let lists = lists(400);
@@ -171,7 +182,7 @@ proptest! {
             queue.pop();
         }
         let mut expected = VecDeque::new();
-        let mut reserved = 0;
+        let mut reserved = AT_ONCE - 9;
         for (nth, (choice, kind)) in steps.into_iter().enumerate() {
             let kind = KINDS[kind].0;
             match choice {

@@ -20,6 +20,7 @@ use super::seam::{
     NoMemory, //
 };
 use super::slots::{
+    Deadline,
     OnRing,
     Queue,
     SlotIndex,
@@ -145,7 +146,7 @@ impl<C: Command, M: Memory> Engine<C, M> {
         now: u64,
         command_deadline: Option<u64>,
     ) {
-        let due = |deadline: Option<u64>| deadline.is_some_and(|deadline| deadline <= now);
+        let due = |deadline: Deadline| deadline.get().is_some_and(|deadline| deadline <= now);
         let mut wake = None;
         let mut cursor = self.in_flight.first();
         while let Some(slot) = cursor {
@@ -154,7 +155,7 @@ impl<C: Command, M: Memory> Engine<C, M> {
                 break;
             };
             if !due(deadline) {
-                wake = earlier(wake, deadline);
+                wake = earlier(wake, deadline.get());
                 continue;
             }
             self.slots.unlink(&mut self.in_flight, slot);
@@ -172,7 +173,7 @@ impl<C: Command, M: Memory> Engine<C, M> {
             if due(deadline) {
                 self.answer_waiting(host, slot, Answer::TaskSetFull);
             } else {
-                wake = earlier(wake, deadline);
+                wake = earlier(wake, deadline.get());
             }
         }
         self.wake = wake;

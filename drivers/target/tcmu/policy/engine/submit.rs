@@ -126,7 +126,7 @@ impl<C: Command, M: Memory> Engine<C, M> {
         command.set_slot(self.slots.vacant());
         let slot = self.slots.fill(State::Waiting {
             command,
-            deadline: Some(deadline),
+            deadline: Some(deadline).into(),
         });
         self.slots.push_back(&mut self.waiting, slot);
         self.wake = earlier(self.wake, Some(deadline));
@@ -282,7 +282,7 @@ impl<C: Command, M: Memory> Engine<C, M> {
             State::InFlight {
                 command,
                 ring,
-                deadline,
+                deadline: deadline.into(),
             },
         );
         self.slots.push_back(&mut self.in_flight, slot);
