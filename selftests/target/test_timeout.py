@@ -139,6 +139,8 @@ def qfull_order(context: Context) -> None:
     rig = Rig(context, options=Fill.OPTIONS)
     disk = rig.disk()
     fill = Fill(rig, disk)
+    # Who looks for partitions and file systems may have read the same blocks.
+    before = len(rig.daemon.events("cmd"))
     trace = CommandTrace(context)
     cdbs = [read10(0x1000 + number * 8, 8) for number in range(6)]
     tasks = []
@@ -149,7 +151,7 @@ def qfull_order(context: Context) -> None:
     fill.release()
     equal([task.wait().status for task in tasks], [GOOD] * 6, "status")
     wanted = [cdb.hex() for cdb in cdbs]
-    order = [event["cdb"] for event in rig.daemon.events("cmd") if event["cdb"] in wanted]
+    order = [event["cdb"] for event in rig.daemon.events("cmd")[before:]]
     equal(order, wanted, "order at the daemon")
     equal(trace.done(cdbs[0], TASK_SET_FULL), 0, "TASK SET FULL answers")
 
