@@ -82,8 +82,8 @@ def is_own(caller: str) -> bool:
 
 
 def vmalloc_bytes() -> int:
-    """Bytes of pages behind vmalloc areas."""
-    return memory.parse_meminfo(Path("/proc/meminfo").read_text())["VmallocUsed"] * 1024
+    """Bytes of pages behind vmalloc areas, except stacks: the kernel keeps some for later use."""
+    return memory.parse_vmallocinfo(Path("/proc/vmallocinfo").read_text())
 
 
 def in_flight(disk: Disk) -> int:

@@ -134,5 +134,17 @@ class Parsing(unittest.TestCase):
         self.assertEqual(memory.other_pages(meminfo, pcp), 1000 - 500 - 15 * page - 150)
 
 
+class Vmalloc(unittest.TestCase):
+    """Pages behind vmalloc areas."""
+
+    def test_stacks_do_not_count(self) -> None:
+        text = (
+            "0xffffc90000000000-0xffffc90000005000   20480 _RNvXs0_tcmu+0x10/0x20 pages=4 vmalloc\n"
+            "0xffffc90000008000-0xffffc9000000d000   20480 dup_task_struct+0x5d/0x1b0 pages=4 vmalloc\n"
+            "0xffffc90000010000-0xffffc90000015000   20480 alloc_thread_stack+0x5d/0xb0 pages=4\n"
+            "0xffffc90000018000-0xffffc9000001a000    8192 acpi_os_map_iomem+0x1b2/0x1d0 ioremap\n"
+        )
+        self.assertEqual(memory.parse_vmallocinfo(text), 4 * 4096)
+
 if __name__ == "__main__":
     unittest.main()

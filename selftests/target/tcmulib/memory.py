@@ -6,6 +6,7 @@ grace periods are over, and the slab caches have given back what they had put as
 """
 
 import ctypes
+import mmap
 import os
 import platform
 import re
@@ -69,6 +70,16 @@ def parse_meminfo(text: str) -> dict[str, int]:
     """KiB by name."""
     rows = (line.replace(":", " ").split() for line in text.splitlines())
     return {row[0]: int(row[1]) for row in rows if row}
+
+
+def parse_vmallocinfo(text: str) -> int:
+    """Bytes of the pages behind vmalloc areas that are no stacks."""
+    sizes = (
+        re.search(r" pages=(\d+) ", line)
+        for line in text.splitlines()
+        if "stack" not in line and "dup_task_struct" not in line
+    )
+    return sum(int(found[1]) for found in sizes if found) * mmap.PAGESIZE
 
 
 def parse_pcp(text: str) -> int:

@@ -67,6 +67,8 @@ pub(crate) struct IdTable<M: Memory> {
     ids: M::Array<Id>,
     free_first: u16,
     free_last: u16,
+    /// Number of ids that are not in the free list.
+    taken: usize,
 }
 
 /// Why no id was given.
@@ -85,12 +87,19 @@ impl<M: Memory> IdTable<M> {
             ids: M::Array::new(),
             free_first: 0,
             free_last: 0,
+            taken: 0,
         }
     }
 
     /// Number of ids that exist, taken or free.
+    #[cfg(test)]
     pub(crate) fn capacity(&self) -> usize {
         self.ids.len().saturating_sub(1)
+    }
+
+    /// Number of ids that commands or waiting notifications have.
+    pub(crate) fn taken(&self) -> usize {
+        self.taken
     }
 
     /// Makes sure that an id is free, growing the table if none is.
@@ -108,7 +117,7 @@ impl<M: Memory> IdTable<M> {
             .grow(new, || Id::FREE)
             .map_err(|NoMemory| IdError::NoMemory)?;
         for id in old.max(1)..new {
-            self.put_free(id as u16);
+            self.append_free(id as u16);
         }
         Ok(())
     }
@@ -125,10 +134,16 @@ impl<M: Memory> IdTable<M> {
         }
         entry.next = 0;
         entry.command = Some(slot);
+        self.taken += 1;
         id
     }
 
     fn put_free(&mut self, id: u16) {
+        self.append_free(id);
+        self.taken -= 1;
+    }
+
+    fn append_free(&mut self, id: u16) {
         self.ids[id as usize] = Id::FREE;
         if self.free_last == 0 {
             self.free_first = id;

@@ -41,11 +41,12 @@ pub(crate) enum TmrKind {
 /// Number of values of [`TmrKind`].
 const KINDS: usize = 9;
 
-/// Runs of notifications without ids that are kept in order.
+/// Runs of notifications without ids that are kept in order: with one more of each kind they take
+/// 256 records.
 ///
 /// Beyond that a notification without ids joins the youngest run of its kind: it overtakes what
 /// has been announced since, but names no command, and is still delivered.
-const EMPTY_RUNS: usize = 256;
+const EMPTY_RUNS: usize = 256 - KINDS;
 
 /// A notification that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +85,7 @@ impl Record {
 /// - The records `first .. first + len` (cyclic) are the queue, oldest first.
 /// - At most `EMPTY_RUNS + KINDS` of them have no ids: beyond `EMPTY_RUNS` only the first of a kind
 ///   gets a record.
-/// - There is room for these and for one record for each id that exists.
+/// - There is room for these and for one record for each id that is taken.
 pub(crate) struct TmrQueue<M: Memory> {
     records: M::Array<Record>,
     first: usize,
@@ -93,7 +94,8 @@ pub(crate) struct TmrQueue<M: Memory> {
 }
 
 impl<M: Memory> TmrQueue<M> {
-    /// Makes an empty queue with room for notifications without ids.
+    /// Makes an empty queue with room for notifications without ids, and for as many with ids: a
+    /// page in all.
     pub(crate) fn new() -> Result<Self, NoMemory> {
         let mut queue = Self {
             records: M::Array::new(),
@@ -101,7 +103,7 @@ impl<M: Memory> TmrQueue<M> {
             len: 0,
             empty_runs: 0,
         };
-        queue.reserve(0)?;
+        queue.reserve(EMPTY_RUNS + KINDS)?;
         Ok(queue)
     }
 

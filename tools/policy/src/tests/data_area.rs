@@ -101,7 +101,7 @@ fn refused_page_gives_everything_back() {
 fn refused_book_keeping_gives_everything_back() {
     refuse(1);
     assert_eq!(DataArea::<TestMemory>::new(64, 1).err(), Some(NoMemory));
-    let mut area = area(300, 1);
+    let mut area = area(480, 1);
     let held = take(&mut area, 60);
     // Blocks 60 to 63 have their place already, the array grows for block 64.
     refuse(1);
@@ -192,7 +192,7 @@ proptest! {
         lengths in prop::collection::vec(1..9u32, 1..60),
         freed in prop::collection::vec(any::<prop::sample::Index>(), 0..60),
     ) {
-        let mut area = area(300, 1);
+        let mut area = area(480, 1);
         let mut lists: Vec<_> = lengths.iter().map(|&length| take(&mut area, length)).collect();
         let mut free = vec![false; lengths.iter().sum::<u32>() as usize];
         for index in freed {
@@ -216,7 +216,7 @@ proptest! {
                     *found = true;
                 } else {
                     // Never allocated: book-keeping has grown ahead of the need.
-                    prop_assert!(block < 300);
+                    prop_assert!(block < 480);
                 }
             }
         }

@@ -249,15 +249,18 @@ fn waiting_command_goes_on_waiting_for_an_id() {
 #[test]
 fn command_is_refused_for_lack_of_an_id() {
     let mut rig = rig(300, 4);
-    // As many as there are ids. For twice as many, the queue of notifications has no room yet.
+    // As many as there are ids.
     for _ in 0..127 {
         submit(&mut rig, 0);
     }
     rig.step(&Action::RefuseGrowth(1));
     let refused = submit(&mut rig, 0);
     assert_eq!(place(&rig, refused), &Place::Gone);
-    // The ids are there now, but not the room for their notifications.
-    rig.step(&Action::RefuseGrowth(2));
+    // As many as a new queue has room for their notifications; there are ids for more.
+    for _ in 127..256 {
+        submit(&mut rig, 0);
+    }
+    rig.step(&Action::RefuseGrowth(1));
     let refused = submit(&mut rig, 0);
     assert_eq!(place(&rig, refused), &Place::Gone);
     let taken = submit(&mut rig, 0);

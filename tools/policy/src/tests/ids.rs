@@ -32,6 +32,7 @@ fn unlist(ids: &mut IdTable<TestMemory>, list: IdList) -> Vec<u16> {
 fn empty_table_knows_nothing() {
     let ids = table();
     assert_eq!(ids.capacity(), 0);
+    assert_eq!(ids.taken(), 0);
     assert_eq!(ids.find(0), None);
     assert_eq!(ids.find(1), None);
     assert_eq!(ids.find(u16::MAX), None);
@@ -194,6 +195,7 @@ proptest! {
                 _ => {}
             }
             prop_assert_eq!(ids.capacity(), capacity);
+            prop_assert_eq!(ids.taken() + free.len(), capacity);
             let mut commands = Vec::new();
             let mut from = 0;
             while let Some((id, _)) = ids.next_command(from) {

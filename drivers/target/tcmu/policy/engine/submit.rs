@@ -159,7 +159,7 @@ impl<C: Command, M: Memory> Engine<C, M> {
             Err(IdError::NoMemory) => return Err(NotStarted::Refused(Refusal::NoResources)),
         }
         // P8: what a later notification needs is there before the command gets its id.
-        if self.tmrs.reserve(self.ids.capacity()).is_err() {
+        if self.tmrs.reserve(self.ids.taken() + 1).is_err() {
             return Err(NotStarted::Refused(Refusal::NoResources));
         }
 
