@@ -185,7 +185,7 @@ def killed_often(context: Context) -> None:
     disk = rig.disk()
     for turn in range(3):
         blocks = [pattern(turn * 10 + number, 128 * BLOCK) for number in range(4)]
-        rig.daemon.ctl("hold write,delay=100")
+        rig.daemon.ctl("hold write")
         tasks = [disk.task_write(number * 128, block) for number, block in enumerate(blocks)]
         until(rig.daemon.held, "a held WRITE")
         rig.daemon.kill()
