@@ -102,6 +102,7 @@ def expired(context: Context) -> None:
     rig.daemon.wait_held(1)
     equal(task.wait(10).status, CHECK_CONDITION, "status of the one that timed out")
     disk.task_reset().wait(10)
+    rig.daemon.wait_event("tmr")
     equal(rig.daemon.tmrs(), [("LUN_RESET", [])], "notifications")
     # Its answer, at last, is of no consequence.
     rig.daemon.ctl("unhold")

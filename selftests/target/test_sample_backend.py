@@ -103,7 +103,7 @@ def abort(context: Context) -> None:
     rig = Ram(context)
     disk = rig.disk()
     rig.hold()
-    task = disk.task_sg(read10(0, 8), data_in=8 * BLOCK, timeout=1.0)
+    task = disk.task_sg(read10(0, 8), data_in=8 * BLOCK, timeout=2 * PACE)
     rig.wait_held(1)
     until(lambda: rig.number("cancelled") == 1, "a cancelled command")
     # Nobody released it: had the abort waited for the medium, this would wait for ever.

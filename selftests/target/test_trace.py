@@ -28,7 +28,7 @@ def abort(context: Context) -> None:
     rig, trace = traced(context)
     disk = rig.disk()
     rig.daemon.ctl("hold read")
-    disk.task_sg(read10(0, 8), data_in=8 * BLOCK, timeout=1.0)
+    disk.task_sg(read10(0, 8), data_in=8 * BLOCK, timeout=2 * PACE)
     events = wait_done(trace)
     equal(
         [name for name, _ in events],

@@ -253,10 +253,11 @@ class Disk(Unit):
         # The disk driver probes in the background. Commands of its own must not come
         # between those of the tests: this is the last thing that it says.
         log.wait(f"sd {address}:", "Attached SCSI disk")
-        if shutil.which("udevadm") and os.path.exists("/run/udev/control"):
-            subprocess.run(["udevadm", "settle", "--timeout=20"], check=False)
         super().__init__(context, address)
         self.block = Path("/dev") / self._child("block")
+        if shutil.which("udevadm") and os.path.exists("/run/udev/control"):
+            # For this disk alone: udev's queue is not empty while other disks are locked.
+            subprocess.run(["udevadm", "wait", "--timeout=20", str(self.block)], check=False)
         self._keep_udev_away()
 
     def _keep_udev_away(self) -> None:
