@@ -3,8 +3,8 @@
 """No memory stays behind when devices and modules go; tools/leak does it a thousand times."""
 
 from tcmulib import memory
-from tcmulib.configfs import Device, Hba, remove_leftovers
-from tcmulib.cycle import cycle
+from tcmulib.configfs import remove_leftovers
+from tcmulib.cycle import LeftBehind, cycle
 from tcmulib.ktap import Context, Skip, Suite, diag, equal
 from tcmulib.module import MODULE, available, references, reload
 from tcmulib.rig import Rig
@@ -38,18 +38,10 @@ def control(context: Context) -> None:
     first = Context()
     Rig(first)
     equal(first.clean_up(), [], "errors while cleaning up")
-    inner = Context()
-    hba = Hba(inner)
-
-    def leave(number: int) -> None:
-        device = Device(inner, f"disk{number}", hba)
-        device.control("dev_size=1048576,max_data_area_mb=1,cmd_ring_size_mb=1")
-        device.enable()
-
+    leave = LeftBehind()
     samples = memory.watch(leave, (0, LEFT))
     grown = memory.growing(samples)
-    errors = inner.clean_up()
-    equal(errors, [], "errors while cleaning up")
+    leave.remove()
     assert "VmallocUsed KiB" in grown and "vmalloc areas" in grown, f"only {grown} grew"
     flat([samples[0], memory.sample(LEFT)], "device")
 

@@ -22,9 +22,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "selftests" / "target"))
 
 from tcmulib import daemon, memory, module  # noqa: E402
-from tcmulib.configfs import LOOPBACK, Device, Hba, load_fabric  # noqa: E402
-from tcmulib.cycle import cycle  # noqa: E402
-from tcmulib.ktap import PATIENCE, Context, implementation, time_limit  # noqa: E402
+from tcmulib.configfs import LOOPBACK, load_fabric  # noqa: E402
+from tcmulib.cycle import LeftBehind, cycle  # noqa: E402
+from tcmulib.ktap import PATIENCE, implementation, time_limit  # noqa: E402
 
 #: Seconds for one cycle, one reload or one sample.
 STEP_LIMIT = 120.0
@@ -121,18 +121,10 @@ def control(count: int) -> tuple[list[str], list[str]]:
 
     Returns the counters that grew, and those that did not come back.
     """
-    scope = Context()
-    hba = Hba(scope)
-
-    def leave(number: int) -> None:
-        device = Device(scope, f"left{number}", hba)
-        device.control("dev_size=1048576,max_data_area_mb=1,cmd_ring_size_mb=1")
-        device.enable()
-
+    leave = LeftBehind()
     samples = memory.watch(leave, (0, count // 2, count))
     grown = show("Devices left behind on purpose", samples, "device")
-    errors = scope.clean_up()
-    assert not errors, "\n".join(errors)
+    leave.remove()
     removed = [samples[0], memory.sample(count)]
     return grown, show("The same after their removal", removed, "device")
 

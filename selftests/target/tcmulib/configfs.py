@@ -140,6 +140,18 @@ def load_fabric() -> None:
     LOOPBACK.mkdir(exist_ok=True)
 
 
+def link_lun(context: Context, tpg: Path, device: Device, number: int) -> Path:
+    """Exports `device` in a target portal group; returns the link, whose removal ends it."""
+    lun = tpg / "lun" / f"lun_{number}"
+    lun.mkdir()
+    context.defer(lun.rmdir)
+    link = lun / "selftest"
+    link.symlink_to(device.path)
+    # A test may have removed it.
+    context.defer(lambda: link.unlink(missing_ok=True))
+    return link
+
+
 class Loopback:
     """A loopback port with one I_T nexus and any number of LUNs.
 
@@ -165,12 +177,7 @@ class Loopback:
 
     def add_lun(self, device: Device, number: int = 0) -> str:
         """Exports `device`; returns the SCSI address. Something must already serve the device."""
-        lun = self.tpg / "lun" / f"lun_{number}"
-        lun.mkdir()
-        self.context.defer(lun.rmdir)
-        link = lun / "selftest"
-        link.symlink_to(device.path)
-        self.context.defer(link.unlink)
+        link_lun(self.context, self.tpg, device, number)
         return f"{self.address}:{number}"
 
 

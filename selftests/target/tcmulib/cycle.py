@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import genl
+from .configfs import Device, Hba
 from .genl import Family
 from .ktap import Context, equal
 from .rig import Rig, pattern
@@ -144,6 +145,23 @@ _SPECIALS = (
 
 #: Every so many cycles the kernel waits for netlink replies.
 _REPLIED = 5
+
+
+class LeftBehind:
+    """Enabled devices that stay: called with a number, it leaves another one."""
+
+    def __init__(self) -> None:
+        self._context = Context()
+        self._hba = Hba(self._context)
+
+    def __call__(self, number: int) -> None:
+        device = Device(self._context, f"left{number}", self._hba)
+        device.control("dev_size=1048576,max_data_area_mb=1,cmd_ring_size_mb=1")
+        device.enable()
+
+    def remove(self) -> None:
+        """Takes all of them away again."""
+        equal(self._context.clean_up(), [], "errors while cleaning up")
 
 
 def cycle(number: int) -> None:

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from .configfs import TARGET, Device, read, write
+from .configfs import TARGET, Device, link_lun, read, write
 from .ktap import PATIENCE, Context, Skip
 from .scsi import Disk, KernelLog
 from .wait import until
@@ -100,14 +100,9 @@ class Target:
         np.mkdir()
         context.defer(np.rmdir)
 
-    def add_lun(self, device: Device, number: int = 0) -> None:
-        """Exports `device`. Something must already serve it."""
-        lun = self.tpg / "lun" / f"lun_{number}"
-        lun.mkdir()
-        self.context.defer(lun.rmdir)
-        link = lun / "selftest"
-        link.symlink_to(device.path)
-        self.context.defer(link.unlink)
+    def add_lun(self, device: Device, number: int = 0) -> Path:
+        """Exports `device`; returns the link in configfs. Something must already serve it."""
+        return link_lun(self.context, self.tpg, device, number)
 
     def enable(self) -> None:
         """Lets initiators in."""

@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from .udev import leave_disks_alone
+
 #: Exit statuses of a kselftest program.
 KSFT_PASS, KSFT_FAIL, KSFT_SKIP = 0, 1, 4
 
@@ -168,6 +170,7 @@ class Suite:
             print(f"1..0 # SKIP {missing}", flush=True)
             sys.exit(KSFT_SKIP)
         print(f"1..{len(chosen)}", flush=True)
+        leave_disks_alone(self.shared)
         results = [self._one(number, *test) for number, test in enumerate(chosen, start=1)]
         counts = {word: results.count(word) for word in ("pass", "fail", "skip")}
         errors = self.shared.clean_up()

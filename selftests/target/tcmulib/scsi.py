@@ -5,10 +5,7 @@ import ctypes
 import fcntl
 import mmap
 import os
-import shutil
-import subprocess
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from .configfs import Device, Loopback, read, write
@@ -255,17 +252,6 @@ class Disk(Unit):
         log.wait(f"sd {address}:", "Attached SCSI disk")
         super().__init__(context, address)
         self.block = Path("/dev") / self._child("block")
-        if shutil.which("udevadm") and os.path.exists("/run/udev/control"):
-            # For this disk alone: udev's queue is not empty while other disks are locked.
-            subprocess.run(["udevadm", "wait", "--timeout=20", str(self.block)], check=False)
-        self._keep_udev_away()
-
-    def _keep_udev_away(self) -> None:
-        """Else udev reads the partition table again, amid a test, after each write to the node."""
-        descriptor = os.open(self.block, os.O_RDONLY)
-        self.context.defer(lambda: os.close(descriptor))
-        # What systemd documents as "Locking Block Device Access".
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
 
     def queue(self, name: str, value: "str | int") -> None:
         """Sets a limit of the block queue."""
