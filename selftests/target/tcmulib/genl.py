@@ -7,6 +7,7 @@ Only for answers that a well-behaved client, such as the daemon, never gives.
 import select
 import socket
 import struct
+from collections import deque
 from dataclasses import dataclass
 
 from .ktap import PATIENCE, Context
@@ -60,6 +61,8 @@ class Family:
         self._socket.bind((0, 0))
         self._socket.settimeout(10 * PATIENCE)
         self._sequence = 0
+        #: Events that came while an answer was waited for.
+        self._events: deque[bytes] = deque()
         name = _attribute(_CTRL_ATTR_FAMILY_NAME, b"TCM-USER\0")
         self._send(_GENL_ID_CTRL, _CTRL_CMD_GETFAMILY, name, 0)
         found = _parse(self._socket.recv(65536)[20:])
@@ -86,6 +89,8 @@ class Family:
             kind, _flags, sequence = struct.unpack_from("=HHI", data, 4)
             if kind == _NLMSG_ERROR and sequence == self._sequence:
                 return int(struct.unpack_from("=i", data, 16)[0])
+            # Who waited for a reply goes on before the reply is acknowledged.
+            self._events.append(data)
 
     def done(self, command: int, device_id: int, status: int) -> int:
         """One of the DONE commands; returns what the kernel answers."""
@@ -103,12 +108,12 @@ class Family:
 
     def waiting(self, seconds: float) -> bool:
         """Whether an event is there, or comes within `seconds`."""
-        return bool(select.select([self._socket], [], [], seconds)[0])
+        return bool(self._events or select.select([self._socket], [], [], seconds)[0])
 
     def event(self, seconds: float = 10.0) -> Message:
         """The next event; fails the test if none comes."""
         assert self.waiting(seconds * PATIENCE), f"no netlink event in {seconds:g} s"
-        data = self._socket.recv(65536)
+        data = self._next_event()
         kind = struct.unpack_from("=H", data, 4)[0]
         assert kind == self._id, f"a netlink message of type {kind}"
         return Message(data[16], _parse(data[20:]))
@@ -116,4 +121,7 @@ class Family:
     def quiet(self, seconds: float) -> None:
         """Fails the test if an event comes."""
         if self.waiting(seconds):
-            raise AssertionError(f"an unexpected netlink event: {self._socket.recv(65536)!r}")
+            raise AssertionError(f"an unexpected netlink event: {self._next_event()!r}")
+
+    def _next_event(self) -> bytes:
+        return self._events.popleft() if self._events else self._socket.recv(65536)
