@@ -12,6 +12,8 @@ pub(crate) mod backend;
 pub(crate) mod bindings;
 #[path = "../lio/command.rs"]
 pub(crate) mod command;
+#[path = "../lio/debugfs.rs"]
+pub(crate) mod debugfs;
 #[path = "../lio/delayed_work.rs"]
 pub(crate) mod delayed_work;
 #[path = "../lio/genl.rs"]

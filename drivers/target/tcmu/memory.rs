@@ -247,6 +247,10 @@ struct DataPages {
 }
 
 impl DataPages {
+    fn count(&self) -> usize {
+        self.pages.iter().flatten().count()
+    }
+
     fn populate(&mut self, block: u32, bytes: u32) -> Result<(), NoMemory> {
         let first = block as usize * self.per_block;
         let end = first + (bytes as usize).div_ceil(PAGE_SIZE);
@@ -331,7 +335,7 @@ impl DataPages {
 
 impl Drop for DataPages {
     fn drop(&mut self) {
-        reclaim::subtract(self.pages.iter().flatten().count());
+        reclaim::subtract(self.count());
     }
 }
 
@@ -388,6 +392,11 @@ impl SharedMemory {
     /// User space is being woken.
     pub(crate) fn set_notified(&mut self) {
         self.notify = false;
+    }
+
+    /// Number of pages that the data area has.
+    pub(crate) fn data_pages(&self) -> usize {
+        self.data.count()
     }
 
     /// The page at `offset` bytes into the mapping, if there is one.

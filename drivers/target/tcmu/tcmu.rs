@@ -20,6 +20,7 @@ use device::Tcmu;
 use kernel::prelude::*;
 use lio::{
     backend,
+    debugfs,
     genl,
     uio::RootDevice, //
 };
@@ -34,27 +35,38 @@ module! {
 
 kernel::sync::global_lock! {
     // SAFETY: Initialised in `TcmuModule::init` before its first use.
-    pub(crate) unsafe(uninit) static ROOT: Mutex<Option<RootDevice>> = None;
+    pub(crate) unsafe(uninit) static ROOT: Mutex<Option<Root>> = None;
 }
 
 /// What lives as long as the module. Dropped in the order of the fields.
 struct TcmuModule {
     _backend: backend::Registration,
     _family: genl::Registration,
-    _root: Root,
+    _root: RootGuard,
 }
 
-/// The root device `tcm_user`, below which the UIO devices are.
-struct Root;
+/// Where devices appear.
+struct Root {
+    /// `tcm_user` in sysfs, below which the UIO devices are.
+    device: RootDevice,
+    /// The directory for the status of devices.
+    debugfs: debugfs::Dir<TcmuModule>,
+}
 
-impl Root {
+/// Makes [`ROOT`], and takes it away when dropped.
+struct RootGuard;
+
+impl RootGuard {
     fn register(module: &'static ThisModule) -> Result<Self> {
-        *ROOT.lock() = Some(RootDevice::new(c"tcm_user", module)?);
+        *ROOT.lock() = Some(Root {
+            device: RootDevice::new(c"tcm_user", module)?,
+            debugfs: debugfs::Dir::new(c"target_core_user"),
+        });
         Ok(Self)
     }
 }
 
-impl Drop for Root {
+impl Drop for RootGuard {
     fn drop(&mut self) {
         *ROOT.lock() = None;
         // Statics are not dropped: an empty list still holds memory.
@@ -73,7 +85,7 @@ impl kernel::Module for TcmuModule {
         }
         netlink::set_ready();
         // What is registered first is dropped last if a later step fails.
-        let root = Root::register(module)?;
+        let root = RootGuard::register(module)?;
         let family = genl::Registration::new::<netlink::TcmuProtocol>()?;
         let backend = backend::Registration::new::<Tcmu>(
             module,

@@ -4,6 +4,7 @@
 
 mod locked;
 mod operations;
+mod status;
 mod user_space;
 
 use super::lio::{
@@ -12,6 +13,7 @@ use super::lio::{
         Limit, //
     },
     command::Command,
+    debugfs,
     delayed_work::DelayedWork,
     memalloc::NoIoScope,
     uio::Uio, //
@@ -109,6 +111,8 @@ pub(crate) struct State {
     open: bool,
     /// When the delayed work runs, in ticks, if it is queued.
     armed: Option<u64>,
+    /// What debugfs shows while the device is enabled.
+    status: Option<debugfs::File<Device<Tcmu>>>,
 }
 
 /// What an enabled device has.
@@ -240,13 +244,17 @@ impl Tcmu {
         let old = device.state.lock().active.replace(active);
         drop(old);
         match &*ROOT.lock() {
-            Some(root) => Uio::register(
-                &device,
-                module::this_module::<TcmuModule>(),
-                root,
-                name,
-                region,
-            )?,
+            Some(root) => {
+                Uio::register(
+                    &device,
+                    module::this_module::<TcmuModule>(),
+                    &root.device,
+                    name,
+                    region,
+                )?;
+                let status = status::file(&root.debugfs, device)?;
+                device.state.lock().status = Some(status);
+            }
             None => return Err(ENODEV),
         }
 
@@ -272,7 +280,13 @@ impl Tcmu {
 
     /// Ends the UIO device, if there is one, and the timer; the result is the state after that.
     fn disable(device: &Device<Self>) -> MutexGuard<'_, State> {
-        device.state.lock().phase = Phase::Changing;
+        let status = {
+            let mut state = device.state.lock();
+            state.phase = Phase::Changing;
+            state.status.take()
+        };
+        // Waits for readers, which take the lock.
+        drop(status);
         reclaim::leave(device);
         // INVARIANT: The phase has ended; work that runs now does not arm itself again.
         device.timer.cancel();

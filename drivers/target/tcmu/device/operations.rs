@@ -92,6 +92,7 @@ impl Backend for Tcmu {
                     active: None,
                     open: false,
                     armed: None,
+                    status: None,
                 },
                 "Tcmu::state"
             ),
@@ -138,7 +139,7 @@ impl Backend for Tcmu {
                 "{}: TMRs: {} announced, {} on the ring, {} dropped\n",
                 &*device.name,
                 tmrs.announced,
-                tmrs.on_ring,
+                tmrs.delivered,
                 tmrs.dropped
             );
         }

@@ -27,18 +27,8 @@ use kernel::{
 
 /// Tells once why a ring is broken.
 pub(super) fn report(device: &Device<Tcmu>, result: Result<(), Broken>) {
-    let name = &*device.name;
-    match result {
-        Ok(()) => {}
-        Err(Broken::Tail(tail)) => {
-            pr_err!("{name}: ring broken: cmd_tail {tail} is not the start of an entry on it\n");
-        }
-        Err(Broken::UnknownId(id)) => {
-            pr_err!("{name}: ring broken: completion of cmd_id {id}, which is not on it\n");
-        }
-        Err(Broken::KeptId(id)) => {
-            pr_err!("{name}: ring broken: second completion of cmd_id {id}, kept with KEEP_BUF\n");
-        }
+    if let Err(broken) = result {
+        pr_err!("{}: ring broken: {broken}\n", &*device.name);
     }
 }
 

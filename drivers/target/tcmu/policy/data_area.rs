@@ -73,6 +73,11 @@ impl<M: Memory> DataArea<M> {
         self.blocks
     }
 
+    /// Number of blocks that commands have.
+    pub(crate) fn used(&self) -> u32 {
+        self.used
+    }
+
     /// Size of a block in bytes.
     pub(crate) fn block_size(&self) -> u32 {
         self.block_size

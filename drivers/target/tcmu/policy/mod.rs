@@ -30,7 +30,8 @@ pub(crate) use engine::{
     Config,
     Engine,
     Refusal,
-    ResetStatus, //
+    ResetStatus,
+    Snapshot, //
 };
 pub(crate) use number::{
     decimal,

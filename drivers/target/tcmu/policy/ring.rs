@@ -7,6 +7,8 @@
 //! 8 bytes of ring (an entry's length is the distance to the next one). `cmd_tail` is the only
 //! position that user space gives, and it must name the start of a live entry or the head.
 
+use core::fmt;
+
 use super::seam::{
     Array,
     Memory,
@@ -26,6 +28,20 @@ pub(crate) enum Broken {
     UnknownId(u16),
     /// A completion names a command that was completed with `TCMU_UFLAG_KEEP_BUF` before.
     KeptId(u16),
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tail(tail) => {
+                write!(out, "cmd_tail {tail} is not the start of an entry on it")
+            }
+            Self::UnknownId(id) => write!(out, "completion of cmd_id {id}, which is not on it"),
+            Self::KeptId(id) => {
+                write!(out, "second completion of cmd_id {id}, kept with KEEP_BUF")
+            }
+        }
+    }
 }
 
 /// Where a new entry goes.
@@ -92,6 +108,11 @@ impl<M: Memory> Ring<M> {
     /// Position behind the newest entry.
     pub(crate) fn head(&self) -> u32 {
         self.head
+    }
+
+    /// Position of the oldest entry, which user space has not given back.
+    pub(crate) fn cleaned(&self) -> u32 {
+        self.cleaned
     }
 
     /// Number of bytes in use.

@@ -124,7 +124,7 @@ fn listed_id_stays_taken_after_its_command() {
     assert_eq!(rig.answers.len(), 3);
     assert_eq!(rig.model.pending[0].ids, [id]);
     rig.drain();
-    assert_eq!(rig.engine.counters().on_ring, 1);
+    assert_eq!(rig.engine.counters().delivered, 1);
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn unknown_tag_is_announced() {
         notify: true,
         repeat: false,
     });
-    assert_eq!(rig.engine.counters().on_ring, 1);
+    assert_eq!(rig.engine.counters().delivered, 1);
 }
 
 #[test]
@@ -286,7 +286,7 @@ fn each_command_may_have_its_own_notification() {
     assert_eq!(rig.model.pending.len(), 300);
     assert!(rig.model.pending.iter().all(|tmr| tmr.ids.len() == 1));
     rig.drain();
-    assert_eq!(rig.engine.counters().on_ring, 300);
+    assert_eq!(rig.engine.counters().delivered, 300);
 }
 
 #[test]
@@ -302,7 +302,7 @@ fn blocking_leaves_broken_ring_alone() {
     assert_eq!(rig.model.broken, Some(Broken::UnknownId(3)));
     rig.step(&Action::Block);
     assert_eq!(rig.model.pending.len(), 1);
-    assert_eq!(rig.engine.counters().on_ring, 0);
+    assert_eq!(rig.engine.counters().delivered, 0);
     rig.step(&Action::Reset(ResetStatus::CheckCondition));
     assert_eq!(rig.engine.counters().dropped, 1);
     assert_eq!(
@@ -498,7 +498,7 @@ fn flood_is_bounded() {
     assert_eq!(rig.engine.counters().announced, 100_001);
     // The reference, which keeps the exact order, has not followed: count what arrives.
     let mut seen = 0;
-    while rig.engine.counters().on_ring < 100_001 {
+    while rig.engine.counters().delivered < 100_001 {
         while !rig.user.held.is_empty() {
             rig.user.complete(&mut rig.host, 0, &GOOD);
         }

@@ -438,16 +438,44 @@ impl Rig {
         self.user.drop_released(model.space.released);
         assert!(!self.host.is_silent(), "user space was not woken");
 
+        let seen = self.engine.snapshot();
         let counters = self.engine.counters();
         let waiting = model.pending.len() as u64;
         assert_eq!(
-            (counters.announced, counters.on_ring, counters.dropped),
+            (counters.announced, counters.delivered, counters.dropped),
             (model.announced, model.on_ring, model.dropped)
         );
         assert_eq!(
             counters.announced,
-            counters.on_ring + counters.dropped + waiting,
+            counters.delivered + counters.dropped + waiting,
             "P2: a notification is lost"
+        );
+
+        let count = |wanted: fn(&Place) -> bool| {
+            model
+                .commands
+                .iter()
+                .filter(|known| wanted(&known.place))
+                .count() as u32
+        };
+        assert_eq!(
+            (seen.in_flight, seen.late, seen.kept, seen.waiting),
+            (
+                count(|place| matches!(place, Place::InFlight(_))),
+                count(|place| matches!(place, Place::Expired(_))),
+                count(|place| matches!(place, Place::Kept(_))),
+                count(|place| matches!(place, Place::Waiting)),
+            ),
+            "what debugfs shows"
+        );
+        assert_eq!(
+            counters.queued,
+            counters.completed
+                + counters.expired
+                + counters.aborted_waiting
+                + counters.failed
+                + u64::from(seen.in_flight + seen.waiting),
+            "P7: a command is lost, or counted twice"
         );
 
         let unanswered = model.unanswered();

@@ -40,7 +40,7 @@ impl<C: Command, M: Memory> Engine<C, M> {
         }
         let result = self.take_completions(host);
         if let Err(broken) = result {
-            self.broken = Some(broken);
+            self.set_broken(broken);
         } else {
             self.run_waiting(host, command_deadline);
         }
@@ -84,6 +84,7 @@ impl<C: Command, M: Memory> Engine<C, M> {
                 if let State::InFlight { command, .. } =
                     self.slots.replace(slot, State::Expired(ring))
                 {
+                    self.counters.completed += 1;
                     self.answer(host, command, ring, header, offset);
                 }
                 ring

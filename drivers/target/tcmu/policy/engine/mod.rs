@@ -3,6 +3,7 @@
 //! The state machine of a tcmu device.
 
 mod completion;
+mod snapshot;
 pub(crate) mod submit;
 mod task_management;
 
@@ -29,6 +30,10 @@ use super::slots::{
 };
 use super::tmr_queue::TmrQueue;
 
+pub(crate) use snapshot::{
+    Counters,
+    Snapshot, //
+};
 pub(crate) use submit::Refusal;
 
 /// Sizes of a device.
@@ -49,17 +54,6 @@ pub(crate) enum ResetStatus {
     Busy,
     /// SAM status CHECK CONDITION: a hard failure (`reset_ring` 2).
     CheckCondition,
-}
-
-/// What happened to task management notifications, in numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct TmrCounters {
-    /// Notifications that LIO announced while `tmr_notification` was 1.
-    pub(crate) announced: u64,
-    /// Notifications put on the ring.
-    pub(crate) on_ring: u64,
-    /// Notifications discarded because the ring was broken or was reset.
-    pub(crate) dropped: u64,
 }
 
 /// Rings, queues and commands of one tcmu device, all under the device's lock.
@@ -88,7 +82,7 @@ pub(crate) struct Engine<C: Command, M: Memory> {
     blocked: bool,
     broken: Option<Broken>,
     wake: Option<u64>,
-    counters: TmrCounters,
+    counters: Counters,
 }
 
 fn earlier(a: Option<u64>, b: Option<u64>) -> Option<u64> {
@@ -112,7 +106,7 @@ impl<C: Command, M: Memory> Engine<C, M> {
             blocked: false,
             broken: None,
             wake: None,
-            counters: TmrCounters::default(),
+            counters: Counters::default(),
         })
     }
 
@@ -126,8 +120,8 @@ impl<C: Command, M: Memory> Engine<C, M> {
         self.wake
     }
 
-    /// What happened to task management notifications.
-    pub(crate) fn counters(&self) -> TmrCounters {
+    /// What has happened so far.
+    pub(crate) fn counters(&self) -> Counters {
         self.counters
     }
 
@@ -161,6 +155,7 @@ impl<C: Command, M: Memory> Engine<C, M> {
             self.slots.unlink(&mut self.in_flight, slot);
             if let State::InFlight { command, .. } = self.slots.replace(slot, State::Expired(ring))
             {
+                self.counters.expired += 1;
                 host.complete(command, Answer::CheckCondition);
             }
         }
@@ -193,7 +188,7 @@ impl<C: Command, M: Memory> Engine<C, M> {
                 Ok(()) => {
                     self.run_tmrs(host);
                 }
-                Err(broken) => self.broken = Some(broken),
+                Err(broken) => self.set_broken(broken),
             }
         }
         while let Some(slot) = self.waiting.first() {
@@ -225,6 +220,7 @@ impl<C: Command, M: Memory> Engine<C, M> {
                     ResetStatus::Busy => Answer::Busy,
                     ResetStatus::CheckCondition => Answer::CheckCondition,
                 };
+                self.counters.failed += 1;
                 host.complete(command, answer);
             }
         }
@@ -246,6 +242,12 @@ impl<C: Command, M: Memory> Engine<C, M> {
         }
     }
 
+    /// The ring cannot be used until it is reset.
+    fn set_broken(&mut self, why: Broken) {
+        self.broken = Some(why);
+        self.counters.broken += 1;
+    }
+
     /// Answers a command in the qfull queue.
     fn answer_waiting<H: Host<Command = C>>(
         &mut self,
@@ -255,6 +257,11 @@ impl<C: Command, M: Memory> Engine<C, M> {
     ) {
         self.slots.unlink(&mut self.waiting, slot);
         if let State::Waiting { command, .. } = self.slots.take(slot) {
+            match answer {
+                Answer::TaskAborted => self.counters.aborted_waiting += 1,
+                Answer::TaskSetFull => self.counters.expired += 1,
+                _ => self.counters.failed += 1,
+            }
             host.complete(command, answer);
         }
     }

@@ -113,6 +113,7 @@ impl<C: Command, M: Memory> Engine<C, M> {
                 Ok(prepared) => {
                     self.start(host, command, prepared, command_deadline, None);
                     host.notify();
+                    self.counters.queued += 1;
                     return Ok(Submitted::OnRing);
                 }
                 Err(NotStarted::NoSpace) => {}
@@ -130,6 +131,7 @@ impl<C: Command, M: Memory> Engine<C, M> {
         });
         self.slots.push_back(&mut self.waiting, slot);
         self.wake = earlier(self.wake, Some(deadline));
+        self.counters.queued += 1;
         Ok(Submitted::Waiting)
     }
 

@@ -51,7 +51,12 @@ impl<C: Command, M: Memory> Engine<C, M> {
         for slot in aborted {
             match self.slots.get(slot) {
                 State::Waiting { .. } => self.answer_waiting(host, slot, Answer::TaskAborted),
-                State::InFlight { ring, .. } if notify => self.ids.list(&mut ids, ring.id),
+                State::InFlight { ring, .. } => {
+                    self.counters.aborted += 1;
+                    if notify {
+                        self.ids.list(&mut ids, ring.id);
+                    }
+                }
                 _ => {}
             }
         }
@@ -93,7 +98,7 @@ impl<C: Command, M: Memory> Engine<C, M> {
             self.ring.commit(place, size, EntryKind::Tmr);
             host.publish_head(self.ring.head());
             host.notify();
-            self.counters.on_ring += 1;
+            self.counters.delivered += 1;
             self.tmrs.pop();
         }
         true

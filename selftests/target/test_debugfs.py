@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""What an operator sees of a device in debugfs, at any time."""
+
+import errno
+import os
+
+from tcmulib import debugfs
+from tcmulib.configfs import Device
+from tcmulib.debugfs import Status
+from tcmulib.ktap import Context, Skip, Suite, equal, raises_errno
+from tcmulib.module import MODULE, available, modprobe, reload
+from tcmulib.rig import Fill, Rig, Served, pattern
+from tcmulib.ring import UFLAG_KEEP_BUF
+from tcmulib.scsi import BLOCK, DID_TIME_OUT, GOOD, TEST_UNIT_READY, read10
+from tcmulib.wait import Task, until
+
+suite = Suite()
+
+
+@suite.test("an idle device owes nothing, and the totals add up")
+def idle(context: Context) -> None:
+    rig = Rig(context)
+    before = Status.of(rig.device)
+    equal((before.text("state"), before.text("broken_reason")), ("running", "none"), "state")
+    equal((before["total_queued"], before["node_open"]), (0, 1), "commands, and whether it is open")
+    disk = rig.disk()
+    disk.write(0, pattern(1, 8 * BLOCK))
+    after = Status.of(rig.device)
+    after.check()
+    assert after["total_queued"] > 0, "no command was counted"
+    equal(after["total_completed"], after["total_queued"], "completed commands")
+    equal((after["commands_on_ring"], after["data_blocks_used"]), (0, 0), "what is in use")
+    equal((after["ring_head"], after["ring_used"]), (after["ring_tail"], 0), "ring positions")
+    assert after["data_pages"] >= 1, "the WRITE needed a page"
+
+
+@suite.test("commands on the ring and in the qfull queue are told apart, expired ones counted")
+def queues(context: Context) -> None:
+    rig = Rig(context, options=Fill.OPTIONS, attributes={"qfull_time_out": 2})
+    disk = rig.disk()
+    fill = Fill(rig, disk)
+    late = disk.task_sg(read10(0, 8), data_in=8 * BLOCK)
+    until(lambda: Status.of(rig.device)["commands_waiting"] == 1, "a command that waits")
+    full = Status.of(rig.device)
+    full.check()
+    equal((full["commands_on_ring"], full["data_blocks_used"]), (8, full["data_blocks"]), "in use")
+    until(lambda: Status.of(rig.device)["total_expired"], "the end of the wait")
+    fill.release()
+    # The SCSI layer has tried again until there was space.
+    equal(late.wait().status, GOOD, "status of the command that waited")
+    after = Status.of(rig.device)
+    after.check()
+    equal((after["commands_waiting"], after["commands_on_ring"]), (0, 0), "what is left")
+
+
+@suite.test("a command past its time stays on the ring until user space gives it back")
+def late(context: Context) -> None:
+    rig = Rig(context, attributes={"cmd_time_out": 2})
+    disk = rig.disk()
+    before = Status.of(rig.device)["total_expired"]
+    rig.daemon.ctl("hold read,count=1")
+    task = disk.task_sg(read10(0, 8), data_in=8 * BLOCK)
+    (held,) = rig.daemon.wait_held(1)
+    until(lambda: Status.of(rig.device)["commands_late"], "the end of its time")
+    status = Status.of(rig.device)
+    status.check()
+    found = (status["total_expired"] - before, status["commands_late"], status["commands_on_ring"])
+    equal(found, (1, 1, 0), "expired, late and owed commands")
+    task.wait()
+    rig.daemon.ctl(f"release {held}")
+    until(lambda: not Status.of(rig.device)["commands_late"], "its completion")
+    equal(Status.of(rig.device)["data_blocks_used"], 0, "blocks in use")
+
+
+@suite.test("aborted commands and their notifications are counted")
+def aborted(context: Context) -> None:
+    rig = Rig(context, attributes={"tmr_notification": 1})
+    disk = rig.disk()
+    rig.daemon.ctl("hold read,count=1")
+    answer = disk.sg_io(read10(0, 8), data_in=8 * BLOCK, timeout=1)
+    equal(answer.host_status, DID_TIME_OUT, "host status")
+    status = Status.of(rig.device)
+    status.check()
+    equal(status["total_aborted"], 1, "aborted commands")
+    found = [status[f"total_tmrs_{what}"] for what in ("announced", "delivered", "dropped")]
+    equal(found, [1, 1, 0], "notifications announced, delivered, dropped")
+
+
+@suite.test("a broken ring is explained until it is reset")
+def broken(context: Context) -> None:
+    served = Served(context)
+    task = served.disk.task_sg(TEST_UNIT_READY)
+    served.ring.next()
+    served.ring.tail = 4
+    served.ring.kick()
+    status = Status.of(served.device)
+    status.check()
+    equal(status.text("state"), "broken", "state")
+    equal(status.text("broken_reason"), "cmd_tail 4 is not the start of an entry on it", "reason")
+    equal((status["ring_tail"], status["total_broken"]), (4, 1), "tail, and how often it broke")
+    served.device.action("reset_ring", 2)
+    task.wait()
+    status = Status.of(served.device)
+    status.check()
+    equal((status.text("state"), status.text("broken_reason")), ("running", "none"), "state")
+    equal((status["total_failed"], status["total_broken"]), (1, 1), "failed commands, and breaks")
+
+
+@suite.test("a blocked device and a kept buffer are shown")
+def special(context: Context) -> None:
+    served = Served(context)
+    task = served.disk.task_sg(read10(0, 8), data_in=8 * BLOCK)
+    served.ring.complete(served.ring.next(), uflags=UFLAG_KEEP_BUF)
+    equal(task.wait().status, GOOD, "status")
+    served.device.action("block_dev", 1)
+    status = Status.of(served.device)
+    status.check()
+    equal((status.text("state"), status["buffers_kept"]), ("blocked", 1), "state and kept buffers")
+    assert status["data_blocks_used"] >= 1, "the kept buffer has blocks"
+    served.device.action("block_dev", 0)
+    served.device.action("reset_ring", 1)
+    equal(Status.of(served.device)["buffers_kept"], 0, "kept buffers after the reset")
+
+
+def _read_on(device: Device) -> int:
+    """Reads the file again and again until it goes; returns how often it was there."""
+    count = 0
+    path = debugfs.path(device)
+    while True:
+        try:
+            text = path.read_text(encoding="ascii")
+        except FileNotFoundError:
+            return count
+        except OSError as error:
+            # It went between open and read.
+            assert error.errno == errno.EIO, error
+            return count
+        if text:
+            Status(text).check()
+            count += 1
+
+
+@suite.test("reading while commands run and the device goes is safe", limit=90)
+def any_time(context: Context) -> None:
+    for _ in range(5):
+        inner = Context()
+        try:
+            rig = Rig(inner)
+            disk = rig.disk()
+            device = rig.device
+            readers = [
+                Task(context, lambda: _read_on(device), f"reader {number}") for number in range(2)
+            ]
+            for number in range(30):
+                disk.write(8 * number, pattern(number, 8 * BLOCK))
+        finally:
+            errors = inner.clean_up()
+        equal(errors, [], "errors while cleaning up")
+        for reader in readers:
+            assert reader.wait() > 0, "nothing was read"
+
+
+@suite.test("an open file outlives the device, but keeps the module")
+def outlived(context: Context) -> None:
+    if not available():
+        raise Skip(f"modprobe does not know {MODULE}")
+    device = Device(context)
+    device.control("dev_size=1048576,max_data_area_mb=1,cmd_ring_size_mb=1")
+    device.enable()
+    descriptor = os.open(debugfs.path(device), os.O_RDONLY)
+    try:
+        assert os.read(descriptor, 65536), "nothing to read"
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        device.remove()
+        device.hba.remove()
+        raises_errno(errno.EIO, lambda: os.read(descriptor, 65536), "reading of a device that went")
+        done = modprobe("--remove", MODULE)
+        assert done.returncode != 0, "the module went while its file is open"
+    finally:
+        os.close(descriptor)
+    reload()
+    equal(list(debugfs.FOLDER.iterdir()), [], "files left behind")
+
+
+if __name__ == "__main__":
+    suite.run()
