@@ -50,6 +50,9 @@ lab_hide_stock() {
 lab_load_rust() {
 	local name
 
+	# For the test that loads it: loading it runs tests.
+	export TCMU_KUNIT_MODULE="$RUST_MODULES/target_core_user_kunit.ko"
+
 	while read -r name; do
 		lab_hide_stock "$RUST_MODULES/$name" || return 1
 	done < "$RUST_MODULES/load.order"

@@ -21,25 +21,20 @@ use super::lio::{
 use super::policy::{
     growth::grown,
     Answer,
-    Array,
+    Array as _,
     Blocks,
     Command,
     Direction,
     Host,
-    Memory,
     NoMemory,
     Sizes,
     SlotIndex,
     RING_OFFSET, //
 };
 use super::reclaim;
-use core::ops::{
-    Deref,
-    DerefMut,
-    Range, //
-};
+use super::table::Table;
+use core::ops::Range;
 use kernel::{
-    alloc::Allocator,
     page::{
         Page,
         PAGE_SHIFT,
@@ -72,79 +67,6 @@ mod sam {
 // The interface to user space has 64-bit `struct iovec`s, and words of the ring are accessed in one
 // piece; the policy counts in pages of 4 KiB.
 static_assert!(cfg!(CONFIG_64BIT) && PAGE_SIZE == 4096);
-
-/// The kernel's allocator, for the policy.
-pub(crate) struct Kernel;
-
-impl Memory for Kernel {
-    type Array<T> = Table<T>;
-}
-
-/// An array in as little memory as its length needs.
-pub(crate) enum Table<T> {
-    /// Up to a page.
-    Small(KVec<T>),
-    /// More: whole pages, which need not be contiguous.
-    Large(VVec<T>),
-}
-
-impl<T> Deref for Table<T> {
-    type Target = [T];
-
-    fn deref(&self) -> &[T] {
-        match self {
-            Self::Small(elements) => elements,
-            Self::Large(elements) => elements,
-        }
-    }
-}
-
-impl<T> DerefMut for Table<T> {
-    fn deref_mut(&mut self) -> &mut [T] {
-        match self {
-            Self::Small(elements) => elements,
-            Self::Large(elements) => elements,
-        }
-    }
-}
-
-/// `old`, and after it elements from `fill`, in an array of just `len` elements.
-///
-/// `Vec::reserve()` would double the capacity.
-fn extended<T, A: Allocator, B: Allocator>(
-    old: &mut Vec<T, A>,
-    len: usize,
-    mut fill: impl FnMut() -> T,
-) -> Result<Vec<T, B>, NoMemory> {
-    let mut new = Vec::with_capacity(len, GFP_KERNEL).map_err(|_| NoMemory)?;
-    let missing = len - old.len();
-    for element in old.drain_all() {
-        new.push_within_capacity(element).map_err(|_| NoMemory)?;
-    }
-    for _ in 0..missing {
-        new.push_within_capacity(fill()).map_err(|_| NoMemory)?;
-    }
-    Ok(new)
-}
-
-impl<T> Array<T> for Table<T> {
-    fn new() -> Self {
-        Self::Small(KVec::new())
-    }
-
-    fn grow(&mut self, len: usize, fill: impl FnMut() -> T) -> Result<(), NoMemory> {
-        if len <= self.len() {
-            return Ok(());
-        }
-        let is_small = len * size_of::<T>() <= PAGE_SIZE;
-        *self = match self {
-            Self::Small(old) if is_small => Self::Small(extended(old, len, fill)?),
-            Self::Small(old) => Self::Large(extended(old, len, fill)?),
-            Self::Large(old) => Self::Large(extended(old, len, fill)?),
-        };
-        Ok(())
-    }
-}
 
 impl Command for ScsiCommand {
     fn cdb(&self) -> &[u8] {

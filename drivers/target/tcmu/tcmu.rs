@@ -15,6 +15,7 @@ mod netlink;
 mod parameters;
 mod policy;
 mod reclaim;
+mod table;
 
 use device::Tcmu;
 use kernel::prelude::*;

@@ -27,6 +27,11 @@ _IGNORED = re.compile(
 )
 
 
+#: Builds the module with the KUnit suites, which runs them when it is loaded.
+_KUNIT_OPTION = "CONFIG_TCM_USER2_KUNIT_TEST"
+_KUNIT_MODULE = "target_core_user_kunit"
+
+
 def warnings(lines: list[str]) -> list[str]:
     """The lines of a build's output that are warnings of compiler, objtool or modpost.
 
@@ -83,7 +88,10 @@ def build(cache: Cache, kernel: Kernel, purpose: str = "modules", clippy: bool =
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     lines: list[str] = []
-    arguments = [f"M={CHECKOUT}", f"MO={folder}", *(["CLIPPY=1"] if clippy else []), "modules"]
+    arguments = [
+        f"M={CHECKOUT}", f"MO={folder}", f"{_KUNIT_OPTION}=m", *(["CLIPPY=1"] if clippy else []),
+        "modules",
+    ]  # fmt: skip
     what = f"{'clippy on' if clippy else 'building'} the modules ({kernel.flavour})"
     say(what)
     log = cache.folder("log") / f"{purpose}-{folder.name}.log"
@@ -123,7 +131,9 @@ def ensure(cache: Cache, kernel: Kernel) -> Path:
             _replace(path, target / path.name)
         # The kernel's name of a module has underscores where its file may have dashes.
         files = {path.stem.replace("-", "_"): path for path in built}
-        order = load_order({name: module_depends(path) for name, path in files.items()})
+        order = load_order({
+            name: module_depends(path) for name, path in files.items() if name != _KUNIT_MODULE
+        })
         text = "".join(f"{files[name].name}\n" for name in order)
         (target / "load.order").write_text(text, encoding="utf-8")
     return target

@@ -18,10 +18,7 @@ use super::lio::{
     memalloc::NoIoScope,
     uio::Uio, //
 };
-use super::memory::{
-    Kernel,
-    SharedMemory, //
-};
+use super::memory::SharedMemory;
 use super::netlink;
 use super::policy::{
     Engine,
@@ -30,6 +27,7 @@ use super::policy::{
 };
 use super::{
     reclaim,
+    table::Kernel,
     TcmuModule,
     ROOT, //
 };
