@@ -179,6 +179,16 @@ pub(crate) fn abort_task_means(same_nexus: bool, kind: Kind, tag: u64, reference
     same_nexus && kind != Kind::TaskManagement && tag == referenced
 }
 
+/// Whether `cause` reaches what came from the nexus that asked for it, or from another one.
+///
+/// PREEMPT AND ABORT is about the nexuses whose registrations it removes. The key of a command does
+/// not tell: the core gives each command that of the holder of the reservation. C aborts those of
+/// the preempting nexus too. A fabric that submits in the context that receives waits for itself
+/// then: for the initiator's acknowledgement of their TASK ABORTED, or for the data of a write.
+pub(crate) fn reaches_nexus(cause: Cause, same_nexus: bool) -> bool {
+    cause == Cause::LunReset || !same_nexus
+}
+
 /// Whether an abort that is limited to the nexuses registered with `keys` reaches a command that
 /// came in with the reservation key `key`. Without `keys` there is no limit.
 pub(crate) fn reaches(keys: Option<impl IntoIterator<Item = u64>>, key: u64) -> bool {

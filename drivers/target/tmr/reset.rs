@@ -42,7 +42,7 @@ pub(crate) struct Reset<'a> {
     device: &'a Device,
     /// The LUN_RESET request itself.
     request: Option<&'a TmrRequest>,
-    /// The nexus that the LUN_RESET came from.
+    /// The nexus that the LUN_RESET or the PREEMPT AND ABORT came from.
     nexus: Option<&'a Session>,
     /// The registrations that a PREEMPT AND ABORT removed. It reaches their commands alone.
     preempted: Option<&'a Registrations>,
@@ -66,6 +66,7 @@ impl<'a> Reset<'a> {
             request,
             nexus: request
                 .and_then(TmrRequest::command)
+                .or(command)
                 .and_then(Command::session),
             preempted,
             command,
@@ -135,10 +136,11 @@ impl<'a> Reset<'a> {
         }
     }
 
-    /// Whether the reset reaches what came in with `command`.
-    fn reaches(&self, command: &Command) -> bool {
+    /// Whether the reset reaches what came in with `command` of `session`.
+    fn reaches(&self, command: &Command, session: &Session) -> bool {
         let keys = self.preempted.map(Registrations::keys);
-        policy::reaches(keys, command.reservation_key())
+        policy::reaches_nexus(self.cause, self.is_same_nexus(session))
+            && policy::reaches(keys, command.reservation_key())
     }
 
     /// Whether `session` is the nexus that asked for the reset.
@@ -168,9 +170,6 @@ impl<'a> Reset<'a> {
             );
             return;
         };
-        if !self.reaches(command) {
-            return;
-        }
         let Some(session) = command.session() else {
             ratelimited!(
                 pr_err,
@@ -178,6 +177,9 @@ impl<'a> Reset<'a> {
             );
             return;
         };
+        if !self.reaches(command, session) {
+            return;
+        }
         let answer = policy::answers_request(self.is_same_nexus(session));
         if !command.mark_aborted(session, answer) {
             return;
@@ -197,13 +199,16 @@ impl<'a> Reset<'a> {
     /// What the reset does with a command of the task set. C: `core_tmr_drain_state_list()`.
     fn judge(&self, command: &Command) -> Verdict {
         let itself = self.command.is_some_and(|own| ptr::eq(own, command));
-        if itself || !self.reaches(command) {
+        if itself {
             return Verdict::Leave;
         }
         let Some(session) = command.session() else {
             ratelimited!(pr_err, "LUN_RESET: command without a session\n");
             return Verdict::Leave;
         };
+        if !self.reaches(command, session) {
+            return Verdict::Leave;
+        }
         let answer = policy::answers_command(self.is_same_nexus(session), self.tas);
         match policy::wait_for_command(self.cause, command.kind()) {
             Wait::Never => Verdict::Mark(answer),

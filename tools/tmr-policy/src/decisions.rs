@@ -55,6 +55,14 @@ fn abort_task_means_the_tag_of_its_own_nexus() {
 }
 
 #[test]
+fn preempt_and_abort_leaves_its_own_nexus_alone() {
+    assert!(reaches_nexus(Cause::LunReset, true));
+    assert!(reaches_nexus(Cause::LunReset, false));
+    assert!(reaches_nexus(Cause::PreemptAndAbort, false));
+    assert!(!reaches_nexus(Cause::PreemptAndAbort, true));
+}
+
+#[test]
 fn an_abort_without_keys_reaches_all_and_without_any_key_none() {
     assert!(reaches(None::<[u64; 0]>, 1));
     assert!(!reaches(Some([]), 1));

@@ -231,7 +231,10 @@ impl State {
 
     fn reached(&self, run: &Run, task: Task) -> bool {
         let keys = run.preempts.map(|nexus| [nexus]);
-        task != run.task && policy::reaches(keys, self.tasks[task].nexus)
+        let nexus = self.tasks[task].nexus;
+        task != run.task
+            && policy::reaches_nexus(run.cause(), nexus == self.tasks[run.task].nexus)
+            && policy::reaches(keys, nexus)
     }
 
     /// One step of a run; false if it has to wait.
