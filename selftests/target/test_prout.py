@@ -2,30 +2,18 @@
 # SPDX-License-Identifier: GPL-2.0
 """PERSISTENT RESERVE OUT with PREEMPT AND ABORT, which aborts like a reset."""
 
-from pathlib import Path
-
-from tcmulib.configfs import TARGET, read, write
+from tcmulib import reserve
 from tcmulib.ktap import Context, Suite, equal
+from tcmulib.reserve import PREEMPT, PREEMPT_AND_ABORT, REGISTER, RESERVE
 from tcmulib.rig import Rig
 from tcmulib.scsi import BLOCK, CHECK_CONDITION, GOOD, TEST_UNIT_READY, Disk, read10
 
 suite = Suite()
 
-#: Serial number of the device.
-SERIAL = "tcmu-selftest-prout"
-
-#: Service actions.
-REGISTER, RESERVE, PREEMPT, PREEMPT_AND_ABORT = 0x00, 0x01, 0x04, 0x05
-
-#: Reservation type: registrants may read and write.
-EXCLUSIVE_REGISTRANTS_ONLY = 0x06
-
 
 def prout(disk: Disk, action: int, key: int, action_key: int = 0, limit: float = 30.0) -> int:
     """PERSISTENT RESERVE OUT; returns the status."""
-    kind = 0 if action == REGISTER else EXCLUSIVE_REGISTRANTS_ONLY
-    cdb = bytes([0x5F, action, kind, 0, 0, 0, 0, 0, 24, 0])
-    parameters = key.to_bytes(8, "big") + action_key.to_bytes(8, "big") + bytes(8)
+    cdb, parameters = reserve.prout(action, key, action_key)
     answer = disk.sg_io(cdb, data_out=parameters, timeout=limit)
     assert answer.status != CHECK_CONDITION, f"sense data {answer.sense_triple}"
     return answer.status
@@ -35,13 +23,8 @@ class Reserved:
     """Two registered nexuses; the first one holds the reservation."""
 
     def __init__(self, context: Context, notify: int = 1) -> None:
-        # The target keeps registrations in a file, named after the serial number, even
-        # if they are not to outlive a power loss.
-        folder = Path(read(TARGET / "dbroot")) / "pr"
-        folder.mkdir(parents=True, exist_ok=True)
         self.rig = Rig(context, attributes={"tmr_notification": notify})
-        write(self.rig.device.path / "wwn" / "vpd_unit_serial", SERIAL)
-        context.defer(lambda: (folder / f"aptpl_{SERIAL}").unlink(missing_ok=True))
+        reserve.allow(context, self.rig.device)
         self.disks = [self.rig.disk() for _ in range(2)]
         for key, disk in enumerate(self.disks, start=1):
             equal(prout(disk, REGISTER, 0, key), GOOD, f"status of REGISTER with key {key}")

@@ -100,19 +100,25 @@ class KernelLog:
         self._fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
         os.lseek(self._fd, 0, os.SEEK_END)
         context.defer(lambda: os.close(self._fd))
-        self._lines: list[str] = []
+        self._records: list[tuple[int, str]] = []
 
-    def lines(self) -> list[str]:
-        """All messages so far, without their prefix."""
+    def records(self) -> list[tuple[int, str]]:
+        """Level and text of all messages so far."""
         while True:
             try:
                 record = os.read(self._fd, 8192)
             except BlockingIOError:
-                return self._lines
+                return self._records
             except BrokenPipeError:
                 # Messages were overwritten before they were read; go on with the next.
                 continue
-            self._lines.append(record.decode(errors="replace").partition(";")[2])
+            prefix, _, text = record.decode(errors="replace").partition(";")
+            # The first number is facility * 8 + level.
+            self._records.append((int(prefix.partition(",")[0]) & 7, text))
+
+    def lines(self) -> list[str]:
+        """All messages so far, without their prefix."""
+        return [text for _, text in self.records()]
 
     def count(self, *parts: str) -> int:
         """Number of messages so far that contain all `parts`."""

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0
+"""PERSISTENT RESERVE OUT (SPC-4 6.14)."""
+
+from pathlib import Path
+
+from .configfs import TARGET, Device, read, write
+from .ktap import Context
+
+#: Service actions.
+REGISTER, RESERVE, PREEMPT, PREEMPT_AND_ABORT = 0x00, 0x01, 0x04, 0x05
+
+#: Reservation type: registrants may read and write.
+EXCLUSIVE_REGISTRANTS_ONLY = 0x06
+
+
+def allow(context: Context, device: Device) -> None:
+    """Makes a device able to keep registrations."""
+    # The target keeps them in a file, named after the serial number, even if they are not to
+    # outlive a power loss.
+    serial = f"tcmu-selftest-{device.hba.number}"
+    folder = Path(read(TARGET / "dbroot")) / "pr"
+    folder.mkdir(parents=True, exist_ok=True)
+    write(device.path / "wwn" / "vpd_unit_serial", serial)
+    context.defer(lambda: (folder / f"aptpl_{serial}").unlink(missing_ok=True))
+
+
+def prout(action: int, key: int, action_key: int = 0) -> tuple[bytes, bytes]:
+    """CDB and parameter list; `key` is the nexus's own reservation key."""
+    kind = 0 if action == REGISTER else EXCLUSIVE_REGISTRANTS_ONLY
+    parameters = key.to_bytes(8, "big") + action_key.to_bytes(8, "big") + bytes(8)
+    return bytes([0x5F, action, kind, 0, 0, 0, 0, 0, len(parameters), 0]), parameters
