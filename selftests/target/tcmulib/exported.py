@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Devices that an iSCSI target exports, for initiators that say what the test wants."""
+
+from . import reserve as reservation
+from .configfs import Device, write
+from .iscsi import Target
+from .iscsi_raw import RawSession
+from .ktap import Context, equal
+from .ram import Ram
+from .rig import Rig
+from .scsi import BLOCK, GOOD, TEST_UNIT_READY, read10
+
+
+class Exported:
+    """A device as LUN 0 of an iSCSI target. `window` is the number of commands of a session."""
+
+    def __init__(self, context: Context, device: Device, window: int = 64) -> None:
+        self.context = context
+        self.device = device
+        self.target = Target(context)
+        write(self.target.tpg / "attrib/default_cmdsn_depth", str(window))
+        self.link = self.target.add_lun(device)
+        self.target.enable()
+
+    def relax(self) -> None:
+        """Makes sure that every command gets an answer."""
+        raise NotImplementedError
+
+    def session(self) -> RawSession:
+        """Another nexus, ready for commands."""
+        session = RawSession(self.context, self.target)
+        # Before it is logged out: nothing may wait for a held command then.
+        self.context.defer(self.relax)
+        become_ready(session)
+        return session
+
+
+def become_ready(session: RawSession) -> None:
+    """Takes the unit attentions of a nexus; fails the test if it does not become ready."""
+    for _ in range(3):
+        if session.wait(session.command(TEST_UNIT_READY)).code == GOOD:
+            return
+    raise AssertionError("the unit does not become ready")
+
+
+def send_reads(session: RawSession, count: int) -> list[int]:
+    """Sends so many reads of 4 KiB; returns their tags."""
+    return [session.command(read10(8 * (n % 64), 8), read=8 * BLOCK) for n in range(count)]
+
+
+def reserve(session: RawSession, action: int, key: int, action_key: int = 0) -> None:
+    """PERSISTENT RESERVE OUT, which must succeed."""
+    cdb, parameters = reservation.prout(action, key, action_key)
+    code = session.wait(session.command(cdb, write=parameters)).code
+    equal(code, GOOD, f"status of service action {action}")
+
+
+class ExportedTcmu(Exported):
+    """A served device of tcmu. `notify` is its tmr_notification, `timeout` its cmd_time_out.
+
+    With `persistent` it keeps persistent reservations.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        notify: bool = True,
+        window: int = 64,
+        timeout: int = 0,
+        persistent: bool = False,
+    ) -> None:
+        attributes: dict[str, "str | int"] = {
+            "tmr_notification": int(notify),
+            "cmd_time_out": timeout,
+        }
+        self.rig = Rig(context, attributes=attributes)
+        self.daemon = self.rig.daemon
+        if persistent:
+            reservation.allow(context, self.rig.device)
+        super().__init__(context, self.rig.device, window)
+
+    def relax(self) -> None:
+        """Makes sure that every command gets an answer."""
+        self.rig.relax()
+
+    def hold(self, session: RawSession, count: int = 1) -> list[int]:
+        """Makes the daemon hold so many reads of a session; returns their tags."""
+        self.daemon.ctl("hold read")
+        before = len(self.daemon.held())
+        tags = send_reads(session, count)
+        self.daemon.wait_held(before + count)
+        return tags
+
+    def statistic(self, name: str) -> int:
+        """A counter of the device's task management, from configfs."""
+        return self.rig.statistics("scsi_tgt_dev")[name]
+
+
+class ExportedRam(Exported):
+    """A device of the sample backend. `tas` is the TAS bit of its control mode page."""
+
+    def __init__(self, context: Context, tas: int) -> None:
+        self.ram = Ram(context)
+        self.ram.device.set_attrib("emulate_tas", tas)
+        super().__init__(context, self.ram.device)
+
+    def relax(self) -> None:
+        """Makes sure that every command gets an answer."""
+        self.ram.relax()
+
+    def hold(self, session: RawSession, count: int = 1) -> list[int]:
+        """Makes the backend keep so many reads of a session; returns their tags."""
+        self.ram.hold()
+        before = self.ram.number("held")
+        tags = send_reads(session, count)
+        self.ram.wait_held(before + count)
+        return tags

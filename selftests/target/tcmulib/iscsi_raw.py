@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: GPL-2.0
+"""An iSCSI initiator that sends what the test says (RFC 7143), above all task management.
+
+A SCSI initiator of the kernel aborts only what its error recovery wants to abort. This one
+chooses tags, never tries again, and keeps every answer.
+"""
+
+import contextlib
+import socket
+import struct
+import threading
+import time
+from dataclasses import dataclass
+
+from .iscsi import Target
+from .ktap import PATIENCE, Context
+
+_NONE = 0xFFFFFFFF
+
+_BHS = 48
+
+#: Operation codes of requests, with the bit for immediate delivery where it is always set here.
+_NOP_OUT, _SCSI, _TASK_MANAGEMENT, _LOGIN, _LOGOUT = 0x40, 0x01, 0x42, 0x43, 0x46
+
+#: Operation codes of responses.
+_NOP_IN, _SCSI_RSP, _TASK_RSP, _LOGIN_RSP = 0x20, 0x21, 0x22, 0x23
+_DATA_IN, _LOGOUT_RSP = 0x25, 0x26
+
+_FINAL, _READ, _WRITE, _SIMPLE = 0x80, 0x40, 0x20, 0x01
+
+#: From operational negotiation to full feature phase.
+_TO_FULL_FEATURE = 0x87
+
+#: Task management functions.
+ABORT_TASK, ABORT_TASK_SET, CLEAR_ACA, CLEAR_TASK_SET = 1, 2, 3, 4
+LUN_RESET, TARGET_WARM_RESET, TARGET_COLD_RESET = 5, 6, 7
+
+#: Responses to them.
+COMPLETE, NO_TASK, NO_LUN, NOT_SUPPORTED, REJECTED = 0, 1, 2, 5, 255
+
+
+@dataclass
+class Answer:
+    """What came back for a tag."""
+
+    #: SAM status of a command, response of a task management function.
+    code: int
+    data: bytes = b""
+
+
+@dataclass
+class Pdu:
+    """A protocol data unit."""
+
+    header: bytes
+    data: bytes = b""
+
+    @property
+    def opcode(self) -> int:
+        """Operation code of a response."""
+        return self.header[0] & 0x3F
+
+    def word(self, offset: int) -> int:
+        """Four bytes of the header."""
+        return int(struct.unpack_from(">I", self.header, offset)[0])
+
+
+class Closed(Exception):
+    """The target has closed the connection."""
+
+
+class RawSession:
+    """A session with one connection. It is logged out at the end of the test, if it still is.
+
+    A thread takes what comes, and acknowledges it as an initiator has to: the target keeps a
+    command, and who waits for it, until then.
+    """
+
+    _next_isid = 1
+
+    def __init__(self, context: Context, target: Target, seconds: float = 20.0) -> None:
+        number = RawSession._next_isid
+        RawSession._next_isid += 1
+        #: Each session is an I_T nexus of its own.
+        self.name = f"iqn.2003-01.org.linux-iscsi.raw:{number}"
+        host, port = target.portal.split(":")
+        self._socket = socket.create_connection((host, int(port)), seconds * PATIENCE)
+        self._open = True
+        context.defer(self.close)
+        self._isid = struct.pack(">BHBH", 0x80, 0x1234, 0x56, number & 0xFFFF)
+        #: Protects what the thread shares with the test.
+        self._changed = threading.Condition()
+        self._next_tag = 1
+        self._command_number = 1
+        #: CmdSN of each command, by tag.
+        self._numbers: dict[int, int] = {}
+        #: ExpStatSN; what is below is acknowledged.
+        self._expected_status = 0
+        #: Whether status is acknowledged as it comes.
+        self.acknowledges = True
+        self._data: dict[int, bytearray] = {}
+        #: All answers of each tag, in order.
+        self.answers: dict[int, list[Answer]] = {}
+        #: Why the thread has ended.
+        self._end: "Exception | None" = None
+        self._log_in(target.iqn)
+        self._socket.settimeout(None)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _log_in(self, iqn: str) -> None:
+        keys = {
+            "InitiatorName": self.name, "TargetName": iqn, "SessionType": "Normal",
+            "HeaderDigest": "None", "DataDigest": "None", "ErrorRecoveryLevel": "0",
+            "InitialR2T": "Yes", "ImmediateData": "Yes", "MaxRecvDataSegmentLength": "262144",
+            "FirstBurstLength": "65536", "MaxBurstLength": "262144",
+            # What is left out here the target would propose, and wait for an answer.
+            "MaxConnections": "1", "MaxOutstandingR2T": "1", "DefaultTime2Wait": "2",
+            "DefaultTime2Retain": "0", "DataPDUInOrder": "Yes", "DataSequenceInOrder": "Yes",
+        }  # fmt: skip
+        text = b"".join(f"{key}={value}\0".encode() for key, value in keys.items())
+        header = struct.pack(
+            ">BBBBI6sHIHHII16x", _LOGIN, _TO_FULL_FEATURE, 0, 0, 0, self._isid, 0,
+            self._tag(), 0, 0, self._command_number, self._expected_status,
+        )  # fmt: skip
+        self._send(header, text)
+        answer = self._receive()
+        assert answer.opcode == _LOGIN_RSP, f"login: {answer}"
+        status = struct.unpack_from(">H", answer.header, 36)[0]
+        assert status == 0, f"login refused with status {status:#06x}"
+        assert answer.header[1] & 0x83 == 0x83, f"the target wants to negotiate: {answer.data!r}"
+        self._expected_status = answer.word(24) + 1
+
+    def _tag(self) -> int:
+        tag = self._next_tag
+        self._next_tag += 1
+        return tag
+
+    def _send(self, header: bytes, data: bytes = b"") -> None:
+        assert len(header) == _BHS
+        # The data length shares its word with that of additional headers, of which there are none.
+        header = header[:4] + struct.pack(">I", len(data)) + header[8:]
+        self._socket.sendall(header + data + bytes(-len(data) % 4))
+
+    def _exactly(self, count: int) -> bytes:
+        data = b""
+        while len(data) < count:
+            chunk = self._socket.recv(count - len(data))
+            if not chunk:
+                raise Closed(self.name)
+            data += chunk
+        return data
+
+    def _receive(self) -> Pdu:
+        header = self._exactly(_BHS)
+        length = struct.unpack_from(">I", header, 4)[0] & 0xFFFFFF
+        return Pdu(header, self._exactly(length + -length % 4)[:length])
+
+    def _serve(self) -> None:
+        try:
+            while True:
+                pdu = self._receive()
+                with self._changed:
+                    self._take(pdu)
+                    self._changed.notify_all()
+        except (Closed, OSError, AssertionError) as end:
+            with self._changed:
+                self._end = end
+                self._changed.notify_all()
+
+    def _take(self, pdu: Pdu) -> None:
+        tag = pdu.word(16)
+        has_status = True
+        if pdu.opcode == _DATA_IN:
+            data = self._data.setdefault(tag, bytearray())
+            offset = pdu.word(40)
+            assert offset == len(data), f"data at {offset} after {len(data)}"
+            data += pdu.data
+            has_status = bool(pdu.header[1] & 1)
+            if has_status:
+                self._answer(tag, pdu.header[3])
+        elif pdu.opcode == _SCSI_RSP:
+            assert pdu.header[2] == 0, f"tag {tag}: iSCSI response {pdu.header[2]:#x}"
+            self._answer(tag, pdu.header[3])
+        elif pdu.opcode in (_TASK_RSP, _LOGOUT_RSP):
+            self._answer(tag, pdu.header[2])
+        elif pdu.opcode == _NOP_IN:
+            if pdu.word(20) != _NONE:
+                self._nop(_NONE, pdu.header[8:16], pdu.word(20))
+            if tag != _NONE and self.acknowledges:
+                # The echo of an acknowledgement, which needs none of its own.
+                self._expected_status = pdu.word(24) + 1
+            return
+        else:
+            raise AssertionError(f"operation code {pdu.opcode:#x}: {pdu.header.hex()}")
+        if has_status and self.acknowledges:
+            self._expected_status = pdu.word(24) + 1
+            # LIO takes notice of an acknowledgement only in a ping that wants an echo.
+            self._nop(self._tag(), bytes(8), _NONE)
+
+    def _answer(self, tag: int, code: int) -> None:
+        data = bytes(self._data.pop(tag, b""))
+        self.answers.setdefault(tag, []).append(Answer(code, data))
+
+    def _nop(self, tag: int, lun: bytes, transfer_tag: int) -> None:
+        """Sends a ping, or answers one; either acknowledges what has come."""
+        header = struct.pack(
+            ">BBHI8sIIII16x", _NOP_OUT, _FINAL, 0, 0, lun, tag, transfer_tag,
+            self._command_number, self._expected_status,
+        )  # fmt: skip
+        self._send(header)
+
+    @property
+    def next_number(self) -> int:
+        """CmdSN of the next command."""
+        return self._command_number
+
+    def command(self, cdb: bytes, read: int = 0, write: bytes = b"", lun: int = 0) -> int:
+        """Sends a command and returns its tag. At most 64 KiB can be written."""
+        with self._changed:
+            tag = self._tag()
+            flags = _FINAL | _SIMPLE | (_READ if read else 0) | (_WRITE if write else 0)
+            header = struct.pack(
+                ">BBHIHHIIIII16s", _SCSI, flags, 0, 0, lun, 0, 0, tag, read or len(write),
+                self._command_number, self._expected_status, cdb,
+            )  # fmt: skip
+            self._numbers[tag] = self._command_number
+            self._command_number += 1
+            self._send(header, write)
+        return tag
+
+    def task_management(
+        self, function: int, tag: int = _NONE, lun: int = 0, number: "int | None" = None
+    ) -> int:
+        """Sends a task management function, about the command `tag`; returns its own tag.
+
+        RefCmdSN is that of the command unless it is given as `number`.
+        """
+        with self._changed:
+            own = self._tag()
+            if number is None:
+                number = self._numbers.get(tag, 0)
+            header = struct.pack(
+                ">BBHIHHIIIIIII8x", _TASK_MANAGEMENT, _FINAL | function, 0, 0, lun, 0, 0, own, tag,
+                self._command_number, self._expected_status, number, 0,
+            )  # fmt: skip
+            self._numbers[own] = self._command_number
+            self._send(header)
+        return own
+
+    def wait(self, tag: int, seconds: float = 15.0) -> Answer:
+        """The first answer to `tag`; fails the test if none comes."""
+        with self._changed:
+            came = self._changed.wait_for(
+                lambda: tag in self.answers or self._end, seconds * PATIENCE
+            )
+            if tag in self.answers:
+                return self.answers[tag][0]
+            if self._end:
+                raise self._end
+        raise AssertionError(f"{self.name}: no answer to tag {tag} ({came})")
+
+    def silent(self, tag: int, seconds: float = 0.5) -> None:
+        """Fails the test if an answer to `tag` comes in this time."""
+        time.sleep(seconds)
+        with self._changed:
+            assert tag not in self.answers, f"{self.name}: tag {tag} got {self.answers[tag]}"
+
+    def log_out(self) -> None:
+        """Ends the session in an orderly way."""
+        with self._changed:
+            tag = self._tag()
+            header = struct.pack(
+                ">BBHI8xIHHII16x", _LOGOUT, _FINAL, 0, 0, tag, 0, 0,
+                self._command_number, self._expected_status,
+            )  # fmt: skip
+            self._send(header)
+        self.wait(tag)
+        self.drop()
+
+    def drop(self) -> None:
+        """Closes the connection without a word."""
+        if self._open:
+            self._open = False
+            # Wakes the thread, which closing alone would not.
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+            self._socket.close()
+
+    def close(self) -> None:
+        """Logs out if the connection still is."""
+        if self._open:
+            try:
+                self.log_out()
+            except (Closed, OSError, AssertionError):
+                self.drop()

@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Task management must end: what waits for ever in the C core or backend. See also test_prout.py."""
+
+from functools import partial
+from pathlib import Path
+
+from tcmulib.configfs import read, write
+from tcmulib.exported import ExportedTcmu, reserve, send_reads
+from tcmulib.iscsi_raw import ABORT_TASK, COMPLETE, Answer
+from tcmulib.ktap import PACE, Context, Skip, Suite, equal
+from tcmulib.reserve import PREEMPT_AND_ABORT, REGISTER, RESERVE
+from tcmulib.rig import Rig
+from tcmulib.scsi import (
+    BLOCK,
+    DID_TIME_OUT,
+    GOOD,
+    TASK_ABORTED,
+    TEST_UNIT_READY,
+    EhLog,
+    read10,
+)
+from tcmulib.stacks import waiting_in
+from tcmulib.wait import until
+
+suite = Suite()
+
+#: How many work items a workqueue runs at once on a CPU, unless it says otherwise.
+MAX_ACTIVE = 1024
+
+
+@suite.test("a LUN RESET ends the ABORT TASK of another nexus, whose initiator goes on", c_wedges=True)
+def drained_abort(context: Context) -> None:
+    rig = Rig(context)
+    first, second = rig.disk(), rig.disk()
+    log = EhLog(context)
+    rig.daemon.ctl("hold read")
+    task = first.task_sg(read10(0, 8), data_in=8 * BLOCK, timeout=2 * PACE)
+    rig.daemon.wait_held(1)
+    log.wait(first.address, "aborting command")
+    until(lambda: waiting_in("target_put_cmd_and_wait"), "the ABORT TASK to wait")
+    reset = second.task_reset()
+    reset.still_blocked(0.5)
+    rig.daemon.let_go()
+    reset.wait()
+    equal(task.wait().host_status, DID_TIME_OUT, "host status of the command")
+    for disk in (first, second):
+        # Resets leave unit attentions behind.
+        for _ in range(3):
+            status = disk.sg_io(TEST_UNIT_READY).status
+        equal(status, GOOD, "status afterwards")
+
+
+@suite.test("PREEMPT AND ABORT leaves the commands of its own session alone, and ends", c_wedges=True)
+def own_commands(context: Context) -> None:
+    exported = ExportedTcmu(context, persistent=True)
+    holder, other = exported.session(), exported.session()
+    for key, session in enumerate((holder, other), start=1):
+        reserve(session, REGISTER, 0, key)
+    reserve(holder, RESERVE, 1)
+    (preempted,) = exported.hold(holder)
+    told = exported.daemon.held()
+    (own,) = exported.hold(other)
+    # The thread that receives executes it. Had it to wait for the session's own command, it could
+    # not receive the acknowledgement of the status that this command gets.
+    reserve(other, PREEMPT_AND_ABORT, 2, 1)
+    equal(exported.daemon.tmrs(), [("LUN_RESET_PRO", told)], "notifications")
+    equal(holder.wait(preempted), Answer(TASK_ABORTED), "answer at the preempted session")
+    other.silent(own, 0.2)
+    exported.daemon.let_go()
+    equal(other.wait(own).code, GOOD, "status of the session's own command")
+
+
+def one_cpu(context: Context) -> None:
+    """Takes all CPUs but the first one offline until the end of the test."""
+    others = sorted(Path("/sys/devices/system/cpu").glob("cpu[1-9]*/online"))
+    others = [path for path in others if read(path) == "1"]
+    if len(others) > 7:
+        raise Skip("would take many CPUs offline")
+    for path in others:
+        write(path, "0")
+        context.defer(partial(write, path, "1"))
+
+
+@suite.test("commands time out although ABORT TASKs that wait for them fill the workqueue", limit=90)
+def full_workqueue(context: Context) -> None:
+    one_cpu(context)
+    sessions, each = 4, MAX_ACTIVE // 4
+    exported = ExportedTcmu(context, notify=False, window=each + 8, timeout=int(15 * PACE))
+    exported.daemon.ctl("hold read")
+    users = [exported.session() for _ in range(sessions)]
+    tags = [(user, send_reads(user, each)) for user in users]
+    exported.daemon.wait_held(sessions * each, 30)
+    aborts = [(user, user.task_management(ABORT_TASK, tag)) for user, own in tags for tag in own]
+    until(lambda: len(waiting_in("target_put_cmd_and_wait")) == MAX_ACTIVE, "all to wait", 30)
+    # The daemon answers nothing: only the timer can end the commands. Nothing may sleep for as
+    # long as a minute meanwhile, which the kernel would complain about.
+    for user, own in aborts:
+        equal(user.wait(own), Answer(COMPLETE), "response")
+    equal(len(exported.daemon.held()), sessions * each, "commands that the daemon still has")
+    equal(exported.statistic("aborts_complete"), sessions * each, "aborts_complete")
+
+
+if __name__ == "__main__":
+    suite.run()

@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Task management while its LUN, its nexus or its target goes away, over iSCSI."""
+
+from tcmulib.configfs import write
+from tcmulib.exported import ExportedTcmu, become_ready
+from tcmulib.iscsi_raw import ABORT_TASK, COMPLETE, LUN_RESET, Answer
+from tcmulib.ktap import Context, Suite, equal
+from tcmulib.stacks import waiting_in
+from tcmulib.wait import Task, until
+
+suite = Suite()
+
+
+@suite.test("a session that goes away while its command is aborted leaves nothing waiting")
+def dropped(context: Context) -> None:
+    exported = ExportedTcmu(context, notify=False)
+    first, second = exported.session(), exported.session()
+    (tag,) = exported.hold(first)
+    first.silent(first.task_management(ABORT_TASK, tag), 0.3)
+    first.drop()
+    # Whether it waits depends on how far the shutdown is, see below.
+    reset_tag = second.task_management(LUN_RESET)
+    exported.daemon.let_go()
+    equal(second.wait(reset_tag), Answer(COMPLETE), "response to the reset")
+    until(lambda: exported.target.sessions() == 1, "the end of the other session")
+    become_ready(second)
+
+
+@suite.test("a session that goes away while its LUN RESET waits leaves nothing waiting")
+def dropped_reset(context: Context) -> None:
+    exported = ExportedTcmu(context, notify=False)
+    first, second = exported.session(), exported.session()
+    exported.hold(first, 2)
+    (other,) = exported.hold(second)
+    first.silent(first.task_management(LUN_RESET), 0.3)
+    first.drop()
+    exported.daemon.let_go()
+    second.wait(other)
+    until(lambda: exported.target.sessions() == 1, "the end of the other session")
+    equal(exported.statistic("resets"), 1, "resets")
+    become_ready(second)
+
+
+@suite.test("LUN RESET leaves alone what belongs to the shutdown of a session")
+def fabric_stop(context: Context) -> None:
+    exported = ExportedTcmu(context)
+    first, second = exported.session(), exported.session()
+    exported.hold(first, 2)
+    held = exported.daemon.held()
+    first.drop()
+    # The fabric has marked the commands of the connection before it waits for them.
+    until(lambda: waiting_in("transport_generic_free_cmd"), "the shutdown to wait")
+    # Neither aborted nor waited for, and so not announced: they are the shutdown's.
+    equal(second.wait(second.task_management(LUN_RESET)), Answer(COMPLETE), "response")
+    equal(exported.daemon.wait_event("tmr")["ids"], [], "ids")
+    equal(exported.daemon.held(), held, "commands still held")
+    exported.daemon.let_go()
+    until(lambda: exported.target.sessions() == 1, "the end of the other session")
+    become_ready(second)
+
+
+@suite.test("LUN RESET leaves alone an ABORT TASK that belongs to the shutdown of a session")
+def fabric_stop_of_abort(context: Context) -> None:
+    exported = ExportedTcmu(context, notify=False)
+    first, second = exported.session(), exported.session()
+    (tag,) = exported.hold(first)
+    first.silent(first.task_management(ABORT_TASK, tag), 0.3)
+    first.drop()
+    until(lambda: waiting_in("transport_generic_free_cmd"), "the shutdown to wait")
+    equal(second.wait(second.task_management(LUN_RESET)), Answer(COMPLETE), "response")
+    equal(len(exported.daemon.held()), 1, "commands still held")
+    exported.daemon.let_go()
+    until(lambda: exported.target.sessions() == 1, "the end of the other session")
+    become_ready(second)
+
+
+@suite.test("the LUN can be removed while an ABORT TASK waits, and both end")
+def lun_removed(context: Context) -> None:
+    exported = ExportedTcmu(context, notify=False)
+    session = exported.session()
+    (tag,) = exported.hold(session)
+    own = session.task_management(ABORT_TASK, tag)
+    session.silent(own, 0.3)
+    removal = Task(context, exported.link.unlink, "removing the LUN")
+    removal.still_blocked(0.3)
+    exported.daemon.let_go()
+    removal.wait()
+    equal(session.wait(own), Answer(COMPLETE), "response")
+
+
+@suite.test("the LUN can be removed while a LUN RESET waits, and both end")
+def lun_removed_reset(context: Context) -> None:
+    exported = ExportedTcmu(context, notify=False)
+    first, second = exported.session(), exported.session()
+    exported.hold(first, 2)
+    exported.hold(second, 2)
+    own = second.task_management(LUN_RESET)
+    second.silent(own, 0.3)
+    removal = Task(context, exported.link.unlink, "removing the LUN")
+    removal.still_blocked(0.3)
+    exported.daemon.let_go()
+    removal.wait()
+    equal(second.wait(own), Answer(COMPLETE), "response")
+    equal(exported.statistic("resets"), 1, "resets")
+
+
+@suite.test("the target can be disabled while a LUN RESET waits, and both end")
+def target_disabled(context: Context) -> None:
+    exported = ExportedTcmu(context, notify=False)
+    first, second = exported.session(), exported.session()
+    exported.hold(first, 2)
+    exported.hold(second, 2)
+    first.silent(first.task_management(LUN_RESET), 0.3)
+    off = Task(context, lambda: write(exported.target.tpg / "enable", "0"), "disabling the target")
+    off.still_blocked(0.3)
+    exported.daemon.let_go()
+    off.wait()
+    until(lambda: exported.target.sessions() == 0, "the end of all sessions")
+    equal(exported.statistic("resets"), 1, "resets")
+    equal(exported.daemon.held(), [], "commands still held")
+    # The device is as good as before.
+    write(exported.target.tpg / "enable", "1")
+    exported.session()
+
+
+if __name__ == "__main__":
+    suite.run()
