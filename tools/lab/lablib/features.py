@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The table of features: what it names exists, and it names every function of the C file.
+"""The tables of features: what they name exists, and they name every function of a C file.
 
-A row of the table has three cells of lines ``| text``: C functions, files with names
+A row of a table has three cells of lines ``| text``: C functions, files with names
 in them, tests. A line of the last cell that begins with ``gap:`` says what no test
-covers.
+covers. A row may be about ``lines M-N`` of the C file; if one is, all lines that have
+code must be in some row.
 """
 
 import ast
@@ -16,12 +17,23 @@ from .kernel import Kernel
 from .paths import CHECKOUT
 from .report import Report
 
-TABLE = CHECKOUT / "Documentation" / "target" / "features.rst"
+DOCUMENTATION = CHECKOUT / "Documentation" / "target"
 SELFTESTS = CHECKOUT / "selftests" / "target"
-POLICY_TESTS = CHECKOUT / "tools" / "policy" / "src" / "tests"
 DRIVERS = CHECKOUT / "drivers" / "target"
 
-#: The release whose C file the table describes.
+#: The tables, and the C file in drivers/target that each describes.
+TABLES = {
+    "features.rst": "target_core_user.c",
+    "core-tmr-coverage.rst": "target_core_tmr.c",
+}
+
+#: The host's tests, by the name that tables give them.
+HOST_TESTS = {
+    "policy": CHECKOUT / "tools" / "policy" / "src" / "tests",
+    "tmr-policy": CHECKOUT / "tools" / "tmr-policy" / "src",
+}
+
+#: The release whose C files the tables describe.
 RELEASE = "7.3.4"
 
 #: Decorators of tests; the first argument is the test's name.
@@ -32,7 +44,12 @@ _LITERAL = re.compile(r"``([^`]+)``")
 
 #: A function's definition in kernel style: it begins in the first column and its
 #: parameters do not end with a semicolon.
-_DEFINITION = re.compile(r"^(?:static\b[^;=(){}]*?[\s*])(\w+)\([^;{]*?\)\s*\{", re.M)
+_DEFINITION = re.compile(r"^(?:[a-z]\w*\b[^;=(){}]*?[\s*])(\w+)\([^;{]*?\)\s*\{", re.M)
+
+_LINES = re.compile(r"\blines (\d+)(?:-(\d+))?")
+
+#: What a line of C may consist of and still have nothing to cover.
+_NO_CODE = re.compile(r"[{}\s]*$|EXPORT_SYMBOL")
 
 
 @dataclass
@@ -45,6 +62,8 @@ class Row:
     #: Program (or ``policy FILE``) and the name of its test, maybe a pattern.
     tests: list[tuple[str, str]]
     gaps: list[str]
+    #: Lines of the C file, first and last.
+    lines: list[tuple[int, int]]
 
 
 def rows(text: str) -> list[Row]:
@@ -64,9 +83,11 @@ def rows(text: str) -> list[Row]:
 
 def _row(cells: list[list[str]]) -> Row:
     functions, places, tests = (cells + [[], [], []])[:3]
-    row = Row([], [], [], [])
+    row = Row([], [], [], [], [])
     for line in functions:
         row.functions += [name.removesuffix("()") for name in _LITERAL.findall(line)]
+        for match in _LINES.finditer(line):
+            row.lines.append((int(match[1]), int(match[2] or match[1])))
     for line in places:
         literals = _LITERAL.findall(line)
         if literals:
@@ -101,11 +122,11 @@ def _names(path: Path) -> list[str]:
     return names
 
 
-def policy_tests(folder: Path = POLICY_TESTS) -> dict[str, list[str]]:
-    """The names of the host's tests of each file, as programs ``policy FILE``."""
+def host_tests(name: str, folder: Path) -> dict[str, list[str]]:
+    """The names of the host's tests in a folder, as programs ``NAME FILE``."""
     test = re.compile(r"#\[test\]\n\s*(?:#\[[^\n]*\n\s*)*fn (\w+)")
     return {
-        f"policy {path.name}": test.findall(path.read_text(encoding="utf-8"))
+        f"{name} {path.name}": test.findall(path.read_text(encoding="utf-8"))
         for path in sorted(folder.glob("*.rs"))
     }
 
@@ -113,6 +134,26 @@ def policy_tests(folder: Path = POLICY_TESTS) -> dict[str, list[str]]:
 def c_functions(text: str) -> list[str]:
     """The functions that a C file in kernel style defines."""
     return _DEFINITION.findall(re.sub(r"/\*.*?\*/|^#.*?[^\\]$", "", text, flags=re.S | re.M))
+
+
+def code_lines(text: str) -> list[int]:
+    """The numbers of the lines that have code, from the first function of a C file on."""
+    plain = re.sub(r"/\*.*?\*/", lambda match: "\n" * match[0].count("\n"), text, flags=re.S)
+    first = _DEFINITION.search(plain)
+    if not first:
+        return []
+    before = plain.count("\n", 0, first.start())
+    lines = enumerate(plain.split("\n")[before:], start=before + 1)
+    return [number for number, line in lines if not _NO_CODE.match(line)]
+
+
+def uncovered(table: list[Row], code: list[int]) -> list[str]:
+    """Lines of code without a row, if the table's rows are about lines."""
+    ranges = [lines for row in table for lines in row.lines]
+    if not ranges:
+        return []
+    missing = [n for n in code if not any(first <= n <= last for first, last in ranges)]
+    return [f"line {number} has no row" for number in missing]
 
 
 def problems(
@@ -146,13 +187,17 @@ def _place(path: Path, file: str, names: list[str]) -> list[str]:
 
 
 def check(report: Report, kernel: Kernel) -> None:
-    """The table in Documentation/target, against the sources and the tests."""
-    functions = []
-    if kernel.release.startswith(RELEASE):
-        source = kernel.source / "drivers/target/target_core_user.c"
-        functions = c_functions(source.read_text(encoding="utf-8"))
-    table = rows(TABLE.read_text(encoding="utf-8"))
-    tests = {**selftests(), **policy_tests()}
-    wrong = problems(table, tests, DRIVERS, functions)
-    name = f"table of features: {len(table)} rows, {len(functions)} functions of C"
-    report.verdict(name, "\n".join(wrong))
+    """The tables in Documentation/target, against the sources and the tests."""
+    tests = selftests()
+    for name, folder in HOST_TESTS.items():
+        tests.update(host_tests(name, folder))
+    for document, file in TABLES.items():
+        table = rows((DOCUMENTATION / document).read_text(encoding="utf-8"))
+        functions: list[str] = []
+        code: list[int] = []
+        if kernel.release.startswith(RELEASE):
+            source = (kernel.source / "drivers/target" / file).read_text(encoding="utf-8")
+            functions, code = c_functions(source), code_lines(source)
+        wrong = problems(table, tests, DRIVERS, functions) + uncovered(table, code)
+        name = f"table {document}: {len(table)} rows, {len(functions)} functions of C"
+        report.verdict(name, "\n".join(wrong))

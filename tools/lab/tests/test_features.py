@@ -120,6 +120,21 @@ class FeaturesTest(unittest.TestCase):
     def test_c_functions(self) -> None:
         self.assertEqual(features.c_functions(C_FILE), ["one", "two", "three", "four"])
 
+    def test_functions_that_are_not_static(self) -> None:
+        text = "int one(\n\tint a)\n{\n}\nEXPORT_SYMBOL(one);\nvoid two(void)\n{\n}\n"
+        self.assertEqual(features.c_functions(text), ["one", "two"])
+
+    def test_lines_without_a_row(self) -> None:
+        code = features.code_lines(
+            "#define a\n/*\n * int no(void) {\n */\nint b;\n"
+            "int one(int a)\n{\n\t/* why\n\t * not */\n\n\tif (a)\n\t\treturn 1;\n\treturn 0;\n}\n"
+        )
+        self.assertEqual(code, [6, 11, 12, 13])
+        table = features.rows("   * - | ``one()`` lines 6-11, lines 13\n")
+        self.assertEqual(table[0].lines, [(6, 11), (13, 13)])
+        self.assertEqual(features.uncovered(table, code), ["line 12 has no row"])
+        self.assertEqual(features.uncovered(features.rows(TABLE), code), [])
+
     def test_names_of_tests(self) -> None:
         self.write(
             "test_a.py",
@@ -129,7 +144,7 @@ class FeaturesTest(unittest.TestCase):
         )
         self.assertEqual(features.selftests(self.folder), {"test_a.py": ["first", "second"]})
         self.write("a.rs", "#[test]\nfn one() {}\n    #[test]\n    #[ignore]\n    fn two() {}\nfn x() {}\n")
-        self.assertEqual(features.policy_tests(self.folder), {"policy a.rs": ["one", "two"]})
+        self.assertEqual(features.host_tests("p", self.folder), {"p a.rs": ["one", "two"]})
 
 
 if __name__ == "__main__":
