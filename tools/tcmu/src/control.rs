@@ -3,6 +3,7 @@
 
 use std::str::FromStr;
 
+use crate::engine::OnTmr;
 use crate::hold::{parse_number, Selector, Spec};
 use crate::ring::Response;
 use crate::scsi::sense::Sense;
@@ -32,6 +33,8 @@ pub enum Request {
     /// `complete ID STATUS [read-len=N] [sense=KEY/ASC/ASCQ] [unknown-op] [keep-buf]`: complete a held
     /// command with exactly this response and without touching its data.
     Complete(u16, Response),
+    /// `on-tmr cancel|ignore`: what becomes of held commands that task management names from now on.
+    OnTmr(OnTmr),
     /// `pause`: read nothing from the ring.
     Pause,
     /// `resume`: read the ring again.
@@ -60,6 +63,8 @@ impl FromStr for Request {
                 parse("id", id)?,
                 parse_response(status, options)?,
             )),
+            ["on-tmr", "cancel"] => Ok(Self::OnTmr(OnTmr::Cancel)),
+            ["on-tmr", "ignore"] => Ok(Self::OnTmr(OnTmr::Ignore)),
             ["pause"] => Ok(Self::Pause),
             ["resume"] => Ok(Self::Resume),
             ["stats"] => Ok(Self::Stats),
@@ -172,6 +177,8 @@ mod tests {
         for (line, request) in [
             ("unhold", Request::Unhold),
             ("held", Request::Held),
+            ("on-tmr cancel", Request::OnTmr(OnTmr::Cancel)),
+            ("on-tmr ignore", Request::OnTmr(OnTmr::Ignore)),
             ("pause", Request::Pause),
             ("resume", Request::Resume),
             ("stats", Request::Stats),
@@ -204,6 +211,8 @@ mod tests {
             "sense 16 0 0",
             "sense 3 256 0",
             "sense 3 1 1 read,delay=5",
+            "on-tmr",
+            "on-tmr maybe",
             "pause now",
             "QUIT",
             "held\0",

@@ -53,13 +53,15 @@ pub struct Engine<M> {
     clock: Clock,
     log: EventLog,
     on_tmr: OnTmr,
-    /// Delay in milliseconds, `None` to hold until released.
-    holds: Rules<Option<u64>>,
+    /// Delay and most random addition to it, in milliseconds; `None` to hold until released.
+    holds: Rules<Option<(u64, u64)>>,
     senses: Rules<Sense>,
     held: HeldCommands,
     paused: bool,
     quit: bool,
     stats: Stats,
+    /// For delays; seeded, so that a run can be repeated.
+    random: fastrand::Rng,
 }
 
 impl<M: SharedMemory> Engine<M> {
@@ -77,12 +79,19 @@ impl<M: SharedMemory> Engine<M> {
             paused: false,
             quit: false,
             stats: Stats::default(),
+            random: fastrand::Rng::with_seed(0),
         }
+    }
+
+    /// Chooses the sequence of random delays, which is that of seed 0 otherwise.
+    pub fn seed(&mut self, seed: u64) {
+        self.random.seed(seed);
     }
 
     /// Keeps commands back from now on.
     pub fn hold(&mut self, spec: Spec) {
-        self.holds.add(spec.selector, spec.count, spec.delay_ms);
+        let delay = spec.delay_ms.map(|ms| (ms, spec.jitter_ms.unwrap_or(0)));
+        self.holds.add(spec.selector, spec.count, delay);
     }
 
     /// The disk.
@@ -202,7 +211,8 @@ impl<M: SharedMemory> Engine<M> {
         }
         match self.holds.apply(opcode) {
             None => self.execute(&command),
-            Some(delay_ms) => {
+            Some(delay) => {
+                let delay_ms = delay.map(|(least, jitter)| least + self.random.u64(0..=jitter));
                 let deadline = delay_ms.map(|ms| (self.clock)() + ms * 1_000_000);
                 self.event("hold", || json!({ "id": command.id, "delay_ms": delay_ms }));
                 self.held.insert(command, deadline);
@@ -320,6 +330,7 @@ impl<M: SharedMemory> Engine<M> {
                     engine.complete(command.id, &response)
                 })
             }
+            Request::OnTmr(on_tmr) => self.on_tmr = on_tmr,
             Request::Pause => self.set_paused(true),
             Request::Resume => self.set_paused(false),
             Request::Stats => return Ok(format!("ok {self}")),

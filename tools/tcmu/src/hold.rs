@@ -60,7 +60,8 @@ pub fn parse_number(text: &str) -> Option<u64> {
     }
 }
 
-/// What a rule selects, how often, and after what delay: `SELECTOR[,count=N][,delay=MS]`.
+/// What a rule selects, how often, and after what delay:
+/// `SELECTOR[,count=N][,delay=MS[,jitter=MS]]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spec {
     /// Which commands.
@@ -69,7 +70,12 @@ pub struct Spec {
     pub count: Option<u64>,
     /// Milliseconds after which a command is let go.
     pub delay_ms: Option<u64>,
+    /// Most milliseconds that are added to the delay at random.
+    pub jitter_ms: Option<u64>,
 }
+
+/// Longest delay in milliseconds: a day.
+const MAX_DELAY: u64 = 86_400_000;
 
 impl FromStr for Spec {
     type Err = String;
@@ -81,16 +87,22 @@ impl FromStr for Spec {
             selector,
             count: None,
             delay_ms: None,
+            jitter_ms: None,
         };
         for part in parts {
             let (key, value) = part.split_once('=').unwrap_or((part, ""));
             let number = parse_number(value);
             match (key, number) {
                 ("count", Some(1..)) if spec.count.is_none() => spec.count = number,
-                ("delay", Some(..=86_400_000)) if spec.delay_ms.is_none() => spec.delay_ms = number,
+                ("delay", Some(..=MAX_DELAY)) if spec.delay_ms.is_none() => spec.delay_ms = number,
+                ("jitter", Some(..=MAX_DELAY))
+                    if spec.delay_ms.is_some() && spec.jitter_ms.is_none() =>
+                {
+                    spec.jitter_ms = number
+                }
                 _ => {
                     return Err(format!(
-                        "{part:?} is neither count=N nor delay=MS (at most a day)"
+                        "{part:?} is none of count=N, delay=MS and then jitter=MS (at most a day)"
                     ))
                 }
             }
@@ -246,8 +258,18 @@ mod tests {
                 selector,
                 count,
                 delay_ms,
+                jitter_ms: None,
             })
         };
+        assert_eq!(
+            "all,delay=5,jitter=20".parse(),
+            Ok(Spec {
+                selector: Selector::All,
+                count: None,
+                delay_ms: Some(5),
+                jitter_ms: Some(20),
+            })
+        );
         assert_eq!(
             "opcode=0x28".parse(),
             spec(Selector::Opcode(0x28), None, None)
@@ -285,6 +307,9 @@ mod tests {
             "all,delay=-1",
             "all,delay=86400001",
             "all,count=1,count=2",
+            "all,jitter=5",
+            "all,jitter=5,delay=5",
+            "all,delay=5,jitter=86400001",
             "all,other=1",
             "count=1",
         ] {

@@ -227,6 +227,40 @@ fn task_management_can_be_ignored() {
     assert_eq!((f.stat("tmrs"), f.stat("held")), (1, 1));
     assert_eq!(f.control(&format!("cancel {id}")), "ok 1");
     assert_eq!(f.done(), [(id, 0x40)]);
+    let second = f.submit(&READ);
+    f.turn();
+    assert_eq!(f.control("on-tmr cancel"), "ok");
+    assert!(f.kernel.tmr(5, &[second]));
+    assert_eq!(f.turn(), [(second, 0x40)]);
+}
+
+#[test]
+fn random_delays_stay_in_their_range_and_follow_the_seed() {
+    let delays = |seed| {
+        let mut f = Fixture::new(OnTmr::Cancel);
+        f.engine.seed(seed);
+        f.control("hold all,delay=5,jitter=40");
+        for _ in 0..20 {
+            f.submit(&READ);
+            f.turn();
+        }
+        let mut delays = Vec::new();
+        for event in f.events() {
+            if event["event"] == "hold" {
+                delays.push(event["delay_ms"].as_u64().unwrap());
+            }
+        }
+        assert_eq!(
+            f.engine.next_deadline(),
+            delays.iter().min().map(|ms| 1_000 + ms * 1_000_000)
+        );
+        delays
+    };
+    let first = delays(1);
+    assert_eq!(first.len(), 20);
+    assert!(first.iter().all(|ms| (5..=45).contains(ms)), "{first:?}");
+    assert_eq!(first, delays(1));
+    assert_ne!(first, delays(2));
 }
 
 #[test]

@@ -61,9 +61,12 @@ struct ServeArgs {
     #[arg(
         long,
         value_name = "SPEC",
-        help = "Hold commands: opcode=NUMBER|read|write|all[,count=N][,delay=MS]; may be repeated"
+        help = "Hold commands: opcode=NUMBER|read|write|all[,count=N][,delay=MS[,jitter=MS]]; may be repeated"
     )]
     hold: Vec<Spec>,
+    /// Chooses the sequence of random delays (jitter)
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    seed: u64,
     /// What becomes of held commands that task management names
     #[arg(long, value_enum, default_value_t = OnTmrArg::Cancel)]
     on_tmr: OnTmrArg,
@@ -122,8 +125,8 @@ struct CtlArgs {
     timeout: u32,
     #[arg(
         required = true,
-        help = "hold SPEC, unhold, held, release ID|all, cancel ID|all, complete ID STATUS, pause, resume, \
-                stats, sense KEY ASC ASCQ [SPEC], quit"
+        help = "hold SPEC, unhold, held, release ID|all, cancel ID|all, complete ID STATUS, \
+                on-tmr cancel|ignore, pause, resume, stats, sense KEY ASC ASCQ [SPEC], quit"
     )]
     words: Vec<String>,
 }

@@ -51,6 +51,7 @@ pub(crate) fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let disk = Disk::new(backing, args.block_size, serial).map_err(anyhow::Error::msg)?;
     let blocks = disk.blocks();
     let mut engine = Engine::new(ring, disk, Box::new(monotonic_ns), log, args.on_tmr.into());
+    engine.seed(args.seed);
     for spec in &args.hold {
         engine.hold(*spec);
     }
