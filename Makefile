@@ -17,10 +17,13 @@ LLVM ?= 1
 # Not empty: build against KDIR as it is.
 EXTERNAL ?= $(and $(KDIR),$(wildcard $(KDIR)/include/config/auto.conf))
 
+# For make soak.
+SOAK_SECONDS ?= 600
+
 export FLAVOUR IMPL KDIR
 
 .PHONY: help env kernel modules modules_install in-tree in-tree-check
-.PHONY: check iscsi-test demo clients leak memory vm fmt clean distclean
+.PHONY: check iscsi-test demo clients leak memory soak vm fmt clean distclean
 
 help:
 	@echo 'make env        build what is missing and print where it is'
@@ -33,6 +36,7 @@ help:
 	@echo 'make check      run all checks; the last line is "N passed, M failed"'
 	@echo 'make demo       boot a virtual machine and show a command being aborted'
 	@echo 'make leak       1,000 cycles of devices and reloads of modules: memory must stay flat'
+	@echo 'make soak       10 minutes of commands, aborts, resets and preempts, all of them counted'
 	@echo 'make memory     kernel memory for each command in flight, Rust and C'
 	@echo 'make clients    a session of targetcli and tcmu-runner, for Rust and for C'
 	@echo 'make iscsi-test libiscsi'"'"'s iscsi-test-cu against Rust and C, compared test by test'
@@ -43,10 +47,14 @@ help:
 	@echo
 	@echo 'FLAVOUR=debug   with the debug kernel (KASAN, lockdep, kmemleak)'
 	@echo 'IMPL=c          make check against the stock C modules'
+	@echo 'SOAK_SECONDS=<n> SOAK_SEED=<n>  how long make soak is, and a run to repeat'
 	@echo 'KDIR=<path>     with a kernel tree of your own'
 
 env kernel check clients iscsi-test leak memory vm in-tree in-tree-check:
 	@$(LAB) $@
+
+soak:
+	@$(LAB) $@ --seconds $(SOAK_SECONDS) $(and $(SOAK_SEED),--seed $(SOAK_SEED))
 
 ifneq ($(EXTERNAL),)
 modules:

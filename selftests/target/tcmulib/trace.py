@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Trace events, by tracefs."""
 
+import re
 from functools import partial
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from .configfs import write
 from .ktap import Context, Skip
 
 _TRACING = Path("/sys/kernel/tracing")
+
+_LOST = re.compile(r"^(?:overrun|dropped events): (\d+)", re.MULTILINE)
 
 
 class Trace:
@@ -23,6 +26,15 @@ class Trace:
             write(folder / name / "enable", "1")
             context.defer(partial(write, folder / name / "enable", "0"))
         self._events = events
+
+    @staticmethod
+    def lost() -> int:
+        """Events that found no room in the buffer, or were overwritten."""
+        return sum(
+            int(number)
+            for statistics in _TRACING.glob("per_cpu/cpu*/stats")
+            for number in _LOST.findall(statistics.read_text(encoding="ascii"))
+        )
 
     def events(self) -> list[tuple[str, str]]:
         """Name and text of each event so far, oldest first."""

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from . import check, files, hostcheck, intree, intreecheck, iscsitest, leak, project, vm
+from . import check, files, hostcheck, intree, intreecheck, iscsitest, leak, project, soak, vm
 from .env import Lab, implementation_from_environment
 from .errors import LabError
 from .kconfig import FLAVOURS
@@ -147,6 +147,12 @@ def _memory(_arguments: argparse.Namespace) -> int:
     return leak.per_command(lab, [_guest(lab, name) for name in ("rust", "c")])
 
 
+def _soak(arguments: argparse.Namespace) -> int:
+    lab = Lab.from_environment()
+    guest = _guest(lab, implementation_from_environment())
+    return soak.soak(lab, guest, arguments.seconds, arguments.seed)
+
+
 def _iscsi_test(_arguments: argparse.Namespace) -> int:
     implementations = iscsitest.IMPLEMENTATIONS
     if os.environ.get("IMPL"):
@@ -216,6 +222,10 @@ def _parser() -> argparse.ArgumentParser:
     leaks.add_argument("--cycles", type=int, default=0, help="devices made and removed")
     leaks.add_argument("--reloads", type=int, default=0, help="times the modules are loaded")
     leaks.set_defaults(run=_leak)
+    soaks = commands.add_parser("soak", help="count the ends of random commands and task management")
+    soaks.add_argument("--seconds", type=float, default=600.0, help="time to send (default: 600)")
+    soaks.add_argument("--seed", type=int, help="repeats the choices of another run")
+    soaks.set_defaults(run=_soak)
     machine = commands.add_parser("vm", help="run a script, or a shell, in the virtual machine")
     machine.add_argument("--script", help="executable to run in the guest (default: a shell)")
     machine.add_argument("--flavour", choices=list(FLAVOURS), help="which kernel (default: FLAVOUR)")

@@ -211,6 +211,8 @@ def lab_tests(report: Report) -> None:
     _unit_tests(report, "tools/demo", demo, demo)
     leak = CHECKOUT / "tools" / "leak"
     _unit_tests(report, "tools/leak", leak, leak)
+    soak = CHECKOUT / "tools" / "soak"
+    _unit_tests(report, "tools/soak", soak, soak)
 
 
 def _unit_tests(report: Report, name: str, folder: Path, top: Path) -> None:

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The books must find what is wrong: answers that are lost, that come twice, that must not come."""
+
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "selftests" / "target"))
+
+from tcmulib.daemon import Event  # noqa: E402
+from tcmulib.iscsi_raw import ABORT_TASK, COMPLETE, LUN_RESET, NO_TASK, REJECTED  # noqa: E402
+from tcmulib.scsi import CHECK_CONDITION, GOOD, TASK_ABORTED  # noqa: E402
+from tcmulib.soak import evidence, medium  # noqa: E402
+from tcmulib.soak.books import Books, Kind  # noqa: E402
+
+#: Two nexuses.
+A, B = 1, 2
+
+
+class Ledger(unittest.TestCase):
+    """Common set-up: commands 1 and 2 of nexus A, 3 of nexus B."""
+
+    def setUp(self) -> None:
+        self.books = Books()
+        for tag, nexus in ((1, A), (2, A), (3, B)):
+            self.books.command(tag, nexus, Kind.READ, bytes([tag]), float(tag))
+
+    def answer(self, *tags: int) -> None:
+        """Good answers."""
+        for tag in tags:
+            self.books.answer(tag, GOOD)
+
+    def function(self, tag: int, nexus: int, function: int, about: int, response: int) -> None:
+        """A function and its response."""
+        self.books.function(tag, nexus, function, about)
+        self.books.answer(tag, response)
+
+    def wrong(self, *parts: str) -> None:
+        """Exactly one violation, in these words."""
+        found = self.books.violations()
+        self.assertEqual(len(found), 1, found)
+        for part in parts:
+            self.assertIn(part, found[0])
+
+
+class Answers(Ledger):
+    """Commands."""
+
+    def test_one_answer_each(self) -> None:
+        self.answer(1, 2, 3)
+        self.assertEqual(self.books.violations(), [])
+
+    def test_a_lost_answer(self) -> None:
+        self.answer(1, 3)
+        self.wrong("0x2", "no answer")
+
+    def test_two_answers(self) -> None:
+        self.answer(1, 2, 3, 2)
+        found = self.books.violations()
+        self.assertTrue(any("0x2" in line and "2 answers" in line for line in found), found)
+        self.assertTrue(any("3 commands, but 4 answers" in line for line in found), found)
+
+    def test_an_answer_to_nothing(self) -> None:
+        self.answer(1, 2, 3, 9)
+        self.wrong("0x9", "never used")
+
+    def test_an_odd_status(self) -> None:
+        self.answer(1, 2)
+        self.books.answer(3, 0x30)
+        self.wrong("status 0x30")
+
+    def test_expired_without_a_time_out(self) -> None:
+        self.answer(1, 2)
+        self.books.answer(3, CHECK_CONDITION, 4)
+        self.wrong("CHECK CONDITION")
+
+
+class Functions(Ledger):
+    """Task management."""
+
+    def test_aborted_without_an_answer(self) -> None:
+        self.function(10, A, ABORT_TASK, 1, COMPLETE)
+        self.answer(2, 3)
+        self.assertEqual(self.books.violations(), [])
+
+    def test_no_task_covers_nothing(self) -> None:
+        self.function(10, A, ABORT_TASK, 1, NO_TASK)
+        self.answer(2, 3)
+        self.wrong("0x1", "no answer")
+
+    def test_an_answer_after_the_abort(self) -> None:
+        self.function(10, A, ABORT_TASK, 1, COMPLETE)
+        self.answer(1, 2, 3)
+        self.wrong("0x1", "aborted, and then answered")
+
+    def test_the_own_reset_ends_commands_before_it(self) -> None:
+        self.function(10, A, LUN_RESET, 0, COMPLETE)
+        self.answer(3)
+        self.assertEqual(self.books.violations(), [])
+
+    def test_it_does_not_end_those_after_it(self) -> None:
+        self.function(10, A, LUN_RESET, 0, COMPLETE)
+        self.answer(1, 2, 3)
+        self.books.command(4, A, Kind.WRITE, b"4", 4.0)
+        self.wrong("0x4", "no answer")
+
+    def test_it_does_not_silence_others(self) -> None:
+        self.function(10, A, LUN_RESET, 0, COMPLETE)
+        self.wrong("0x3 of nexus 2", "no answer")
+
+    def test_a_reset_of_another_nexus_answers(self) -> None:
+        self.function(10, B, LUN_RESET, 0, COMPLETE)
+        self.books.answer(1, TASK_ABORTED)
+        self.books.answer(2, TASK_ABORTED)
+        self.assertEqual(self.books.violations(), [])
+
+    def test_task_aborted_needs_a_cause(self) -> None:
+        self.answer(2, 3)
+        self.books.answer(1, TASK_ABORTED)
+        self.function(10, B, LUN_RESET, 0, COMPLETE)
+        self.wrong("0x1", "TASK ABORTED without")
+
+    def test_a_reset_must_be_answered(self) -> None:
+        self.books.function(10, A, LUN_RESET)
+        self.answer(1, 2, 3)
+        self.wrong("function 5 0xa", "response None")
+
+    def test_rejected_needs_a_reset(self) -> None:
+        self.function(10, A, ABORT_TASK, 1, REJECTED)
+        self.answer(2, 3)
+        self.wrong("rejected")
+        self.books.function(11, B, LUN_RESET)
+
+    def test_a_lost_response(self) -> None:
+        self.books.function(10, A, ABORT_TASK, 1)
+        self.answer(1, 2, 3)
+        self.wrong("function 1 0xa", "no answer")
+
+    def test_two_responses(self) -> None:
+        self.function(10, A, ABORT_TASK, 1, COMPLETE)
+        self.books.answer(10, COMPLETE)
+        self.answer(2, 3)
+        self.assertTrue(any("2 answers" in line for line in self.books.violations()))
+
+
+class Witnesses(Ledger):
+    """The daemon's log, the counters, the trace."""
+
+    @staticmethod
+    def log(*lines: dict[str, object]) -> evidence.DaemonLog:
+        """A log with an event a second."""
+        return evidence.DaemonLog(
+            Event(float(at), str(line["event"]), line) for at, line in enumerate(lines, start=4)
+        )
+
+    @staticmethod
+    def served(tag: int, id_: int, status: int = GOOD) -> list[dict[str, object]]:
+        """A command that came and went."""
+        return [
+            {"event": "cmd", "id": id_, "cdb": bytes([tag]).hex()},
+            {"event": "complete", "id": id_, "status": status},
+        ]
+
+    def test_all_seen(self) -> None:
+        self.answer(1, 2, 3)
+        log = self.log(*self.served(1, 7), *self.served(2, 7), *self.served(3, 9))
+        self.assertEqual(log.violations(self.books), [])
+
+    def test_answered_and_never_seen(self) -> None:
+        self.answer(1, 2, 3)
+        found = self.log(*self.served(1, 7), *self.served(3, 9)).violations(self.books)
+        self.assertEqual(len(found), 1, found)
+        self.assertIn("never saw", found[0])
+
+    def test_seen_twice_not_completed_unknown(self) -> None:
+        self.answer(1, 2, 3)
+        log = self.log(
+            *self.served(1, 7), *self.served(1, 7), *self.served(2, 7), *self.served(3, 9)[:1],
+            *self.served(5, 6), {"event": "tmr", "type": 5, "ids": [11]},
+        )  # fmt: skip
+        text = "\n".join(log.violations(self.books))
+        for part in ("saw tag 0x1 twice", "not completed the ids [9]", "nobody sent", "id 11"):
+            self.assertIn(part, text)
+
+    def test_listed_twice(self) -> None:
+        tmr = {"event": "tmr", "type": 5, "ids": [7]}
+        cmd, done = self.served(1, 7, TASK_ABORTED)
+        found = self.log(cmd, tmr, tmr, done).violations(self.books)
+        self.assertTrue(any("two notifications" in line for line in found), found)
+
+    def test_counters(self) -> None:
+        self.function(10, A, ABORT_TASK, 1, COMPLETE)
+        self.function(11, B, LUN_RESET, 0, COMPLETE)
+        self.answer(2, 3)
+        before = {"num_cmds": 5, "aborts_complete": 0, "aborts_no_task": 0, "resets": 1}
+        after = {"num_cmds": 8, "aborts_complete": 1, "aborts_no_task": 0, "resets": 2}
+        self.assertEqual(evidence.counters(self.books, before, after), [])
+        for name in before:
+            self.assertEqual(
+                len(evidence.counters(self.books, before, {**after, name: after[name] + 1})), 1,
+                name,
+            )  # fmt: skip
+
+    def test_trace(self) -> None:
+        self.function(10, A, ABORT_TASK, 1, COMPLETE)
+        self.answer(2, 3)
+        grown = {"aborts_complete": 1, "aborts_no_task": 0, "resets": 0}
+        events = [
+            ("tmr_received", "ABORT_TASK fabric iSCSI initiator x"),
+            ("tmr_abort", f"device 1 command tag {1 << 24} opcode 0x28 initiator x"),
+            ("tmr_done", f"device 1 ABORT_TASK tag {1 << 24} FUNCTION_COMPLETE"),
+        ]
+        self.assertEqual(evidence.TmrTrace(events).violations(self.books, grown), [])
+        for missing in range(3):
+            fewer = [event for number, event in enumerate(events) if number != missing]
+            self.assertTrue(evidence.TmrTrace(fewer).violations(self.books, grown), missing)
+        events[1] = (events[1][0], events[1][1] + ", to be answered")
+        self.assertTrue(evidence.TmrTrace(events).violations(self.books, grown))
+
+
+class Data(unittest.TestCase):
+    """What may be on the medium."""
+
+    def test_an_aborted_write_must_not_come_later(self) -> None:
+        slot = medium.Slot(1, 2)
+        first = slot.next_write()
+        slot.written()
+        slot.next_write()
+        self.assertEqual(slot.check(first), "")
+        self.assertIn("expected one of", slot.check(medium.pattern(1, 2, 2)))
+
+    def test_one_that_was_given_up_may(self) -> None:
+        slot = medium.Slot(1, 2)
+        slot.next_write()
+        slot.given_up()
+        second = slot.next_write()
+        slot.written()
+        self.assertEqual(slot.check(second), "")
+        self.assertEqual(slot.check(medium.pattern(1, 2, 1)), "")
+        self.assertTrue(slot.check(bytes(medium.SIZE)))
+
+    def test_a_torn_block(self) -> None:
+        slot = medium.Slot(1, 2)
+        half = slot.next_write()[: medium.SIZE // 2]
+        self.assertTrue(slot.check(half + bytes(medium.SIZE // 2)))
+
+
+if __name__ == "__main__":
+    unittest.main()
