@@ -24,7 +24,7 @@ from tcmulib.soak.round import PLACES, PLANS, Outcome, Plan, Round  # noqa: E402
 from tcmulib.udev import leave_disks_alone  # noqa: E402
 
 #: Seconds in which a round sends.
-_ROUND = 30.0
+_ROUND = 50.0
 
 #: Seconds for everything else in a round.
 _REST = 120.0
