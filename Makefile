@@ -23,7 +23,7 @@ SOAK_SECONDS ?= 600
 export FLAVOUR IMPL KDIR
 
 .PHONY: help env kernel modules modules_install in-tree in-tree-check
-.PHONY: check iscsi-test demo clients leak memory soak vm fmt clean distclean
+.PHONY: check iscsi-test demo clients leak fuzz memory soak vm fmt clean distclean
 
 help:
 	@echo 'make env        build what is missing and print where it is'
@@ -37,6 +37,8 @@ help:
 	@echo 'make demo       boot a virtual machine and show a command being aborted'
 	@echo 'make leak       1,000 cycles of devices and reloads of modules: memory must stay flat'
 	@echo 'make soak       10 minutes of commands, aborts, resets and preempts, all of them counted'
+	@echo 'make fuzz       a daemon that attacks: 1,000,000 spoiled completions on the debug kernel'
+	@echo '                (COUNT=, SEED=, SECONDS=, FLAVOUR=fast)'
 	@echo 'make memory     kernel memory for each command in flight, Rust and C'
 	@echo 'make clients    a session of targetcli and tcmu-runner, for Rust and for C'
 	@echo 'make iscsi-test libiscsi'"'"'s iscsi-test-cu against Rust and C, compared test by test'
@@ -75,6 +77,10 @@ endif
 
 demo:
 	@$(LAB) demo
+
+fuzz:
+	@$(LAB) fuzz $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) \
+		$(if $(SECONDS),--seconds $(SECONDS))
 
 fmt:
 	@$(LAB) fmt

@@ -4,6 +4,7 @@
 import mmap
 import random
 import struct
+import time
 from functools import partial
 
 from .ktap import Context
@@ -23,8 +24,17 @@ class Load:
     A process ends, and the test fails, at the first error or wrong byte.
     """
 
-    def __init__(self, context: Context, disk: Disk, processes: int = 3, start: int = 0) -> None:
+    def __init__(
+        self,
+        context: Context,
+        disk: Disk,
+        processes: int = 3,
+        start: int = 0,
+        pause: float = 0.0,
+    ) -> None:
         self._disk = disk
+        # Seconds after each chunk.
+        self._pause = pause
         self._processes = processes
         self._start = start
         # A word to stop them all, and one each with the number of chunks done.
@@ -48,6 +58,7 @@ class Load:
             self._check(offset, data)
             done += 1
             struct.pack_into("=Q", self._shared, 8 * (1 + number), done)
+            time.sleep(self._pause)
         for offset, data in written.items():
             self._check(offset, data)
         return written

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from . import check, files, hostcheck, intree, intreecheck, iscsitest, leak, project, soak, vm
+from . import check, files, fuzz, hostcheck, intree, intreecheck, iscsitest, leak, project, soak, vm
 from .env import Lab, implementation_from_environment
 from .errors import LabError
 from .kconfig import FLAVOURS
@@ -142,6 +142,17 @@ def _leak(arguments: argparse.Namespace) -> int:
     return leak.leak(lab, guest, arguments.cycles, arguments.reloads)
 
 
+def _fuzz(arguments: argparse.Namespace) -> int:
+    lab = Lab.from_environment()
+    # The detectors of the debug kernel are half of it.
+    if not os.environ.get("FLAVOUR"):
+        lab.flavour = "debug"
+    guest = _guest(lab, implementation_from_environment())
+    return fuzz.fuzz(
+        lab, guest, arguments.count, arguments.seed, arguments.seconds, arguments.options
+    )
+
+
 def _memory(_arguments: argparse.Namespace) -> int:
     lab = Lab.from_environment()
     return leak.per_command(lab, [_guest(lab, name) for name in ("rust", "c")])
@@ -226,6 +237,12 @@ def _parser() -> argparse.ArgumentParser:
     soaks.add_argument("--seconds", type=float, default=600.0, help="time to send (default: 600)")
     soaks.add_argument("--seed", type=int, help="repeats the choices of another run")
     soaks.set_defaults(run=_soak)
+    fuzzing = commands.add_parser("fuzz", help="attack the kernel with a hostile daemon")
+    fuzzing.add_argument("--count", type=int, default=1_000_000, help="mutated completions")
+    fuzzing.add_argument("--seed", type=int, default=1, help="decides all choices")
+    fuzzing.add_argument("--seconds", type=int, default=7200, help="end after so many at the latest")
+    fuzzing.add_argument("options", nargs="*", help="more options of 'tcmu-fuzz run', after --")
+    fuzzing.set_defaults(run=_fuzz)
     machine = commands.add_parser("vm", help="run a script, or a shell, in the virtual machine")
     machine.add_argument("--script", help="executable to run in the guest (default: a shell)")
     machine.add_argument("--flavour", choices=list(FLAVOURS), help="which kernel (default: FLAVOUR)")

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! [`SharedMemory`] on a real mapping. The only module of this crate with `unsafe`.
+//! [`SharedMemory`] on a real mapping. With its submodule the only module of this crate with `unsafe`.
 //!
 //! The other side is the kernel, and through the data area an initiator. Both write while this
 //! process reads, so the mapping is accessed by volatile reads and writes alone, from raw pointers:
@@ -18,6 +18,8 @@ use std::sync::atomic::{fence, Ordering};
 use nix::sys::mman::{mmap, munmap, MapFlags, ProtFlags};
 
 use crate::shm::{BadAccess, SharedMemory};
+
+pub mod rough;
 
 /// A readable and writable shared mapping of a whole file or device region.
 ///

@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""A hostile daemon for a short time; ``make fuzz`` is the long form."""
+
+from tcmulib.fuzz import Attacked, Victim, check_result
+from tcmulib.ktap import PATIENCE, Context, Suite, diag
+
+suite = Suite()
+
+#: Always the same choices here. `make fuzz` takes others.
+SEED = 1
+
+#: Answers that any implementation takes.
+HARMLESS = ("kernel-flags", "read-length", "uflags", "status", "late-id")
+
+
+@suite.test("a hostile daemon breaks its own ring only", limit=120, c_wedges=True)
+def hostile(context: Context) -> None:
+    victim = Victim(context)
+    attacked = Attacked(context, SEED)
+    attacked.start_load()
+    status, result = attacked.attack(
+        "--count", "20000", "--seconds", "20", "--phase-length", "300", "--breaks", "3",
+        limit=60 * PATIENCE, line=diag,
+    )  # fmt: skip
+    check_result(status, result)
+    assert result["mutated"] >= 300, f"only {result['mutated']} mutated completions"
+    for class_name in ("pad_length", "tmr_length", "request_fields", "uflags", "status"):
+        assert result["classes"][class_name]["tolerated"], f"{class_name} never tolerated"
+    assert result["broke"], "the ring was never broken"
+    victim.check()
+    attacked.repair()
+    victim.finish()
+
+
+@suite.test("answers of any status and length do no harm", limit=90)
+def answers(context: Context) -> None:
+    attacked = Attacked(context, SEED)
+    attacked.start_load()
+    only = [word for name in HARMLESS for word in ("--class", name)]
+    status, result = attacked.attack(
+        "--count", "3000", "--seconds", "8", "--phase", "quiet", *only,
+        limit=60 * PATIENCE, line=diag,
+    )  # fmt: skip
+    check_result(status, result)
+    assert result["mutated"] >= 100, f"only {result['mutated']} mutated completions"
+    assert not result["broke"], f"{result['broke']} of them broke the ring"
+    attacked.repair()
+
+
+if __name__ == "__main__":
+    suite.run()

@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Attacks the kernel with a hostile daemon, in a virtual machine of its own.
+
+One device is served by tcmu-fuzz, under reads, writes and aborts. Beside it an honest daemon
+serves another one, every byte of which is checked all the time. In the end an honest daemon
+takes over the attacked device. The last line is the verdict.
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "selftests" / "target"))
+
+from tcmulib.configfs import remove_leftovers  # noqa: E402
+from tcmulib.fuzz import Attacked, Victim, copy_programs  # noqa: E402
+from tcmulib.ktap import Context, implementation  # noqa: E402
+
+#: Seconds between two looks at the honest device.
+LOOK = 60.0
+
+#: Seconds that the hostile daemon gets to end, beyond what it was given.
+GRACE = 180.0
+
+
+def say(text: str = "") -> None:
+    """A line of output."""
+    print(text, flush=True)
+
+
+def prepare(folder: Path) -> None:
+    """Takes what is slow and of no interest out of the run."""
+    os.environ["TCMUD"] = copy_programs(folder)
+    if Path("/run/udev/control").exists():
+        # It would look at the attacked disk again and again.
+        subprocess.run(["udevadm", "control", "--exit"], check=True, timeout=60)
+        Path("/run/udev/control").unlink(missing_ok=True)
+
+
+class Watch:
+    """Looks at the honest device from time to time."""
+
+    def __init__(self, victim: Victim) -> None:
+        self._victim = victim
+        self._ended = threading.Event()
+        #: What was wrong.
+        self.wrong: list[str] = []
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        while not self._ended.wait(LOOK):
+            try:
+                say(f"the honest device: {self._victim.check()} chunks written and read back")
+            except Exception as error:
+                self.wrong.append(f"the honest device: {error!r}")
+                say(self.wrong[-1])
+                return
+
+    def stop(self) -> None:
+        """Ends it."""
+        self._ended.set()
+        self._thread.join(timeout=300)
+
+
+def attack(context: Context, arguments: argparse.Namespace) -> list[str]:
+    """The whole run; returns what is wrong."""
+    victim = Victim(context)
+    attacked = Attacked(context, arguments.seed)
+    nurse = attacked.start_load()
+    watch = Watch(victim)
+    started = time.strftime("%H:%M:%S")
+    say(f"{started} attack: seed {arguments.seed}, {arguments.count} mutated completions")
+    options = ["--count", str(arguments.count), "--seconds", str(arguments.seconds)]
+    status, result = attacked.attack(
+        *options, *arguments.options, limit=arguments.seconds + GRACE, line=say
+    )
+    watch.stop()
+    wrong = list(watch.wrong)
+    if status:
+        wrong.append(f"tcmu-fuzz ended with {status}")
+    if result["wrong"]:
+        wrong.append(f"{result['wrong']} wrong outcomes")
+    say(f"the initiator took the attacked disk off line {nurse.revived} times")
+    say(f"honest daemon and verified I/O on the attacked device: {attacked.repair():.1f} s")
+    say(f"the honest device: {victim.finish()} chunks written and read back, no error")
+    verdict = f"{result['mutated']} mutated completions, {result['per_second']:.0f} a second"
+    say(f"ran: {verdict}, seed {arguments.seed}, {result['wrong']} wrong")
+    return wrong
+
+
+def main() -> int:
+    """Runs everything in the machine that this is called on."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=int, default=3600)
+    parser.add_argument("options", nargs="*", help="more options of 'tcmu-fuzz run', after --")
+    arguments = parser.parse_args()
+    say(f"Linux {platform.release()}, modules: {implementation()}")
+    context = Context()
+    with tempfile.TemporaryDirectory(prefix="lio-rust-fuzz-") as folder:
+        prepare(Path(folder))
+        try:
+            wrong = attack(context, arguments)
+        except Exception as error:
+            context.diagnose()
+            wrong = [repr(error)]
+        wrong += context.clean_up()
+    try:
+        remove_leftovers()
+    except AssertionError as error:
+        wrong.append(str(error))
+    for line in wrong:
+        say(f"  {line}")
+    say(f"attack: {'NOT WITHSTOOD' if wrong else 'withstood'}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
