@@ -3,7 +3,7 @@
 """A hostile daemon for a short time; ``make fuzz`` is the long form."""
 
 from tcmulib.fuzz import Attacked, Victim, check_result
-from tcmulib.ktap import PATIENCE, Context, Suite, diag
+from tcmulib.ktap import PACE, PATIENCE, Context, Suite, diag
 
 suite = Suite()
 
@@ -20,8 +20,8 @@ def hostile(context: Context) -> None:
     attacked = Attacked(context, SEED)
     attacked.start_load()
     status, result = attacked.attack(
-        "--count", "20000", "--seconds", "20", "--phase-length", "300", "--breaks", "3",
-        limit=60 * PATIENCE, line=diag,
+        "--count", "20000", "--seconds", str(int(20 * PACE)), "--phase-length", "300", "--breaks", "3",
+        limit=80 * PATIENCE, line=diag,
     )  # fmt: skip
     check_result(status, result)
     assert result["mutated"] >= 300, f"only {result['mutated']} mutated completions"
@@ -39,8 +39,8 @@ def answers(context: Context) -> None:
     attacked.start_load()
     only = [word for name in HARMLESS for word in ("--class", name)]
     status, result = attacked.attack(
-        "--count", "3000", "--seconds", "8", "--phase", "quiet", *only,
-        limit=60 * PATIENCE, line=diag,
+        "--count", "3000", "--seconds", str(int(8 * PACE)), "--phase", "quiet", *only,
+        limit=80 * PATIENCE, line=diag,
     )  # fmt: skip
     check_result(status, result)
     assert result["mutated"] >= 100, f"only {result['mutated']} mutated completions"
