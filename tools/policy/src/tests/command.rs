@@ -130,7 +130,7 @@ impl Ledger {
         assert_eq!(
             record.owner,
             Owner::Engine,
-            "command {token} was answered twice"
+            "P7: command {token} was answered twice"
         );
         record.owner = Owner::Answered;
         self.answers.push((token, reply));
@@ -185,7 +185,7 @@ impl Drop for TestCommand {
         let ledger = self.ledger.borrow();
         assert!(
             ledger.closed || ledger.records[self.token].owner != Owner::Engine,
-            "command {} was dropped without an answer",
+            "P7: command {} was dropped without an answer",
             self.token
         );
     }

@@ -119,6 +119,11 @@ impl TestHost {
         self.refuse_populate = nth;
     }
 
+    /// Which [`Host::populate`] from now on fails; 0 for none.
+    pub(crate) fn refused_populate(&self) -> u32 {
+        self.refuse_populate
+    }
+
     /// How much of each block has memory behind it, in bytes.
     pub(crate) fn populated(&self) -> &[u32] {
         &self.populated

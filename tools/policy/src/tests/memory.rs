@@ -25,6 +25,16 @@ pub(crate) fn take_refused() -> bool {
     REFUSED.replace(false)
 }
 
+/// Whether one was refused since [`take_refused`] was called.
+pub(crate) fn was_refused() -> bool {
+    REFUSED.get()
+}
+
+/// Which growth of this thread from now on is refused; 0 for none.
+pub(crate) fn refusal() -> u32 {
+    REFUSE.get()
+}
+
 /// Number of growths granted to this thread.
 pub(crate) fn growths() -> u64 {
     GROWTHS.get()

@@ -3,11 +3,15 @@
 //! Tests of the policy.
 
 mod command;
+mod fingerprint;
 mod growth;
 mod host;
 mod memory;
 mod model;
+mod properties;
 mod rig;
+mod scenarios;
+mod search;
 mod space;
 mod user;
 
@@ -17,6 +21,7 @@ mod data_area;
 mod engine;
 mod exhaustive;
 mod ids;
+mod model_check;
 mod number;
 mod parameters;
 mod ring;

@@ -15,7 +15,7 @@ use crate::policy::seam::Direction;
 use std::collections::VecDeque;
 
 /// Where a command is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Place {
     /// LIO has it.
     Gone,
@@ -35,13 +35,13 @@ pub(crate) struct Known {
     /// When it is answered, in ticks.
     pub(crate) deadline: Option<u64>,
     /// Blocks of its buffers.
-    blocks: Vec<u32>,
+    pub(crate) blocks: Vec<u32>,
 }
 
 /// A notification that has been announced but is not on the ring.
 #[derive(Debug)]
 pub(crate) struct Tmr {
-    kind: u8,
+    pub(crate) kind: u8,
     pub(crate) ids: Vec<u16>,
 }
 
@@ -237,6 +237,7 @@ impl Model {
                 ids: tmr.ids.clone(),
             };
             self.expect_pad(offset, observed);
+            let property = if observed.refused { "P8" } else { "P2" };
             assert_eq!(
                 observed.entries.pop_front(),
                 Some(Entry {
@@ -244,7 +245,7 @@ impl Model {
                     length,
                     kind
                 }),
-                "P2, P6"
+                "{property}: a notification is not on the ring as it must be"
             );
             self.space.commit(offset, length, false);
             self.pending.pop_front();

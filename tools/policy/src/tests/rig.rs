@@ -4,8 +4,9 @@
 
 use super::command::{Reply, Request, Token};
 use super::host::TestHost;
-use super::memory::{growths, refuse, take_refused, TestMemory};
+use super::memory::{growths, refuse, take_refused, was_refused, TestMemory};
 use super::model::{Known, Model, Observed, Place};
+use super::properties::Properties;
 use super::space::Plan;
 use super::user::{Completion, User};
 use super::TestEngine;
@@ -44,6 +45,8 @@ pub(crate) enum Action {
     CompleteKept(usize),
     /// User space overwrites entries.
     Scribble(u64),
+    /// User space overwrites eight bytes of the ring, anywhere.
+    Overwrite(u32, u64),
     /// LIO sets `CMD_T_ABORTED`, for each command whose bit is set.
     Abort(u64),
     /// LIO tells the backend about the aborted commands; `repeat` names each twice.
@@ -95,11 +98,14 @@ pub(crate) struct Rig {
     pub(crate) host: TestHost,
     pub(crate) user: User,
     pub(crate) model: Model,
+    properties: Properties,
     pub(crate) now: u64,
     /// `cmd_time_out`, in ticks.
     pub(crate) command_time: Option<u64>,
     /// Time in the qfull queue, in ticks.
     pub(crate) waiting_time: u64,
+    /// Number of growths granted before the engine was made.
+    pub(crate) growths: u64,
     /// All answers.
     pub(crate) answers: Vec<(Token, Reply)>,
 }
@@ -108,6 +114,7 @@ impl Rig {
     pub(crate) fn new(config: &Config, command_time: Option<u64>) -> Self {
         refuse(0);
         take_refused();
+        let growths = growths();
         let engine = match Engine::<_, TestMemory>::new(config) {
             Ok(engine) => engine,
             Err(error) => panic!("{error:?}"),
@@ -117,9 +124,11 @@ impl Rig {
             host: TestHost::new(config),
             user: User::default(),
             model: Model::new(config),
+            properties: Properties::default(),
             now: 1000,
             command_time,
             waiting_time: 50,
+            growths,
             answers: Vec::new(),
         }
     }
@@ -186,6 +195,10 @@ impl Rig {
                 let id = kept[nth % kept.len()];
                 self.user.respond(&mut self.host, id, &GOOD);
             }
+            Action::Overwrite(offset, value) => {
+                let offset = offset % (self.host.size() - 7);
+                self.host.set_bytes(offset, &value.to_ne_bytes());
+            }
             Action::Scribble(seed) => self.user.scribble(&mut self.host, seed),
             Action::Abort(mask) => return self.abort(mask),
             Action::TaskManagement {
@@ -222,17 +235,27 @@ impl Rig {
     /// What the engine has done since the last call.
     fn observe(&mut self) -> Observed {
         let populate_refused = self.host.take_populate_refused();
-        Observed {
+        let observed = Observed {
             entries: self.user.poll(&self.host).into(),
             answers: self.host.ledger().borrow_mut().take_answers(),
             refused: take_refused() || populate_refused,
-        }
+        };
+        self.properties.observed(
+            &observed.entries,
+            &observed.answers,
+            &self.engine.counters(),
+        );
+        observed
     }
 
     /// The engine has done what the reference says, and nothing else.
     fn settle(&mut self, observed: Observed) {
         assert!(observed.entries.is_empty(), "{:?}", observed.entries);
-        assert_eq!(observed.answers, self.model.take_answers());
+        assert_eq!(
+            observed.answers,
+            self.model.take_answers(),
+            "P7: LIO does not get the answers that it must get"
+        );
         self.answers.extend(observed.answers);
     }
 
@@ -241,6 +264,7 @@ impl Rig {
         let deadline = self.deadline();
         let waiting_deadline = may_wait.then_some(self.now + self.waiting_time);
         self.model.add(request.clone());
+        self.properties.submitted(aborted);
         let command = self.host.command(request, aborted);
         let result = self
             .engine
@@ -252,6 +276,9 @@ impl Rig {
         });
 
         let mut observed = self.observe();
+        if result.is_err() {
+            self.properties.refused(token);
+        }
         let model = &mut self.model;
         let wait = waiting_deadline
             .map(|_| Submitted::Waiting)
@@ -325,6 +352,7 @@ impl Rig {
             let mut ledger = self.host.ledger().borrow_mut();
             if mask >> (nth % 64) & 1 != 0 && !ledger.is_aborted(token) {
                 ledger.abort(token);
+                self.properties.aborted(token);
                 any = true;
             }
         }
@@ -351,8 +379,13 @@ impl Rig {
             .task_management(&mut self.host, kind.0, slots.into_iter(), notify, deadline);
         assert!(
             !idle || growths() == before,
-            "P8: a notification takes memory"
+            "a notification takes memory (P8)"
         );
+        let broken = self.model.broken.is_some();
+        self.properties.announced(kind.1, &aborted, notify, broken);
+        if was_refused() {
+            self.properties.starved();
+        }
         self.model.task_management(kind.1, &aborted, notify);
         let mut observed = self.observe();
         self.model.run_waiting(&self.host, deadline, &mut observed);
@@ -390,6 +423,7 @@ impl Rig {
     fn reset(&mut self, status: ResetStatus) {
         let deadline = self.deadline();
         self.user.reset();
+        self.properties.reset();
         self.engine.reset_ring(&mut self.host, status, deadline);
         let reply = match status {
             ResetStatus::Busy => Reply::Busy,
@@ -525,6 +559,7 @@ impl Rig {
             self.step(&Action::FreeAllKept);
             rounds -= 1;
         }
+        self.properties.finish();
         assert!(self.is_idle(), "something waits for ever");
         let gone = |known: &Known| known.place == Place::Gone;
         assert!(self.model.commands.iter().all(gone));

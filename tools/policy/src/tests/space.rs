@@ -27,6 +27,7 @@ pub(crate) enum Plan {
 }
 
 /// Ring and data area.
+#[derive(Hash)]
 pub(crate) struct Space {
     pub(crate) size: u32,
     pub(crate) block_size: u32,
@@ -91,6 +92,15 @@ impl Space {
             .front()
             .copied()
             .filter(|&(offset, _)| offset != tail)
+    }
+
+    /// The command entries before `tail`, which user space has given back.
+    pub(crate) fn given_back(&self, tail: u32) -> impl Iterator<Item = u32> + use<'_> {
+        let end = self.entries.iter().position(|&(offset, _)| offset == tail);
+        let entries = self.entries.iter().take(end.unwrap_or(self.entries.len()));
+        entries
+            .filter(|&&(_, is_command)| is_command)
+            .map(|&(offset, _)| offset)
     }
 
     /// Removes the oldest entry.

@@ -134,6 +134,7 @@ fn unfair() -> impl Strategy<Value = Action> {
         1 => any::<u16>().prop_map(Action::CompleteId),
         2 => any::<usize>().prop_map(Action::CompleteKept),
         8 => any::<u64>().prop_map(Action::Scribble),
+        2 => (any::<u32>(), any::<u64>()).prop_map(|(at, value)| Action::Overwrite(at, value)),
         3 => (0..80u16).prop_map(Action::FreeId),
         6 => (1..4u32).prop_map(Action::RefuseGrowth),
         6 => (1..20u32).prop_map(Action::RefusePopulate),

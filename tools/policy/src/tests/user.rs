@@ -207,6 +207,12 @@ impl User {
         host.set_tail(self.entry(0).unwrap_or(self.at));
     }
 
+    /// How far the ring has been read, and the starts of the entries that have not been given back.
+    pub(crate) fn positions(&self) -> (u32, Vec<u32>) {
+        let starts = self.entries.iter().map(|entry| entry.offset);
+        (self.at, starts.collect())
+    }
+
     /// The kernel has reset the ring.
     pub(crate) fn reset(&mut self) {
         *self = Self::default();
