@@ -24,6 +24,7 @@ mod ids;
 mod model_check;
 mod number;
 mod parameters;
+mod publication;
 mod ring;
 mod slots;
 mod state_machine;
