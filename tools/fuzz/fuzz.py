@@ -91,8 +91,10 @@ def attack(context: Context, arguments: argparse.Namespace) -> list[str]:
     say(f"the initiator took the attacked disk off line {nurse.revived} times")
     say(f"honest daemon and verified I/O on the attacked device: {attacked.repair():.1f} s")
     say(f"the honest device: {victim.finish()} chunks written and read back, no error")
-    verdict = f"{result['mutated']} mutated completions, {result['per_second']:.0f} a second"
-    say(f"ran: {verdict}, seed {arguments.seed}, {result['wrong']} wrong")
+    say(
+        f"ran: {result['mutated']} of {arguments.count} mutated completions, "
+        f"{result['per_second']:.0f} a second, seed {arguments.seed}, {result['wrong']} wrong"
+    )
     return wrong
 
 
@@ -101,7 +103,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--seconds", type=int, default=3600)
+    parser.add_argument("--seconds", type=int, default=14400)
     parser.add_argument("options", nargs="*", help="more options of 'tcmu-fuzz run', after --")
     arguments = parser.parse_args()
     say(f"Linux {platform.release()}, modules: {implementation()}")

@@ -240,7 +240,7 @@ def _parser() -> argparse.ArgumentParser:
     fuzzing = commands.add_parser("fuzz", help="attack the kernel with a hostile daemon")
     fuzzing.add_argument("--count", type=int, default=1_000_000, help="mutated completions")
     fuzzing.add_argument("--seed", type=int, default=1, help="decides all choices")
-    fuzzing.add_argument("--seconds", type=int, default=7200, help="end after so many at the latest")
+    fuzzing.add_argument("--seconds", type=int, default=14400, help="end after so many at the latest")
     fuzzing.add_argument("options", nargs="*", help="more options of 'tcmu-fuzz run', after --")
     fuzzing.set_defaults(run=_fuzz)
     machine = commands.add_parser("vm", help="run a script, or a shell, in the virtual machine")

@@ -6,7 +6,7 @@ import unittest
 from lablib.fuzz import ran
 
 PROGRESS = "phase 3 (quiet), 10 s: 500 mutated completions (50 a second), broke 3, wrong 0"
-END = "ran: 900 mutated completions, 45 a second, seed 1, 0 wrong"
+END = "ran: 900 of 900 mutated completions, 45 a second, seed 1, 0 wrong"
 
 
 class Ran(unittest.TestCase):
