@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "selftests" / "targ
 
 from tcmulib.daemon import Event  # noqa: E402
 from tcmulib.iscsi_raw import ABORT_TASK, COMPLETE, LUN_RESET, NO_TASK, REJECTED  # noqa: E402
-from tcmulib.scsi import CHECK_CONDITION, GOOD, TASK_ABORTED  # noqa: E402
+from tcmulib.scsi import CHECK_CONDITION, GOOD, RESERVATION_CONFLICT, TASK_ABORTED  # noqa: E402
 from tcmulib.soak import evidence, medium  # noqa: E402
 from tcmulib.soak.books import Books, Kind  # noqa: E402
 
@@ -216,6 +216,22 @@ class Witnesses(Ledger):
             self.assertTrue(evidence.TmrTrace(fewer).violations(self.books, grown), missing)
         events[1] = (events[1][0], events[1][1] + ", to be answered")
         self.assertTrue(evidence.TmrTrace(events).violations(self.books, grown))
+
+    def test_marked_when_the_core_had_refused_it(self) -> None:
+        text = f"device 1 command tag {1 << 24} opcode 0x28 initiator x, to be answered"
+        grown = {"aborts_complete": 0, "aborts_no_task": 0, "resets": 0}
+        self.answer(2, 3)
+        self.books.answer(1, RESERVATION_CONFLICT)
+        trace = evidence.TmrTrace([("tmr_abort", text)])
+        self.assertEqual(trace.violations(self.books, grown), [])
+        self.assertEqual(trace.count["marked when refused"], 1)
+
+    def test_marked_and_good(self) -> None:
+        self.answer(1, 2, 3)
+        grown = {"aborts_complete": 0, "aborts_no_task": 0, "resets": 0}
+        text = f"device 1 command tag {1 << 24} opcode 0x28 initiator x, to be answered"
+        found = evidence.TmrTrace([("tmr_abort", text)]).violations(self.books, grown)
+        self.assertEqual(len(found), 1, found)
 
 
 class Data(unittest.TestCase):

@@ -143,6 +143,10 @@ def counters(books: Books, before: Mapping[str, int], after: Mapping[str, int]) 
     return found
 
 
+#: How commands end that the core refuses before the backend gets them. It looks whether they are
+#: aborted before it answers, without a lock: one may be marked in between, and keeps its answer.
+_REFUSED = (End.UNIT_ATTENTION, End.CONFLICT)
+
 _ABORT = re.compile(r"device (\d+) (command|request) tag (\d+) opcode .*?(, to be answered)?$")
 _DONE = re.compile(r"device (\d+) (\w+) tag (\d+) (\w+)$")
 
@@ -198,7 +202,12 @@ class TmrTrace:
         ):
             ours = by_end.get(end, set())
             found += [f"{what}: {tag:#x} is not in the trace" for tag in ours - set(traced)]
-            found += [f"{what}: {tag:#x} is not in the books" for tag in set(traced) - ours]
+            for tag in set(traced) - ours:
+                was = books.commands[tag].end if tag in books.commands else None
+                if was in _REFUSED:
+                    self.count["marked when refused"] += 1
+                else:
+                    found.append(f"{what}: {tag:#x} in the books has {was}")
             # A PREEMPT AND ABORT stays where it is when another one marks it.
             twice = [tag for tag, count in Counter(traced).items() if count > 1]
             found += [
