@@ -257,7 +257,11 @@ impl Attack {
     /// A broken ring stays broken whatever the tail says; then it is reset.
     fn after_break(&mut self, status: &Status) -> anyhow::Result<()> {
         if status.is_broken() {
-            self.broken_since.get_or_insert_with(Instant::now);
+            // Scribblers break it again and again: that says nothing of the time to recover.
+            self.broken_since = match self.phase.1.scribbles() {
+                true => None,
+                false => self.broken_since.or_else(|| Some(Instant::now())),
+            };
             if self.noise.random_bool(0.5) {
                 let tail = match self.noise.random_range(0..3) {
                     0 => self.view.next(),
