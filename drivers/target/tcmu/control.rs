@@ -40,6 +40,7 @@ pub(crate) fn store(device: &Device<Tcmu>, text: &[u8]) -> Result {
                 Invalid::Range => (ERANGE, "the number is out of range"),
                 Invalid::Value => (EINVAL, "not a possible value"),
                 Invalid::Enabled => (EINVAL, "cannot be set after the device has been enabled"),
+                Invalid::NoMemory => (ENOMEM, "no memory"),
             };
             pr_err!("control option '{name}': {why}\n");
             return Err(errno);
@@ -68,7 +69,8 @@ fn apply(device: &Device<Tcmu>, name: &BStr, option: ControlOption<'_>) -> Resul
     let settings = &mut state.settings;
     let clamped = match option {
         ControlOption::DevConfig(text) => {
-            settings.config = Some(text_of(text).map_err(|_| Invalid::Value)?);
+            // The parser lets no text pass that is too long, or has a NUL.
+            settings.config = Some(text_of(text).map_err(|_| Invalid::NoMemory)?);
             None
         }
         ControlOption::DevSize(size) => {

@@ -62,6 +62,8 @@ pub(crate) enum Invalid {
     Value,
     /// The device has been enabled.
     Enabled,
+    /// There is no memory to keep it.
+    NoMemory,
 }
 
 impl From<NumberError> for Invalid {
