@@ -31,7 +31,8 @@ MAX_ACTIVE = 1024
 
 @suite.test("a LUN RESET ends the ABORT TASK of another nexus, whose initiator goes on", c_wedges=True)
 def drained_abort(context: Context) -> None:
-    rig = Rig(context)
+    # Nothing but the daemon ends the command, however slow the machine is.
+    rig = Rig(context, attributes={"cmd_time_out": 0})
     first, second = rig.disk(), rig.disk()
     log = EhLog(context)
     rig.daemon.ctl("hold read")

@@ -6,6 +6,7 @@ chooses tags, never tries again, and keeps every answer.
 """
 
 import contextlib
+import select
 import socket
 import struct
 import threading
@@ -18,6 +19,12 @@ from .ktap import PATIENCE, Context
 _NONE = 0xFFFFFFFF
 
 _BHS = 48
+
+#: Tags of NOP-Outs are above this.
+_PINGS = 0x40000000
+
+#: Seconds without a word of the target before what has come is acknowledged again.
+_QUIET = 0.5
 
 #: Operation codes of requests, with the bit for immediate delivery where it is always set here.
 _NOP_OUT, _SCSI, _TASK_MANAGEMENT, _LOGIN, _LOGOUT = 0x40, 0x01, 0x42, 0x43, 0x46
@@ -91,6 +98,7 @@ class RawSession:
         #: Protects what the thread shares with the test.
         self._changed = threading.Condition()
         self._next_tag = 1
+        self._pings = 0
         self._command_number = 1
         #: CmdSN of each command, by tag.
         self._numbers: dict[int, int] = {}
@@ -136,6 +144,11 @@ class RawSession:
         self._next_tag += 1
         return tag
 
+    def _ping_tag(self) -> int:
+        """A tag for a NOP-Out: not from those of commands, which tests count."""
+        self._pings += 1
+        return _PINGS + self._pings
+
     def _send(self, header: bytes, data: bytes = b"") -> None:
         assert len(header) == _BHS
         # The data length shares its word with that of additional headers, of which there are none.
@@ -159,6 +172,9 @@ class RawSession:
     def _serve(self) -> None:
         try:
             while True:
+                if not select.select([self._socket], [], [], _QUIET)[0]:
+                    self.ping()
+                    continue
                 pdu = self._receive()
                 with self._changed:
                     self._take(pdu)
@@ -167,6 +183,16 @@ class RawSession:
             with self._changed:
                 self._end = end
                 self._changed.notify_all()
+
+    def ping(self) -> None:
+        """Acknowledges what has come once more.
+
+        The target may miss an acknowledgement that comes before it has noted that it sent the
+        status; it then keeps the command, and who waits for it, until the next one.
+        """
+        with self._changed:
+            if self.acknowledges and self._open and not self._end:
+                self._nop(self._ping_tag(), bytes(8), _NONE)
 
     def _take(self, pdu: Pdu) -> None:
         tag = pdu.word(16)
@@ -196,7 +222,7 @@ class RawSession:
         if has_status and self.acknowledges:
             self._expected_status = pdu.word(24) + 1
             # LIO takes notice of an acknowledgement only in a ping that wants an echo.
-            self._nop(self._tag(), bytes(8), _NONE)
+            self._nop(self._ping_tag(), bytes(8), _NONE)
 
     def _answer(self, tag: int, code: int) -> None:
         data = bytes(self._data.pop(tag, b""))

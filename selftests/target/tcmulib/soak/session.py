@@ -12,8 +12,6 @@ from ..ktap import Context
 #: Operation code of a SCSI response. What comes with it is sense data.
 _SCSI_RESPONSE = 0x21
 
-_NO_TAG = 0xFFFFFFFF
-
 #: Tags of a session begin at its number times this: no two sessions use the same.
 _TAGS = 1 << 20
 
@@ -57,16 +55,6 @@ class Session(RawSession):
         (answer,) = self.answers.pop(tag)
         sense = scsi.Answer(code, 0, self._sense, b"", 0).sense_triple
         self._inbox.put(Came(self, tag, code, answer.data, sense))
-
-    def ping(self) -> None:
-        """Acknowledges what has come once more.
-
-        The target may miss an acknowledgement that comes before it has noted that it sent the
-        status; it then keeps the command until the next one.
-        """
-        with self._changed:
-            if self._open and not self._end:
-                self._nop(self._tag(), bytes(8), _NO_TAG)
 
     def window(self) -> int:
         """How many more commands the target takes now; all until it has said something."""
