@@ -12,7 +12,7 @@ from tcmulib.ktap import Context, Skip, Suite, equal, raises_errno
 from tcmulib.module import MODULE, available, modprobe, reload
 from tcmulib.rig import Fill, Rig, Served, pattern
 from tcmulib.ring import UFLAG_KEEP_BUF
-from tcmulib.scsi import BLOCK, DID_TIME_OUT, GOOD, TEST_UNIT_READY, read10
+from tcmulib.scsi import BLOCK, DID_TIME_OUT, GOOD, TEST_UNIT_READY, KernelLog, read10
 from tcmulib.wait import Task, until
 
 suite = Suite()
@@ -105,6 +105,23 @@ def broken(context: Context) -> None:
     status.check()
     equal((status.text("state"), status.text("broken_reason")), ("running", "none"), "state")
     equal((status["total_failed"], status["total_broken"]), (1, 1), "failed commands, and breaks")
+
+
+@suite.test("a ring that is broken again and again does not fill the log")
+def broken_often(context: Context) -> None:
+    served = Served(context)
+    log = KernelLog(context)
+    for turn in range(5):
+        task = served.disk.task_sg(TEST_UNIT_READY)
+        until(lambda: served.ring.head != served.ring.tail, "an entry")
+        served.ring.tail = 4
+        served.ring.kick()
+        equal(Status.of(served.device)["total_broken"], turn + 1, "how often it broke")
+        served.device.action("reset_ring", 2)
+        task.wait()
+    # One more for each five seconds that a slow machine takes.
+    count = log.count("ring broken")
+    assert 1 <= count < 5, f"{count} messages"
 
 
 @suite.test("a blocked device and a kept buffer are shown")

@@ -126,6 +126,8 @@ pub(crate) struct Tcmu {
     name: CString,
     /// Ticks count milliseconds from here.
     epoch: Instant<Monotonic>,
+    /// Until when, in ticks, nothing is said about a broken ring.
+    silent_until: Atomic<u64>,
     /// `dev_size` in bytes. No lock: LIO asks for it to build sense data, wherever it does that.
     size: Atomic<u64>,
     #[pin]
@@ -149,10 +151,15 @@ impl Tcmu {
         let guard = device.state.lock();
         Locked {
             device,
-            now: u64::try_from(device.epoch.elapsed().as_millis()).unwrap_or(0),
+            now: device.now(),
             guard,
             _noio: noio,
         }
+    }
+
+    /// The time in ticks.
+    fn now(&self) -> u64 {
+        u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(0)
     }
 
     /// Calls `with` with engine and memory of an enabled device, and deadlines of commands.

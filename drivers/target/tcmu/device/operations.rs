@@ -77,6 +77,7 @@ impl Backend for Tcmu {
             host_id,
             name: CString::try_from(name)?,
             epoch: Instant::now(),
+            silent_until: Atomic::new(0),
             size: Atomic::new(0),
             state <- new_mutex!(
                 State {

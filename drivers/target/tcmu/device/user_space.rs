@@ -22,12 +22,28 @@ use super::{
 };
 use kernel::{
     prelude::*,
-    sync::ArcBorrow, //
+    sync::{
+        atomic::Relaxed,
+        ArcBorrow, //
+    },
 };
+
+/// How long after a message about a broken ring the next one comes, in milliseconds.
+///
+/// A daemon may break its ring as often as somebody repairs it. debugfs has the reason at any time,
+/// and counts.
+const SILENCE_MS: u64 = 5_000;
 
 /// Tells once why a ring is broken.
 pub(super) fn report(device: &Device<Tcmu>, result: Result<(), Broken>) {
     if let Err(broken) = result {
+        // Two at a time may both be told: nothing depends on it.
+        let now = device.now();
+        let silent_until = device.silent_until.load(Relaxed);
+        if now < silent_until {
+            return;
+        }
+        device.silent_until.store(now + SILENCE_MS, Relaxed);
         pr_err!("{}: ring broken: {broken}\n", &*device.name);
     }
 }
