@@ -33,12 +33,15 @@ class Flooded:
         self.rig = Rig(
             context,
             options="max_data_area_mb=64,cmd_ring_size_mb=1",
-            attributes={"tmr_notification": 1},
+            # No time-out ends a command before the test does, however slow the machine is: neither
+            # the backend's, nor those of the SCSI layer, whose error recovery stops the host.
+            attributes={"tmr_notification": 1, "cmd_time_out": 0},
         )
         self.disks = [self.rig.disk() for _ in range(2)]
         self.resetter = self.rig.disk()
         for disk in self.disks:
             disk.queue("nomerges", 2)
+            disk.set_timeout(600)
         self._context = context
         self.rig.daemon.ctl("pause")
         each = FLOOD // 2
