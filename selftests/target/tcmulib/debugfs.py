@@ -9,12 +9,17 @@ from .ktap import Skip, implementation
 FOLDER = Path("/sys/kernel/debug/target_core_user")
 
 
-def path(device: Device) -> Path:
-    """The file of an enabled device."""
+def need() -> None:
+    """Skips the test unless devices show their state."""
     if implementation() == "c":
         raise Skip("the C module has nothing in debugfs")
     if not FOLDER.is_dir():
         raise Skip("debugfs is not mounted, or not in this kernel")
+
+
+def path(device: Device) -> Path:
+    """The file of an enabled device."""
+    need()
     return FOLDER / f"user_{device.hba.number}.{device.name}"
 
 
