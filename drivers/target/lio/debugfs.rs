@@ -21,30 +21,34 @@ pub(crate) trait Show: Send + Sync + 'static {
     fn show(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result;
 }
 
-/// A directory at the top of debugfs, removed when dropped. Files that are still in it go, too.
+/// A directory at the top of debugfs, removed when it and all files in it are dropped.
 ///
-/// If the kernel has no debugfs, or no memory, nothing appears, as is the rule for debugfs.
-pub(crate) struct Dir<M>(imp::Entry, PhantomData<fn() -> M>);
+/// If the kernel has no debugfs, nothing appears, as is the rule for debugfs.
+pub(crate) struct Dir<M>(Arc<imp::Entry>, PhantomData<fn() -> M>);
 
 impl<M: ModuleMetadata> Dir<M> {
     /// Makes the directory for files of the module `M`.
-    pub(crate) fn new(name: &CStr) -> Self {
-        Self(imp::Entry::dir(name), PhantomData)
+    pub(crate) fn new(name: &CStr) -> Result<Self> {
+        let entry = Arc::new(imp::Entry::dir(name), GFP_KERNEL)?;
+        Ok(Self(entry, PhantomData))
     }
 
     /// Makes a file in the directory that shows `value`.
     pub(crate) fn file<T: Show>(&self, name: &CStr, value: Arc<T>) -> File<T> {
         File {
             _entry: self.0.file::<T, M>(name, &value),
+            _dir: self.0.clone(),
             _value: value,
         }
     }
 }
 
 /// A file, removed when dropped; that waits for readers.
-// The order of the fields matters: the file goes before what it shows.
+// The order of the fields matters: the file goes before its directory, whose removal would take it
+// along, and before what it shows.
 pub(crate) struct File<T> {
     _entry: imp::Entry,
+    _dir: Arc<imp::Entry>,
     _value: Arc<T>,
 }
 
@@ -95,7 +99,8 @@ mod imp {
 
     impl Drop for Entry {
         fn drop(&mut self) {
-            // SAFETY: Made by one of the functions above; error pointers are accepted.
+            // SAFETY: Made by one of the functions above, and still there: a file keeps its
+            // directory. Error pointers are accepted.
             unsafe { bindings::debugfs_remove(self.0) };
         }
     }

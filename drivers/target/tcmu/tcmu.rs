@@ -61,7 +61,7 @@ impl RootGuard {
     fn register(module: &'static ThisModule) -> Result<Self> {
         *ROOT.lock() = Some(Root {
             device: RootDevice::new(c"tcm_user", module)?,
-            debugfs: debugfs::Dir::new(c"target_core_user"),
+            debugfs: debugfs::Dir::new(c"target_core_user")?,
         });
         Ok(Self)
     }

@@ -22,14 +22,10 @@ def fuzz(lab: Lab, guest: vm.Guest, count: int, seed: int, seconds: int, options
     if not result.ok:
         vm.explain(result)
     say(f"results are in {result.folder}")
-    kmemleak = ""
-    if (result.folder / "kmemleak").exists():
-        lost = vm.read_text(result.folder / "kmemleak").count("unreferenced object")
-        kmemleak = f", kmemleak found {lost} objects"
     print(
         f"verdict: {'withstood' if result.ok else 'NOT WITHSTOOD'}: {ran(result.output)} "
         f"({guest.implementation} modules, {guest.kernel.flavour} kernel, "
-        f"{len(result.reports)} kernel reports{kmemleak})",
+        f"{len(result.reports)} kernel reports{vm.leaks(result)})",
         flush=True,
     )
     return 0 if result.ok else 1

@@ -30,14 +30,10 @@ def leak(lab: Lab, guest: vm.Guest, cycles: int, reloads: int) -> int:
     if not result.ok:
         vm.explain(result)
     say(f"results are in {result.folder}")
-    kmemleak = ""
-    if (result.folder / "kmemleak").exists():
-        lost = vm.read_text(result.folder / "kmemleak").count("unreferenced object")
-        kmemleak = f", kmemleak found {lost} objects"
     verdict = "flat" if result.ok else "NOT FLAT" if result.status == 1 else "no result"
     print(
         f"verdict: {verdict} ({guest.implementation} modules, {guest.kernel.flavour} kernel, "
-        f"{cycles} cycles, {reloads} reloads{kmemleak})",
+        f"{cycles} cycles, {reloads} reloads{vm.leaks(result)})",
         flush=True,
     )
     return 0 if result.ok else 1

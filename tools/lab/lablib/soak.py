@@ -23,14 +23,10 @@ def soak(lab: Lab, guest: vm.Guest, seconds: float, seed: "int | None") -> int:
     if not result.ok:
         vm.explain(result)
     say(f"results are in {result.folder}")
-    leaks = ""
-    if (result.folder / "kmemleak").exists():
-        lost = vm.read_text(result.folder / "kmemleak").count("unreferenced object")
-        leaks = f", kmemleak found {lost} objects"
     verdict = "passed" if result.ok else f"FAILED: {result.problem()}"
     print(
         f"verdict: {verdict} ({guest.implementation} modules, {guest.kernel.flavour} kernel, "
-        f"{seconds:g} s, {len(result.reports)} kernel reports{leaks})",
+        f"{seconds:g} s, {len(result.reports)} kernel reports{vm.leaks(result)})",
         flush=True,
     )
     return 0 if result.ok else 1

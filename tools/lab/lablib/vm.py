@@ -284,6 +284,14 @@ def _kill(child: "subprocess.Popen[bytes]") -> None:
         os.killpg(child.pid, signal.SIGKILL)
 
 
+def leaks(result: Result) -> str:
+    """What kmemleak has found, to follow in a sentence; empty if the kernel does not have it."""
+    path = result.folder / "kmemleak"
+    if not path.exists():
+        return ""
+    return f", kmemleak found {read_text(path).count('unreferenced object')} objects"
+
+
 def explain(result: Result) -> None:
     """Says why a run failed, with the end of its console, on standard error."""
     say(f"the run failed: {result.problem()}")
