@@ -23,7 +23,7 @@ SOAK_SECONDS ?= 600
 export FLAVOUR IMPL KDIR
 
 .PHONY: help env kernel modules modules_install in-tree in-tree-check
-.PHONY: check iscsi-test demo clients leak fuzz memory soak vm fmt clean distclean
+.PHONY: check iscsi-test demo clients leak fuzz kills memory soak vm fmt clean distclean
 
 help:
 	@echo 'make env        build what is missing and print where it is'
@@ -39,6 +39,7 @@ help:
 	@echo 'make soak       10 minutes of commands, aborts, resets and preempts, all of them counted'
 	@echo 'make fuzz       a daemon that attacks: 1,000,000 spoiled completions on the debug kernel'
 	@echo '                (COUNT=, SEED=, SECONDS=, FLAVOUR=fast)'
+	@echo 'make kills      500 times SIGKILL of the daemon under verified input and output (COUNT=, SEED=)'
 	@echo 'make memory     kernel memory for each command in flight, Rust and C'
 	@echo 'make clients    a session of targetcli and tcmu-runner, for Rust and for C'
 	@echo 'make iscsi-test libiscsi'"'"'s iscsi-test-cu against Rust and C, compared test by test'
@@ -81,6 +82,9 @@ demo:
 fuzz:
 	@$(LAB) fuzz $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) \
 		$(if $(SECONDS),--seconds $(SECONDS))
+
+kills:
+	@$(LAB) kills $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
 
 fmt:
 	@$(LAB) fmt

@@ -8,12 +8,10 @@ import os
 import select
 import signal
 import struct
-import tempfile
-from pathlib import Path
 
 from tcmulib.configfs import Device
 from tcmulib.ktap import Context, Suite, equal, raises_errno
-from tcmulib.rig import SIZE, Rig, Served, pattern
+from tcmulib.rig import SIZE, Rig, Served, file_backed, pattern
 from tcmulib.ring import Ring, touch_in_child
 from tcmulib.scsi import BLOCK, GOOD, TEST_UNIT_READY, read10
 from tcmulib.wait import until
@@ -133,15 +131,6 @@ def no_handler(context: Context) -> None:
     equal(task.wait().status, GOOD, "status")
     disk.write(0, data)
     assert disk.read(0, 8) == data
-
-
-def file_backed(context: Context) -> Rig:
-    """A rig whose data outlives its daemon."""
-    handle, name = tempfile.mkstemp(prefix="tcmu-disk-")
-    os.ftruncate(handle, SIZE)
-    os.close(handle)
-    context.defer(lambda: Path(name).unlink())
-    return Rig(context, backing=f"file:{name}")
 
 
 @suite.test("after SIGKILL of the handler, reset_ring and a new one bring everything back")

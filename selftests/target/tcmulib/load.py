@@ -5,11 +5,18 @@ import mmap
 import random
 import struct
 import time
+from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 from .ktap import Context
 from .scsi import BLOCK, Disk
 from .wait import Task, until
+
+T = TypeVar("T")
+
+#: Seconds before a command that failed is sent again.
+_AGAIN = 0.02
 
 #: Bytes of one write.
 _CHUNK = 32768
@@ -21,7 +28,8 @@ _CHUNKS = 16
 class Load:
     """Processes that write past the page cache, and read back, each its own part of `disk`.
 
-    A process ends, and the test fails, at the first error or wrong byte.
+    A process ends, and the test fails, at the first error or wrong byte. With `persistent`, one
+    whose command fails sends it again until that succeeds or the load is stopped.
     """
 
     def __init__(
@@ -31,8 +39,10 @@ class Load:
         processes: int = 3,
         start: int = 0,
         pause: float = 0.0,
+        persistent: bool = False,
     ) -> None:
         self._disk = disk
+        self._persistent = persistent
         # Seconds after each chunk.
         self._pause = pause
         self._processes = processes
@@ -53,7 +63,7 @@ class Load:
             place = generator.randrange(_CHUNKS)
             offset = self._start + (number * _CHUNKS + place) * _CHUNK
             data = generator.randbytes(_CHUNK)
-            self._disk.write(offset // BLOCK, data)
+            self._send(partial(self._disk.write, offset // BLOCK, data))
             written[offset] = data
             self._check(offset, data)
             done += 1
@@ -64,7 +74,17 @@ class Load:
         return written
 
     def _check(self, offset: int, data: bytes) -> None:
-        assert self._disk.read(offset // BLOCK, _CHUNK // BLOCK) == data, f"data at {offset}"
+        found = self._send(partial(self._disk.read, offset // BLOCK, _CHUNK // BLOCK))
+        assert found == data, f"data at {offset}"
+
+    def _send(self, command: Callable[[], T]) -> T:
+        while True:
+            try:
+                return command()
+            except OSError:
+                if not self._persistent or self._shared[0]:
+                    raise
+                time.sleep(_AGAIN)
 
     def done(self) -> list[int]:
         """Chunks that each process has written and read back."""

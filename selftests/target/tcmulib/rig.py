@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """The usual arrangements: a served device with disks on loopback ports."""
 
+import os
 import random
+import tempfile
+from pathlib import Path
 
 from .configfs import Device, read
 from .daemon import Daemon
@@ -79,6 +82,15 @@ class Rig:
             if text.isdigit():
                 numbers[path.name] = int(text)
         return numbers
+
+
+def file_backed(context: Context) -> Rig:
+    """A rig whose data outlives its daemon."""
+    handle, name = tempfile.mkstemp(prefix="tcmu-disk-")
+    os.ftruncate(handle, SIZE)
+    os.close(handle)
+    context.defer(lambda: Path(name).unlink())
+    return Rig(context, backing=f"file:{name}")
 
 
 class Fill:

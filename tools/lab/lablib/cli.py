@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from . import check, files, fuzz, hostcheck, intree, intreecheck, iscsitest, leak, project, soak, vm
+from . import (
+    check, files, fuzz, hostcheck, intree, intreecheck, iscsitest, kills, leak, project, soak, vm,
+)  # fmt: skip
 from .env import Lab, implementation_from_environment
 from .errors import LabError
 from .kconfig import FLAVOURS
@@ -164,6 +166,12 @@ def _soak(arguments: argparse.Namespace) -> int:
     return soak.soak(lab, guest, arguments.seconds, arguments.seed)
 
 
+def _kills(arguments: argparse.Namespace) -> int:
+    lab = Lab.from_environment()
+    guest = _guest(lab, implementation_from_environment())
+    return kills.kills(lab, guest, arguments.count, arguments.seed)
+
+
 def _iscsi_test(_arguments: argparse.Namespace) -> int:
     implementations = iscsitest.IMPLEMENTATIONS
     if os.environ.get("IMPL"):
@@ -243,6 +251,10 @@ def _parser() -> argparse.ArgumentParser:
     fuzzing.add_argument("--seconds", type=int, default=14400, help="end after so many at the latest")
     fuzzing.add_argument("options", nargs="*", help="more options of 'tcmu-fuzz run', after --")
     fuzzing.set_defaults(run=_fuzz)
+    killing = commands.add_parser("kills", help="kill daemons under verified input and output")
+    killing.add_argument("--count", type=int, default=500, help="daemons killed (default: 500)")
+    killing.add_argument("--seed", type=int, default=1, help="decides when, and how another takes over")
+    killing.set_defaults(run=_kills)
     machine = commands.add_parser("vm", help="run a script, or a shell, in the virtual machine")
     machine.add_argument("--script", help="executable to run in the guest (default: a shell)")
     machine.add_argument("--flavour", choices=list(FLAVOURS), help="which kernel (default: FLAVOUR)")

@@ -4,11 +4,10 @@
 import json
 from typing import Any
 
-from . import hostcheck, vm
+from . import hostcheck, longrun, vm
 from .env import Lab
 from .errors import LabError
 from .paths import CHECKOUT
-from .say import say
 
 _SCRIPTS = CHECKOUT / "tools" / "leak"
 
@@ -24,19 +23,13 @@ def leak(lab: Lab, guest: vm.Guest, cycles: int, reloads: int) -> int:
     """Runs the cycles in a guest; the last line is the verdict. 0 stands for the usual amount."""
     usual = _AMOUNT[guest.kernel.flavour]
     cycles, reloads = cycles or usual[0], reloads or usual[1]
-    hostcheck.build_tools()
     command = [str(_SCRIPTS / "leak.sh"), "--cycles", str(cycles), "--reloads", str(reloads)]
-    result = vm.run(lab.cache, guest, command, _LEAK_TIMEOUT, live=True)
-    if not result.ok:
-        vm.explain(result)
-    say(f"results are in {result.folder}")
-    verdict = "flat" if result.ok else "NOT FLAT" if result.status == 1 else "no result"
-    print(
-        f"verdict: {verdict} ({guest.implementation} modules, {guest.kernel.flavour} kernel, "
-        f"{cycles} cycles, {reloads} reloads{vm.leaks(result)})",
-        flush=True,
-    )
-    return 0 if result.ok else 1
+    what = f"{cycles} cycles, {reloads} reloads"
+    return longrun.run(lab, guest, command, _LEAK_TIMEOUT, _judge, what)
+
+
+def _judge(result: vm.Result) -> str:
+    return "flat" if result.ok else "NOT FLAT" if result.status == 1 else "no result"
 
 
 def per_command(lab: Lab, guests: list[vm.Guest]) -> int:
