@@ -8,7 +8,6 @@ takes over the attacked device. The last line is the verdict.
 """
 
 import argparse
-import os
 import platform
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "selftests" / "target"))
 
 from tcmulib.configfs import remove_leftovers  # noqa: E402
-from tcmulib.fuzz import Attacked, Victim, copy_programs  # noqa: E402
+from tcmulib.fuzz import Attacked, Victim, use_copies  # noqa: E402
 from tcmulib.ktap import Context, implementation  # noqa: E402
 
 #: Seconds between two looks at the honest device.
@@ -37,7 +36,7 @@ def say(text: str = "") -> None:
 
 def prepare(folder: Path) -> None:
     """Takes what is slow and of no interest out of the run."""
-    os.environ["TCMUD"] = copy_programs(folder)
+    use_copies(folder)
     if Path("/run/udev/control").exists():
         # It would look at the attacked disk again and again.
         subprocess.run(["udevadm", "control", "--exit"], check=True, timeout=60)

@@ -9,12 +9,14 @@ every byte was right in the end and nothing is left behind.
 import argparse
 import platform
 import sys
+import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "selftests" / "target"))
 
 from tcmulib import module  # noqa: E402
 from tcmulib.configfs import remove_leftovers  # noqa: E402
+from tcmulib.daemon import use_copy  # noqa: E402
 from tcmulib.kills import Kills, Turn, table  # noqa: E402
 from tcmulib.ktap import PATIENCE, Context, equal, implementation, time_limit  # noqa: E402
 from tcmulib.udev import leave_disks_alone  # noqa: E402
@@ -56,12 +58,15 @@ def main() -> int:
     before = module.references()
     shared, context = Context(), Context()
     leave_disks_alone(shared)
-    try:
-        chunks = run(context, arguments.count, arguments.seed, turns)
-    except Exception as error:
-        context.diagnose()
-        wrong.append(repr(error))
-    wrong += context.clean_up()
+    with tempfile.TemporaryDirectory(prefix="lio-rust-kills-") as folder:
+        # A part of the time to recover is the start of the daemon.
+        use_copy(Path(folder))
+        try:
+            chunks = run(context, arguments.count, arguments.seed, turns)
+        except Exception as error:
+            context.diagnose()
+            wrong.append(repr(error))
+        wrong += context.clean_up()
     wrong += shared.clean_up()
     try:
         remove_leftovers()

@@ -10,9 +10,7 @@ The last line says whether they are flat; the exit status is 0 if they are.
 """
 
 import argparse
-import os
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -46,7 +44,7 @@ def say(text: str = "") -> None:
 def prepare(folder: Path) -> None:
     """Takes what is slow and of no interest out of the cycles."""
     # The daemon is started in each of them, and may lie on a slow file system.
-    os.environ["TCMUD"] = shutil.copy(daemon.program(), folder)
+    daemon.use_copy(folder)
     if Path("/run/udev/control").exists():
         # Nobody needs its links here.
         subprocess.run(["udevadm", "control", "--exit"], check=True, timeout=60)

@@ -43,6 +43,12 @@ def program() -> str:
     return found
 
 
+def use_copy(folder: Path) -> None:
+    """Daemons are started from a copy in `folder` from now on: the program's place may be slow."""
+    os.environ["TCMUD"] = shutil.copy(program(), folder)
+    program.cache_clear()
+
+
 @dataclass(frozen=True)
 class Event:
     """A line of the daemon's log."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .configfs import read, write
-from .daemon import program
+from .daemon import program, use_copy
 from .ktap import PATIENCE, Context, Skip, equal
 from .load import Load
 from .rig import Rig, pattern
@@ -247,7 +247,7 @@ def check_result(status: int, result: dict[str, Any]) -> None:
     equal((status, result["wrong"]), (0, 0), "exit status of tcmu-fuzz, and wrong outcomes")
 
 
-def copy_programs(folder: Path) -> str:
-    """Copies both daemons to a fast file system; returns the path of the honest one."""
+def use_copies(folder: Path) -> None:
+    """Both daemons are started from copies in `folder` from now on."""
     shutil.copy(fuzzer(), folder)
-    return shutil.copy(program(), folder)
+    use_copy(folder)
