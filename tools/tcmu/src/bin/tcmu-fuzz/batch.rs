@@ -212,6 +212,20 @@ impl Attack {
         }
     }
 
+    /// Sense data, mostly in a format that exists, so that it is looked into.
+    ///
+    /// After CHECK CONDITION without it the SCSI layer stops all commands of the host for its
+    /// recovery.
+    fn any_sense(&mut self) -> [u8; uapi::SENSE_BUFFER_SIZE] {
+        let mut sense = [0; uapi::SENSE_BUFFER_SIZE];
+        self.noise.fill_bytes(&mut sense);
+        if !self.noise.random_ratio(1, 1024) {
+            // Fixed or descriptor format, current or deferred
+            sense[0] = 0x70 + (sense[0] & 3);
+        }
+        sense
+    }
+
     /// Spoils an entry, or something beside it, that completes a command all the same.
     fn spoil(&mut self, step: &Step, slot: Slot) -> anyhow::Result<()> {
         match step.class {
@@ -242,6 +256,8 @@ impl Attack {
                 self.noise.fill_bytes(&mut bytes);
                 bytes[0] = self.any_status();
                 self.put_bytes(slot, uapi::HDR_SIZE as usize, &bytes)?;
+                let sense = self.any_sense();
+                self.put_bytes(slot, uapi::RSP_SENSE, &sense)?;
             }
             Class::MailboxFields => {
                 // cmdr_size and what is before; cmd_head is a class of its own
@@ -264,9 +280,10 @@ impl Attack {
             }
             Class::ReadLength => {
                 let length = interesting(&mut self.noise);
-                let status = self.any_status();
+                let (status, sense) = (self.any_status(), self.any_sense());
                 self.put_bytes(slot, uapi::RSP_READ_LEN, &length.to_ne_bytes())?;
                 self.put_bytes(slot, uapi::RSP_STATUS, &[status])?;
+                self.put_bytes(slot, uapi::RSP_SENSE, &sense)?;
                 self.put_bytes(slot, uapi::HDR_UFLAGS, &[uapi::UFLAG_READ_LEN])?;
             }
             Class::Uflags => {
@@ -274,13 +291,7 @@ impl Attack {
                 self.put_bytes(slot, uapi::HDR_UFLAGS, &[uflags])?;
             }
             Class::Status => {
-                let mut sense = [0; uapi::SENSE_BUFFER_SIZE];
-                self.noise.fill_bytes(&mut sense);
-                if step.b & 3 != 0 {
-                    // Fixed or descriptor format, so that it is looked into
-                    sense[0] = 0x70 + (sense[0] & 3);
-                }
-                let status = self.any_status();
+                let (status, sense) = (self.any_status(), self.any_sense());
                 self.put_bytes(slot, uapi::RSP_STATUS, &[status])?;
                 self.put_bytes(slot, uapi::RSP_SENSE, &sense)?;
             }

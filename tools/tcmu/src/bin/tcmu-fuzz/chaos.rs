@@ -88,8 +88,9 @@ impl Shared<'_> {
                 mem.store_release_u32(offset / 4 * 4, value)?;
             }
             self.scribbles.fetch_add(burst, Ordering::Relaxed);
-            // The one that completes is to get somewhere, too.
-            std::thread::sleep(Duration::from_micros(random.random_range(50..2000)));
+            // Often enough to hit what the kernel reads just now, and seldom enough for the one that
+            // completes to get somewhere: 50 us to 25 ms.
+            std::thread::sleep(Duration::from_micros(50 << random.random_range(0..10)));
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use nix::fcntl::OFlag;
@@ -86,6 +86,7 @@ impl Load<'_> {
             let place = random.random_range(0..=self.size / BLOCK - blocks) * BLOCK;
             let part = &mut buffer[..blocks * BLOCK];
             let size = part.len();
+            let start = Instant::now();
             let done = if random.random_bool(0.5) {
                 self.file.read_at(part, place as u64)
             } else {
@@ -94,8 +95,11 @@ impl Load<'_> {
             match done {
                 Ok(count) if count == size => self.good.fetch_add(1, Ordering::Relaxed),
                 _ => {
-                    // A disk that refuses everything at once is not to be asked without a pause.
-                    std::thread::sleep(Duration::from_millis(2));
+                    // A disk that is off line refuses at once: asking again and again would only
+                    // take the processor from whoever brings it back.
+                    if start.elapsed() < Duration::from_millis(5) {
+                        std::thread::sleep(Duration::from_millis(20));
+                    }
                     self.bad.fetch_add(1, Ordering::Relaxed)
                 }
             };
