@@ -2,13 +2,24 @@
 # SPDX-License-Identifier: GPL-2.0
 """Loading and unloading target_core_user."""
 
+import errno
 from pathlib import Path
 
-from tcmulib.configfs import Device, Hba, read
-from tcmulib.ktap import Context, Skip, Suite, equal, implementation
-from tcmulib.module import MODULE, available, loaded, modprobe, references, reload
+from tcmulib.configfs import Device, Hba, Loopback, read
+from tcmulib.handler import Handler, see
+from tcmulib.ktap import Context, Skip, Suite, equal, implementation, raises_errno
+from tcmulib.module import (
+    MODULE,
+    available,
+    delete_module,
+    loaded,
+    modprobe,
+    references,
+    reload,
+)
 from tcmulib.rig import Rig, pattern
-from tcmulib.scsi import BLOCK
+from tcmulib.scsi import BLOCK, CHECK_CONDITION, Disk, KernelLog, attach, read10
+from tcmulib.wait import Task
 
 suite = Suite()
 
@@ -92,6 +103,111 @@ def used_each_time(context: Context) -> None:
         equal(errors, [], "errors while cleaning up")
         equal(references(), 0, "users of the idle module")
         reload()
+
+
+#: All that a command in flight passes through.
+STACK = ("target_core_user", "target_core_mod", "tcm_loop")
+
+
+@suite.test("modules with commands in flight are refused, and the commands complete")
+def in_flight(context: Context) -> None:
+    rig = Rig(context)
+    disk = rig.disk()
+    data = pattern(1, 32 * BLOCK)
+    disk.write(0, data)
+    rig.daemon.ctl("hold read")
+    tasks = [disk.task_read(8 * number, 8) for number in range(4)]
+    held = rig.daemon.wait_held(4)
+    for name in STACK:
+        equal(delete_module(name), errno.EAGAIN, f"errno of unloading {name}")
+        assert modprobe("--remove", name).returncode != 0, f"modprobe could remove {name}"
+    equal(rig.daemon.held(), held, "commands still held")
+    rig.daemon.let_go()
+    assert b"".join(task.wait() for task in tasks) == data, "data"
+
+
+@suite.test("what a device that goes leaves on its ring keeps the module until the node is closed")
+def left_on_ring(context: Context) -> None:
+    for close in (Handler.close, Handler.kill, Handler.close_mapping_last):
+        inner, outer = Context(), Context()
+        try:
+            rig = Rig(outer, attributes={"cmd_time_out": 1})
+            disk = attach(inner, rig.device)
+            disk.remove_silently()
+            rig.daemon.stop()
+            handler = Handler(context, rig.device)
+            task = disk.task_sg(read10(0, 8), data_in=8 * BLOCK)
+            handler.do(see, 1)
+            equal(task.wait().status, CHECK_CONDITION, "status")
+        finally:
+            errors = inner.clean_up() + outer.clean_up()
+        equal(errors, [], "errors while cleaning up")
+        assert not rig.device.hba.path.exists(), "the HBA is still there"
+        # The handler still reads it.
+        equal(handler.do(see, 1)[0].cdb, read10(0, 8), "CDB on the ring of a device that went")
+        equal(delete_module(), errno.EAGAIN, "errno of unloading the module")
+        close(handler)
+        equal(references(), 0, "users of the module")
+        if available():
+            reload()
+
+
+@suite.test("a LUN whose commands hang keeps device and module until reset_ring")
+def hanging(context: Context) -> None:
+    rig = Rig(context, attributes={"cmd_time_out": 0})
+    lun, log = Context(), KernelLog(context)
+    disk = Disk(context, Loopback(lun).add_lun(rig.device), log)
+    disk.remove_silently()
+    rig.daemon.ctl("hold read")
+    tasks = [disk.task_sg(read10(8 * number, 8), data_in=8 * BLOCK) for number in range(4)]
+    rig.daemon.wait_held(4)
+    rig.daemon.kill()
+    removal = Task(context, lun.clean_up, "removing the LUN")
+    removal.still_blocked(0.5)
+    raises_errno(errno.EBUSY, rig.device.path.rmdir, "removing the device")
+    equal(delete_module(), errno.EAGAIN, "errno of unloading the module")
+    rig.device.action("reset_ring", 2)
+    for task in tasks:
+        task.wait()
+    equal(removal.wait(), [], "errors of removing the LUN")
+    rig.device.remove()
+    rig.device.hba.remove()
+    # At once.
+    equal(references(), 0, "users of the module")
+    if available():
+        reload()
+
+
+def unload_when_possible() -> int:
+    """Tries again and again; returns how often it was refused."""
+    refused = 0
+    while True:
+        found = delete_module()
+        if found == 0:
+            return refused
+        equal(found, errno.EAGAIN, "errno of unloading the module")
+        refused += 1
+
+
+@suite.test("unloading again and again while devices go and daemons die harms nothing", limit=120)
+def racing(context: Context) -> None:
+    if not available():
+        raise Skip(f"modprobe does not know {MODULE}")
+    for turn in range(8):
+        inner = Context()
+        rig = Rig(inner)
+        disk = rig.disk()
+        data = pattern(turn, 64 * BLOCK)
+        disk.write(0, data)
+        assert disk.read(0, 64) == data, f"data in turn {turn}"
+        unloading = Task(context, unload_when_possible, "unloading the module")
+        if turn % 2:
+            rig.daemon.kill()
+        equal(inner.clean_up(), [], "errors while cleaning up")
+        assert unloading.wait() > 0, "it was never refused"
+        equal(loaded(), False, "whether it is still loaded")
+        done = modprobe("--first-time", MODULE)
+        equal((done.returncode, loaded()), (0, True), f"status of loading it ({done.stderr})")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Loading and unloading the modules."""
 
+import ctypes
+import os
 import subprocess
 from pathlib import Path
 
@@ -25,6 +27,13 @@ def modprobe(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         ["modprobe", *arguments], capture_output=True, text=True, timeout=60, check=False
     )
+
+
+def delete_module(name: str = MODULE) -> int:
+    """Asks the kernel itself to unload, without waiting; returns 0 or an errno."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    done = libc.delete_module(name.encode(), ctypes.c_uint(os.O_NONBLOCK))
+    return ctypes.get_errno() if done else 0
 
 
 def available() -> bool:

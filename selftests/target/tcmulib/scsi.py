@@ -267,6 +267,11 @@ class Disk(Unit):
         """Time after which the SCSI layer aborts a command."""
         write(self.sysfs / "timeout", str(seconds))
 
+    def remove_silently(self) -> None:
+        """Its removal will not send SYNCHRONIZE CACHE, for which an answer would be waited for."""
+        path = Path("/sys/class/scsi_disk") / self.address / "cache_type"
+        write(path, "temporary write through\n")
+
     def read(self, lba: int, blocks: int) -> bytes:
         """Reads past the page cache; raises OSError if the disk fails it."""
         buffer = mmap.mmap(-1, blocks * BLOCK)

@@ -208,11 +208,14 @@ fn open_device(args: &ServeArgs) -> Result<(DeviceInfo, Device, Ring<Mapping>), 
         (None, Some(node)) => device::info_of_node(sysfs, node)?,
         (None, None) => return Err(DeviceError::NotFound(String::new())),
     };
-    let (device, mut ring) = Device::open(&info)?;
+    let (mut device, mut ring) = Device::open(&info)?;
     if let Some(level) = args.reset_ring {
         // Only after opening it: another daemon's ring stays as it is.
         device::reset_ring(&info.configfs(), level)?;
         ring.resync()?;
+    } else {
+        // The daemon before may have died between moving the tail and telling the kernel.
+        device.kick()?;
     }
     Ok((info, device, ring))
 }
