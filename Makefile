@@ -23,7 +23,7 @@ SOAK_SECONDS ?= 600
 export FLAVOUR IMPL KDIR
 
 .PHONY: help env kernel modules modules_install in-tree in-tree-check
-.PHONY: check iscsi-test demo clients leak fuzz kills memory soak vm fmt clean distclean
+.PHONY: check c-hazards iscsi-test demo clients leak fuzz kills memory soak vm fmt clean distclean
 
 help:
 	@echo 'make env        build what is missing and print where it is'
@@ -40,6 +40,7 @@ help:
 	@echo 'make fuzz       a daemon that attacks: 1,000,000 spoiled completions on the debug kernel'
 	@echo '                (COUNT=, SEED=, SECONDS=, FLAVOUR=fast)'
 	@echo 'make kills      500 times SIGKILL of the daemon under verified input and output (COUNT=, SEED=)'
+	@echo 'make c-hazards  what the stock C modules do in the tests that make check spares them'
 	@echo 'make memory     kernel memory for each command in flight, Rust and C'
 	@echo 'make clients    a session of targetcli and tcmu-runner, for Rust and for C'
 	@echo 'make iscsi-test libiscsi'"'"'s iscsi-test-cu against Rust and C, compared test by test'
@@ -53,7 +54,7 @@ help:
 	@echo 'SOAK_SECONDS=<n> SOAK_SEED=<n>  how long make soak is, and a run to repeat'
 	@echo 'KDIR=<path>     with a kernel tree of your own'
 
-env kernel check clients iscsi-test leak memory vm in-tree in-tree-check:
+env kernel check clients c-hazards iscsi-test leak memory vm in-tree in-tree-check:
 	@$(LAB) $@
 
 soak:

@@ -199,7 +199,9 @@ class Suite:
         limit: float,
         c_wedges: bool,
     ) -> str:
-        if c_wedges and implementation() == "c":
+        # Set in a machine that is there to be left unusable.
+        spared = os.environ.get("KSFT_C_WEDGES") != "run"
+        if c_wedges and spared and implementation() == "c":
             reason = known_difference(self._program, name)
             if reason:
                 print(f"ok {number} {name} # SKIP {reason}", flush=True)

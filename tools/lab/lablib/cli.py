@@ -10,7 +10,8 @@ from pathlib import Path
 from types import FrameType
 
 from . import (
-    check, files, fuzz, hostcheck, intree, intreecheck, iscsitest, kills, leak, project, soak, vm,
+    check, files, fuzz, hazards, hostcheck, intree, intreecheck, iscsitest, kills, leak, project,
+    soak, vm,
 )  # fmt: skip
 from .env import Lab, implementation_from_environment
 from .errors import LabError
@@ -172,6 +173,11 @@ def _kills(arguments: argparse.Namespace) -> int:
     return kills.kills(lab, guest, arguments.count, arguments.seed)
 
 
+def _c_hazards(arguments: argparse.Namespace) -> int:
+    lab = Lab.from_environment()
+    return hazards.hazards(lab, _guest(lab, "c"), arguments.tests)
+
+
 def _iscsi_test(_arguments: argparse.Namespace) -> int:
     implementations = iscsitest.IMPLEMENTATIONS
     if os.environ.get("IMPL"):
@@ -237,6 +243,11 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     checks.add_argument("--tests", default="*", metavar="PATTERN", help="only these kselftest programs")
     checks.set_defaults(run=_check)
+    spared = commands.add_parser(
+        "c-hazards", help="what the C modules do in the tests that they are spared"
+    )
+    spared.add_argument("--tests", default="*", metavar="PATTERN", help="only these, of all programs")
+    spared.set_defaults(run=_c_hazards)
     leaks = commands.add_parser("leak", help="look for memory that devices and modules leave behind")
     leaks.add_argument("--cycles", type=int, default=0, help="devices made and removed")
     leaks.add_argument("--reloads", type=int, default=0, help="times the modules are loaded")
