@@ -7,6 +7,7 @@ import mmap
 import os
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from tcmulib import faults, genl
 from tcmulib.configfs import CORE, Device, Hba, Loopback, remove_leftovers, write
@@ -18,6 +19,8 @@ from tcmulib.ring import region_size
 from tcmulib.scsi import BLOCK, TEST_UNIT_READY, attach
 
 suite = Suite()
+
+PARAMETERS = Path("/sys/module/target_core_user/parameters")
 
 #: Seconds for a test: each call is made once for each allocation that it needs.
 LIMIT = 150.0
@@ -161,6 +164,12 @@ def actions(context: Context) -> None:
     for name, value in (("block_dev", 1), ("block_dev", 0), ("reset_ring", 1)):
         path = rig.device.path / "action" / name
         site(f"action/{name}", partial(write, path, str(value)))
+    for name, value in (
+        ("global_max_data_area_mb", 2048),
+        ("block_netlink", 0),
+        ("reset_netlink", 1),
+    ):
+        site(f"parameter {name}", partial(write, PARAMETERS / name, str(value)))
 
 
 @suite.test("commands complete with their own data while allocations fail", limit=LIMIT)
@@ -168,12 +177,15 @@ def commands(context: Context) -> None:
     faults.prepare(context)
     rig = Rig(context, options="max_data_area_mb=2,cmd_ring_size_mb=1")
     disk = rig.disk()
-    with faults.some_of(MODULE, 20):
+    with faults.some_of(MODULE, 20) as failed:
         for round_number in range(40):
             for blocks in (1, 8, 64, 256):
                 data = pattern(round_number * 1000 + blocks, blocks * BLOCK)
                 disk.write(8 * round_number, data)
                 assert disk.read(8 * round_number, blocks) == data, f"{blocks} blocks differ"
+        count = failed()
+    diag(f"{count} allocations failed")
+    assert count, "no allocation failed"
     disk.write(0, pattern(7, 64 * BLOCK))
     assert disk.read(0, 64) == pattern(7, 64 * BLOCK), "data differ afterwards"
 

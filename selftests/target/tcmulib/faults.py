@@ -13,6 +13,9 @@ from .ktap import Context, Skip
 _NTH = "/proc/thread-self/fail-nth"
 _KINDS = [Path("/sys/kernel/debug") / name for name in ("failslab", "fail_page_alloc")]
 
+#: Failures that are more than a test can have.
+_MANY = 1_000_000
+
 
 def _set(context: Context, path: Path, value: str) -> None:
     before = read(path)
@@ -81,19 +84,22 @@ class Nth:
 
 
 @contextmanager
-def some_of(module: str, percent: int) -> Iterator[None]:
-    """In the body, so many of a hundred allocations that code of `module` asks for fail."""
+def some_of(module: str, percent: int) -> Iterator[Callable[[], int]]:
+    """In the body, so many of a hundred allocations that code of `module` asks for fail.
+
+    What it gives tells how many have failed so far.
+    """
     start, end = _text_of(module)
     context = Context()
     try:
         for path in _KINDS:
             for name, value in (
                 ("require-start", f"{start:#x}"), ("require-end", f"{end:#x}"),
-                ("stacktrace-depth", "32"), ("interval", "1"), ("times", "-1"),
+                ("stacktrace-depth", "32"), ("interval", "1"), ("times", str(_MANY)),
                 ("probability", str(percent)),
             ):  # fmt: skip
                 _set(context, path / name, value)
-        yield
+        yield lambda: sum(_MANY - int(read(path / "times")) for path in _KINDS)
     finally:
         errors = context.clean_up()
         assert not errors, "\n".join(errors)
