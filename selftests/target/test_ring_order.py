@@ -49,7 +49,7 @@ def discarded(context: Context) -> None:
     flooded.finish()
     equal(flooded.rig.daemon.tmrs(), [], "notifications")
     # The next one comes again.
-    flooded.resetters[0].lun_reset()
+    flooded.resetter.lun_reset()
     flooded.rig.daemon.wait_event("tmr")
     equal(flooded.rig.daemon.tmrs(), [("LUN_RESET", [])], "notifications afterwards")
 

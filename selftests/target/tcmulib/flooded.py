@@ -14,6 +14,7 @@ from .wait import Task, until
 #: A READ of one block takes 128 of the 1048448 bytes of a 1 MiB ring: 8190 of them fit.
 #: With these many there is room for 40 more, and not for a notification with all ids.
 FLOOD = 8150
+REST = 40
 
 #: The READ that is sent while the notification waits.
 MARKED = read10(0x3000, 8)
@@ -22,7 +23,7 @@ MARKED = read10(0x3000, 8)
 class Flooded:
     """A device whose ring is nearly full of READs that nobody has looked at."""
 
-    def __init__(self, context: Context, resetters: int = 1) -> None:
+    def __init__(self, context: Context, timeout: int = 0) -> None:
         load_fabric()
         parameters = Path("/sys/module/tcm_loop/parameters")
         for name in ("can_queue", "cmd_per_lun"):
@@ -31,28 +32,34 @@ class Flooded:
             context,
             options="max_data_area_mb=64,cmd_ring_size_mb=1",
             # No time-out ends a command before the test does, however slow the machine is: neither
-            # the backend's, nor those of the SCSI layer, whose error recovery stops the host.
-            attributes={"tmr_notification": 1, "cmd_time_out": 0},
+            # the backend's (unless `timeout` says so), nor those of the SCSI layer, whose error
+            # recovery stops the host.
+            attributes={"tmr_notification": 1, "cmd_time_out": timeout},
         )
         self.disks = [self.rig.disk() for _ in range(2)]
-        #: Further disks, on hosts without commands, for resets.
-        self.resetters = [self.rig.disk() for _ in range(resetters)]
+        self.resetter = self.rig.disk()
         for disk in self.disks:
             disk.queue("nomerges", 2)
             disk.set_timeout(600)
         self._context = context
         self.rig.daemon.ctl("pause")
         each = FLOOD // 2
-        self.tasks = [
-            Task(
-                context,
-                partial(read_many, disk.block, each, each, step=2),
-                f"{each} reads",
-            )
-            for disk in self.disks
-        ]
+        self.tasks = [self._send(disk, each) for disk in self.disks]
         for disk in self.disks:
-            until(partial(self._has_in_flight, disk, each), f"{each} reads in flight", 60)
+            self._wait_in_flight(disk, each)
+
+    def send_rest(self) -> Task:
+        """So many READs more that not even the shortest notification fits any longer."""
+        task = self._send(self.disks[0], REST)
+        self._wait_in_flight(self.disks[0], REST)
+        return task
+
+    def _send(self, disk: Disk, reads: int) -> Task:
+        work = partial(read_many, disk.block, reads, reads, step=2)
+        return Task(self._context, work, f"{reads} reads")
+
+    def _wait_in_flight(self, disk: Disk, reads: int) -> None:
+        until(partial(self._has_in_flight, disk, reads), f"{reads} reads in flight", 60)
 
     @staticmethod
     def _set(context: Context, path: Path, value: str) -> None:
@@ -66,7 +73,7 @@ class Flooded:
 
     def reset(self) -> Task:
         """LUN RESET, which cannot be announced yet."""
-        return self.resetters[0].task_reset()
+        return self.resetter.task_reset()
 
     def send_marked(self) -> Task:
         """Another READ, through a host that is not busy with a reset."""
