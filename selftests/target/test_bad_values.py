@@ -8,11 +8,10 @@ from pathlib import Path
 
 from tcmulib.configfs import Device, read, write
 from tcmulib.ktap import Context, Suite, diag, equal, raises_errno
+from tcmulib.module import PARAMETERS
 from tcmulib.wait import Task
 
 suite = Suite()
-
-PARAMETERS = Path("/sys/module/target_core_user/parameters")
 
 #: What is a number nowhere.
 NO_NUMBER = (

@@ -7,20 +7,17 @@ import mmap
 import os
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from tcmulib import faults, genl
 from tcmulib.configfs import CORE, Device, Hba, Loopback, remove_leftovers, write
 from tcmulib.genl import Family
 from tcmulib.ktap import Context, Suite, diag, equal
-from tcmulib.module import MODULE, references
+from tcmulib.module import MODULE, PARAMETERS, references
 from tcmulib.rig import Rig, pattern
 from tcmulib.ring import region_size
 from tcmulib.scsi import BLOCK, TEST_UNIT_READY, attach
 
 suite = Suite()
-
-PARAMETERS = Path("/sys/module/target_core_user/parameters")
 
 #: Seconds for a test: each call is made once for each allocation that it needs.
 LIMIT = 150.0

@@ -14,11 +14,10 @@ from tcmulib import daemon, genl
 from tcmulib.configfs import Device, read, write
 from tcmulib.genl import Family
 from tcmulib.ktap import Context, Suite, equal, raises_errno
+from tcmulib.module import PARAMETERS
 from tcmulib.wait import Task
 
 suite = Suite()
-
-PARAMETERS = Path("/sys/module/target_core_user/parameters")
 
 
 def prepared(context: Context, name: str = "disk") -> Device:

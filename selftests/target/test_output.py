@@ -19,6 +19,7 @@ from tcmulib.configfs import Device, read, write
 from tcmulib.genl import Family
 from tcmulib.golden import Recording, attempts, content, quoted, record, tree, written
 from tcmulib.ktap import Context, Skip, Suite, implementation
+from tcmulib.module import PARAMETERS
 
 suite = Suite()
 
@@ -27,8 +28,6 @@ GOLDEN = Recording(Path(__file__).with_name("output.golden"))
 HEADING = """\
 # SPDX-License-Identifier: GPL-2.0
 # What the stock C modules of kernel 7.3 show; made by: test_output.py --record"""
-
-PARAMETERS = Path("/sys/module/target_core_user/parameters")
 
 SMALL = "dev_size=1048576,max_data_area_mb=1,cmd_ring_size_mb=1"
 

@@ -3,14 +3,12 @@
 """Values that configfs and module parameters take, clamp and refuse."""
 
 import errno
-from pathlib import Path
 
 from tcmulib.configfs import Device, read, write
 from tcmulib.ktap import Context, Suite, equal, raises_errno
+from tcmulib.module import PARAMETERS
 
 suite = Suite()
-
-PARAMETERS = Path("/sys/module/target_core_user/parameters")
 
 
 def enabled(context: Context) -> Device:

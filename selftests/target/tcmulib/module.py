@@ -11,6 +11,9 @@ from .ktap import equal
 #: The backend's module.
 MODULE = "target_core_user"
 
+#: Its parameters.
+PARAMETERS = Path("/sys/module") / MODULE / "parameters"
+
 
 def loaded(name: str = MODULE) -> bool:
     """Whether the module is in the kernel."""
