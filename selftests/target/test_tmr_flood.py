@@ -14,8 +14,9 @@ suite = Suite()
 #: LUN RESETs that are announced while nothing gets onto the ring.
 RESETS = 10000
 
-#: cmd_time_out: the ring must be full before the first command ends.
-TIME_OUT = int(15 * PACE)
+#: cmd_time_out: the ring must be full before the first command ends, and a LUN RESET that waits for
+#: the last one must not look like a task that hangs, which takes a minute.
+TIME_OUT = int(min(15 * PACE, 45))
 
 #: What they may take, in KiB: far less than the smallest object of a slab cache for each.
 ALLOWED = RESETS * 8 >> 10

@@ -17,7 +17,7 @@ from pathlib import Path
 SELFTESTS = Path(__file__).resolve().parents[2] / "selftests" / "target"
 
 #: Seconds that the test gets.
-_LIMIT = 45.0
+_LIMIT = 30.0
 
 #: Seconds between two looks at the processes: what has not moved in between is stuck.
 _APART = 3.0
