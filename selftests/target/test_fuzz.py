@@ -20,7 +20,7 @@ def hostile(context: Context) -> None:
     attacked = Attacked(context, SEED)
     attacked.start_load()
     status, result = attacked.attack(
-        "--count", "20000", "--seconds", str(int(20 * PACE)), "--phase-length", "300", "--breaks", "3",
+        "--count", "20000", "--seconds", str(int(20 * PACE)), "--phase-length", "300", "--breaks", "9",
         limit=80 * PATIENCE, line=diag,
     )  # fmt: skip
     check_result(status, result)
