@@ -45,8 +45,11 @@ class Abuse:
 
     _PROCESSES = 3
 
-    def __init__(self, context: Context, disk: Disk, seed: int) -> None:
+    def __init__(self, context: Context, disk: Disk, resetter: Disk, seed: int) -> None:
         self._disk = disk
+        # Of a nexus of its own: an ABORT TASK of the same nexus would never be answered, see Known
+        # limits of core-tmr.rst.
+        self._resetter = resetter
         self._tasks = [
             Task(context, partial(self._work, seed + number, number == 0), f"aborts {number}")
             for number in range(self._PROCESSES)
@@ -65,7 +68,7 @@ class Abuse:
                 if kind == 0:
                     self._disk.sg_io(TEST_UNIT_READY, timeout=timeout)
                 elif kind == 1 and resets and generator.randrange(8) == 0:
-                    self._disk.lun_reset()
+                    self._resetter.lun_reset()
                 elif kind < 5:
                     self._disk.sg_io(read10(lba, blocks), data_in=blocks * BLOCK, timeout=timeout)
                 else:
@@ -136,6 +139,7 @@ class Attacked:
         self.disk = self._rig.disk()
         # Error recovery stops all commands of a host: aborts come from another one.
         self._aborted = self._rig.disk()
+        self._resetter = self._rig.disk()
         # One command a page: many commands for little data.
         self.disk.queue("max_sectors_kb", 4)
         with contextlib.suppress(OSError):
@@ -156,7 +160,7 @@ class Attacked:
             stdin=subprocess.DEVNULL,
         )
         self._loads.defer(partial(self._end, process))
-        Abuse(self._loads, self._aborted, self._seed)
+        Abuse(self._loads, self._aborted, self._resetter, self._seed)
         return Nurse(self._loads, self.disk, self._aborted)
 
     @staticmethod
