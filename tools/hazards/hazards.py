@@ -22,8 +22,8 @@ _LIMIT = 30.0
 #: Seconds between two looks at the processes: what has not moved in between is stuck.
 _APART = 3.0
 
-#: Seconds until the machine ends the hard way; a stuck task would hold up any other.
-_END = 20.0
+#: Seconds until the machine is reset: what is stuck would hold up a shutdown.
+_END = 10.0
 
 #: Functions of a stack that say nothing.
 _DULL = re.compile(r"(ret_from_fork|kthread|worker_thread|entry_SYSCALL|do_syscall|__schedule$|"
@@ -145,7 +145,7 @@ def main() -> int:
         print(f"outcome: fails: {complaint(output)}")
     sys.stdout.flush()
     subprocess.Popen(
-        ["sh", "-c", f"sleep {_END}; echo o > /proc/sysrq-trigger"], start_new_session=True
+        ["sh", "-c", f"sleep {_END}; echo b > /proc/sysrq-trigger"], start_new_session=True
     )
     return 0
 
