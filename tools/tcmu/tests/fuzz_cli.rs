@@ -31,11 +31,14 @@ fn one_phase_of_a_plan_is_what_the_whole_plan_has_there() {
 
 #[test]
 fn one_class_can_be_chosen() {
-    let plan = fuzz(&["plan", "--class", "tail-inside", "--steps", "500"]);
+    let plan = fuzz(&["plan", "--class", "tail-inside", "--steps", "5000"]);
     let text = String::from_utf8(plan.stdout).unwrap();
     let found = |name: &str| text.lines().filter(|line| line.starts_with(name)).count();
     assert!(found("tail_inside") > 0);
-    assert_eq!(found("tail_inside") + found("honest") + found("phase"), 501);
+    assert_eq!(
+        found("tail_inside") + found("honest") + found("phase"),
+        5001
+    );
 }
 
 #[test]
