@@ -98,7 +98,7 @@ def stuck() -> list[str]:
         if then is None or then.name != now.name:
             continue
         if now.state == then.state == "D":
-            found.append(f"{now.name} waits for ever: {stack(number)}")
+            found.append(f"{now.name} waits: {stack(number)}")
         elif now.system - then.system > 0.7 * ticks:
             found.append(f"{now.name} loops in the kernel: {running(now.name)}")
     return sorted(set(found), key=lambda line: "loops" not in line)

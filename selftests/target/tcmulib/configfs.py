@@ -50,6 +50,13 @@ def write(path: Path, text: str) -> None:
         os.close(descriptor)
 
 
+def set_for_test(context: Context, path: Path, value: str) -> None:
+    """Writes a setting that gets its old value back after the test."""
+    before = read(path)
+    write(path, value)
+    context.defer(lambda: write(path, before))
+
+
 class Hba:
     """A host bus adapter of the target core. `kind` is the name of its backend."""
 

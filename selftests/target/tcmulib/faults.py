@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .configfs import read, write
+from .configfs import read, set_for_test
 from .ktap import Context, Skip
 
 _NTH = "/proc/thread-self/fail-nth"
@@ -17,21 +17,15 @@ _KINDS = [Path("/sys/kernel/debug") / name for name in ("failslab", "fail_page_a
 _MANY = 1_000_000
 
 
-def _set(context: Context, path: Path, value: str) -> None:
-    before = read(path)
-    write(path, value)
-    context.defer(lambda: write(path, before))
-
-
 def prepare(context: Context) -> None:
     """Lets every kind of allocation fail; skips the test if the kernel cannot do that."""
     if not Path(_NTH).exists() or not all(path.is_dir() for path in _KINDS):
         raise Skip("the kernel has no CONFIG_FAILSLAB or CONFIG_FAIL_PAGE_ALLOC")
     for path in _KINDS:
         # Also those that could wait for memory, which are nearly all; and without a word.
-        _set(context, path / "ignore-gfp-wait", "N")
-        _set(context, path / "verbose", "0")
-    _set(context, _KINDS[1] / "min-order", "0")
+        set_for_test(context, path / "ignore-gfp-wait", "N")
+        set_for_test(context, path / "verbose", "0")
+    set_for_test(context, _KINDS[1] / "min-order", "0")
 
 
 class Nth:
@@ -98,7 +92,7 @@ def some_of(module: str, percent: int) -> Iterator[Callable[[], int]]:
                 ("stacktrace-depth", "32"), ("interval", "1"), ("times", str(_MANY)),
                 ("probability", str(percent)),
             ):  # fmt: skip
-                _set(context, path / name, value)
+                set_for_test(context, path / name, value)
         yield lambda: sum(_MANY - int(read(path / "times")) for path in _KINDS)
     finally:
         errors = context.clean_up()

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from .aio import read_many
-from .configfs import load_fabric, read, write
+from .configfs import load_fabric, read, set_for_test
 from .ktap import Context, equal
 from .rig import Rig
 from .scsi import BLOCK, CommandTrace, Disk, read10
@@ -27,7 +27,7 @@ class Flooded:
         load_fabric()
         parameters = Path("/sys/module/tcm_loop/parameters")
         for name in ("can_queue", "cmd_per_lun"):
-            self._set(context, parameters / name, "4096")
+            set_for_test(context, parameters / name, "4096")
         self.rig = Rig(
             context,
             options="max_data_area_mb=64,cmd_ring_size_mb=1",
@@ -60,12 +60,6 @@ class Flooded:
 
     def _wait_in_flight(self, disk: Disk, reads: int) -> None:
         until(partial(self._has_in_flight, disk, reads), f"{reads} reads in flight", 60)
-
-    @staticmethod
-    def _set(context: Context, path: Path, value: str) -> None:
-        before = read(path)
-        write(path, value)
-        context.defer(lambda: write(path, before))
 
     @staticmethod
     def _has_in_flight(disk: Disk, reads: int) -> bool:
