@@ -3,7 +3,6 @@
 
 import contextlib
 import json
-import random
 import resource
 import shutil
 import subprocess
@@ -14,19 +13,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from .abuse import Abuse
 from .configfs import read, write
 from .daemon import program, use_copy
 from .ktap import PATIENCE, Context, Skip, equal
 from .load import Load
 from .rig import Rig, pattern
-from .scsi import BLOCK, TEST_UNIT_READY, Disk, read10, write10
-from .wait import Task
+from .scsi import BLOCK, Disk
 
 #: Bytes of the disks.
 _SIZE = 16 << 20
 
 #: Seconds between two looks at the attacked disk.
-_LOOK = 0.1
+_LOOK = 0.25
 
 #: Commands that the initiator sends at once; others would have it wait after TASK SET FULL.
 _DEPTH = 512
@@ -40,52 +39,15 @@ def fuzzer() -> str:
     return str(path)
 
 
-class Abuse:
-    """Commands that are given up, and LUN RESETs, from processes of their own."""
-
-    _PROCESSES = 3
-
-    def __init__(self, context: Context, disk: Disk, resetter: Disk, seed: int) -> None:
-        self._disk = disk
-        # Of a nexus of its own: an ABORT TASK of the same nexus would never be answered, see Known
-        # limits of core-tmr.rst.
-        self._resetter = resetter
-        self._tasks = [
-            Task(context, partial(self._work, seed + number, number == 0), f"aborts {number}")
-            for number in range(self._PROCESSES)
-        ]
-
-    def _work(self, seed: int, resets: bool) -> None:
-        generator = random.Random(seed)
-        # Until it is killed.
-        while True:
-            blocks = generator.choice((1, 8, 64, 256))
-            lba = generator.randrange(_SIZE // BLOCK - blocks)
-            # Time-outs shorter and longer than those of the device.
-            timeout = generator.choice((0.2, 0.5, 1.0, 3.0))
-            kind = generator.randrange(8)
-            with contextlib.suppress(OSError):
-                if kind == 0:
-                    self._disk.sg_io(TEST_UNIT_READY, timeout=timeout)
-                elif kind == 1 and resets and generator.randrange(8) == 0:
-                    self._resetter.lun_reset()
-                elif kind < 5:
-                    self._disk.sg_io(read10(lba, blocks), data_in=blocks * BLOCK, timeout=timeout)
-                else:
-                    data = bytes(blocks * BLOCK)
-                    self._disk.sg_io(write10(lba, blocks), data_out=data, timeout=timeout)
-            time.sleep(0.1)
-
-
 class Nurse:
-    """Undoes what wrong answers make of the initiator's view of disks.
+    """Undoes what wrong answers make of the initiator's view of a disk.
 
-    After some of them the SCSI layer takes a disk off line, or lets it have one command at a time,
+    After some of them the SCSI layer takes the disk off line, or lets it have one command at a time,
     or takes it for one of another size.
     """
 
-    def __init__(self, context: Context, *disks: Disk) -> None:
-        self._disks = disks
+    def __init__(self, context: Context, disk: Disk) -> None:
+        self._disk = disk
         self._ended = threading.Event()
         #: How often the disk was off line.
         self.revived = 0
@@ -95,12 +57,12 @@ class Nurse:
 
     def look(self) -> None:
         """One look now."""
-        for disk in self._disks:
-            # A disk that error recovery has in its hands refuses.
-            with contextlib.suppress(OSError):
-                self._look_at(disk)
+        # A disk that error recovery has in its hands refuses.
+        with contextlib.suppress(OSError):
+            self._look()
 
-    def _look_at(self, disk: Disk) -> None:
+    def _look(self) -> None:
+        disk = self._disk
         if read(disk.sysfs / "state") == "offline":
             write(disk.sysfs / "state", "running\n")
             self.revived += 1
@@ -137,9 +99,6 @@ class Attacked:
         )
         #: Its disk.
         self.disk = self._rig.disk()
-        # Error recovery stops all commands of a host: aborts come from another one.
-        self._aborted = self._rig.disk()
-        self._resetter = self._rig.disk()
         # One command a page: many commands for little data.
         self.disk.queue("max_sectors_kb", 4)
         with contextlib.suppress(OSError):
@@ -149,6 +108,7 @@ class Attacked:
         self.disk.set_timeout(8)
         # A child that touches a page without memory is to leave no dump.
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        self._abuse = Abuse(context, self._rig.device, _SIZE)
         self._rig.daemon.stop()
         self._loads = Context()
         context.defer(self._stop_load)
@@ -160,8 +120,9 @@ class Attacked:
             stdin=subprocess.DEVNULL,
         )
         self._loads.defer(partial(self._end, process))
-        Abuse(self._loads, self._aborted, self._resetter, self._seed)
-        return Nurse(self._loads, self.disk, self._aborted)
+        self._loads.defer(self._abuse.stop)
+        self._abuse.start(self._seed)
+        return Nurse(self._loads, self.disk)
 
     @staticmethod
     def _end(process: "subprocess.Popen[bytes]") -> None:
@@ -215,7 +176,7 @@ class Attacked:
         self._rig.restart()
         # Not before: processes wait for commands that only a daemon can end.
         self._stop_load()
-        Nurse(self._loads, self.disk, self._aborted).look()
+        Nurse(self._loads, self.disk).look()
         self.disk.queue("max_sectors_kb", 128)
         for number, blocks in enumerate((1, 8, 256, 2048)):
             data = pattern(number, blocks * BLOCK)

@@ -274,17 +274,20 @@ class RawSession:
             self._send(header)
         return own
 
-    def wait(self, tag: int, seconds: float = 15.0) -> Answer:
-        """The first answer to `tag`; fails the test if none comes."""
+    def answered(self, tag: int, seconds: float) -> bool:
+        """Whether an answer to `tag` comes in this time; raises what ended the session."""
         with self._changed:
-            came = self._changed.wait_for(
-                lambda: tag in self.answers or self._end, seconds * PATIENCE
-            )
+            self._changed.wait_for(lambda: tag in self.answers or self._end, seconds)
             if tag in self.answers:
-                return self.answers[tag][0]
+                return True
             if self._end:
                 raise self._end
-        raise AssertionError(f"{self.name}: no answer to tag {tag} ({came})")
+            return False
+
+    def wait(self, tag: int, seconds: float = 15.0) -> Answer:
+        """The first answer to `tag`; fails the test if none comes."""
+        assert self.answered(tag, seconds * PATIENCE), f"{self.name}: no answer to tag {tag}"
+        return self.answers[tag][0]
 
     def silent(self, tag: int, seconds: float = 0.5) -> None:
         """Fails the test if an answer to `tag` comes in this time."""
