@@ -2,38 +2,60 @@
 # SPDX-License-Identifier: GPL-2.0
 """Task management without end while the daemon sleeps: bounded memory, and nothing lost."""
 
+from collections.abc import Callable
+
 from tcmulib import memory
 from tcmulib.debugfs import Status
+from tcmulib.exported import Exported
 from tcmulib.flooded import REST, Flooded
+from tcmulib.iscsi_raw import ABORT_TASK, NO_TASK, RawSession
 from tcmulib.ktap import PACE, Context, Suite, diag, equal, implementation
 from tcmulib.scsi import Disk
 from tcmulib.wait import Task, until
 
 suite = Suite()
 
-#: LUN RESETs that are announced while nothing gets onto the ring.
-RESETS = 10000
+#: Task management functions that are announced while nothing gets onto the ring.
+FUNCTIONS = 10000
 
 #: cmd_time_out: the ring must be full before the first command ends, and a LUN RESET that waits for
 #: the last one must not look like a task that hangs, which takes a minute.
 TIME_OUT = int(min(15 * PACE, 45))
 
 #: What they may take, in KiB: far less than the smallest object of a slab cache for each.
-ALLOWED = RESETS * 8 >> 10
+ALLOWED = FUNCTIONS * 8 >> 10
 
 #: The kernel's own counter of slab memory.
 SLABS = "SUnreclaim KiB"
 
 
+#: ABORT TASKs that an initiator sends before it waits for the answers.
+AT_ONCE = 50
+
+#: A tag that no command of the session has.
+UNKNOWN_TAG = 0x10000
+
+
 def reset_often(disk: Disk) -> None:
-    """Sends them."""
-    for _ in range(RESETS):
+    """Sends the LUN RESETs."""
+    for _ in range(FUNCTIONS):
         disk.lun_reset()
 
 
-@suite.test("a flood of LUN RESETs takes no memory, and every notification comes", limit=150)
-def flood(context: Context) -> None:
-    flooded = Flooded(context, timeout=TIME_OUT)
+def abort_often(session: RawSession) -> None:
+    """Sends ABORT TASKs for tags that no command has."""
+    for first in range(UNKNOWN_TAG, UNKNOWN_TAG + FUNCTIONS, AT_ONCE):
+        own = [
+            # iscsi_target asks the core about a command that may still come.
+            session.task_management(ABORT_TASK, tag, number=session.next_number)
+            for tag in range(first, first + AT_ONCE)
+        ]
+        for tag in own:
+            equal(session.wait(tag).code, NO_TASK, "response")
+
+
+def flood(flooded: Flooded, kind: str, send: Callable[[], None]) -> None:
+    """After a notification with ids that does not fit come those that `send` causes, of `kind`."""
     daemon = flooded.rig.daemon
     for task in flooded.tasks:
         equal(task.wait(60), 0, "reads that succeeded although nobody answered")
@@ -43,22 +65,39 @@ def flood(context: Context) -> None:
     flooded.reset().wait(60)
     before = memory.sample(0)
     # At most they find the same READs, tried again, in the qfull queue.
-    Task(context, lambda: reset_often(flooded.resetter), f"{RESETS} resets").wait(90)
-    after = memory.sample(RESETS)
+    send()
+    after = memory.sample(FUNCTIONS)
     grown = after.counters[SLABS] - before.counters[SLABS]
-    diag(f"{RESETS} resets: {grown} KiB of slab memory, {ALLOWED} KiB are allowed")
+    diag(f"{FUNCTIONS} functions: {grown} KiB of slab memory, {ALLOWED} KiB are allowed")
     if implementation() == "rust":
         status = Status.of(flooded.rig.device)
         status.check()
-        equal(status["tmrs_waiting"], RESETS + 1, "notifications that wait")
+        equal(status["tmrs_waiting"], FUNCTIONS + 1, "notifications that wait")
     # The daemon wakes.
     daemon.ctl("resume")
-    until(lambda: len(daemon.events("tmr")) == RESETS + 1, "every notification", 60)
+    until(lambda: len(daemon.events("tmr")) == FUNCTIONS + 1, "every notification", 60)
     told = [(name, len(ids)) for name, ids in daemon.tmrs()]
     equal(told[0], ("LUN_RESET", REST), "the first notification")
-    equal(set(told[1:]), {("LUN_RESET", 0)}, "all others")
+    equal(set(told[1:]), {(kind, 0)}, "all others")
     live.wait(60)
     assert grown <= ALLOWED, f"slab memory grew by {grown} KiB"
+
+
+@suite.test("a flood of LUN RESETs takes no memory, and every notification comes", limit=150)
+def flood_of_resets(context: Context) -> None:
+    flooded = Flooded(context, timeout=TIME_OUT)
+    flood(
+        flooded,
+        "LUN_RESET",
+        lambda: Task(context, lambda: reset_often(flooded.resetter), "resets").wait(90),
+    )
+
+
+@suite.test("a flood of ABORT TASKs for unknown tags takes no memory, nothing is lost", limit=150)
+def flood_of_aborts(context: Context) -> None:
+    flooded = Flooded(context, timeout=TIME_OUT)
+    session = RawSession(context, Exported(context, flooded.rig.device).target)
+    flood(flooded, "ABORT_TASK", lambda: abort_often(session))
 
 
 if __name__ == "__main__":
