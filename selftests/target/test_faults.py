@@ -49,6 +49,13 @@ class Site:
         assert nth.tried, f"{name} needs no memory, or the injection does not work"
 
 
+def _enabled(context: Context) -> Device:
+    device = Device(context)
+    device.control(_OPTIONS)
+    device.enable()
+    return device
+
+
 @suite.test("making HBAs and devices", limit=LIMIT)
 def create(context: Context) -> None:
     site = Site(context)
@@ -96,9 +103,7 @@ def enable(context: Context) -> None:
 @suite.test("opening, mapping and touching the UIO node", limit=LIMIT)
 def node(context: Context) -> None:
     site = Site(context)
-    device = Device(context)
-    device.control(_OPTIONS)
-    device.enable()
+    device = _enabled(context)
     path = str(device.node())
     size = region_size(device.node())
     held: list[int] = []
@@ -121,9 +126,7 @@ def node(context: Context) -> None:
 @suite.test("netlink", limit=LIMIT)
 def netlink(context: Context) -> None:
     site = Site(context)
-    device = Device(context)
-    device.control(_OPTIONS)
-    device.enable()
+    device = _enabled(context)
     family = Family(context)
     # The socket itself says ENOBUFS, before anything of ours is called.
     site("SET_FEATURES", lambda: _refused(family.set_features(False)), None, errno.ENOBUFS)
