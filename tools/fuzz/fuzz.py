@@ -22,8 +22,8 @@ from tcmulib.configfs import remove_leftovers  # noqa: E402
 from tcmulib.fuzz import Attacked, Victim, use_copies  # noqa: E402
 from tcmulib.ktap import Context, implementation  # noqa: E402
 
-#: Seconds between two looks at the honest device.
-LOOK = 60.0
+#: Seconds between two looks at the honest device, and between two chunks of each of its processes.
+LOOK, PAUSE = 60.0, 1.0
 
 #: Seconds that the hostile daemon gets to end, beyond what it was given.
 GRACE = 180.0
@@ -71,7 +71,7 @@ class Watch:
 
 def attack(context: Context, arguments: argparse.Namespace) -> list[str]:
     """The whole run; returns what is wrong."""
-    victim = Victim(context)
+    victim = Victim(context, PAUSE)
     attacked = Attacked(context, arguments.seed)
     nurse = attacked.start_load()
     watch = Watch(victim)

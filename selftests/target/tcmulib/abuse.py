@@ -23,8 +23,11 @@ _SESSIONS = 3
 #: command that ends without an answer, and the session is replaced when this many are left.
 _WINDOW, _LEAST = 512, 64
 
-#: Seconds between two commands of a session.
-_PAUSE = 0.1
+#: Seconds between two commands of a session: they are to disturb the attack, not to take the processor.
+_PAUSE = 0.5
+
+#: Commands of the first session to one LUN RESET.
+_RESETS = 16
 
 #: Seconds for the answer to a task management function: far more than the device's time-out.
 _LIMIT = 30.0
@@ -77,7 +80,7 @@ class Abuse:
     def _use(self, session: RawSession, chance: random.Random, resets: bool) -> None:
         places = _WINDOW
         while places > _LEAST and not self._ended.wait(_PAUSE):
-            if resets and chance.randrange(64) == 0:
+            if resets and chance.randrange(_RESETS) == 0:
                 session.wait(session.task_management(LUN_RESET), _LIMIT)
                 continue
             tag = self._send(session, chance)

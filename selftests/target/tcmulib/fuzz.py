@@ -25,7 +25,7 @@ from .scsi import BLOCK, Disk
 _SIZE = 16 << 20
 
 #: Seconds between two looks at the attacked disk.
-_LOOK = 0.25
+_LOOK = 0.5
 
 #: Commands that the initiator sends at once; others would have it wait after TASK SET FULL.
 _DEPTH = 512
@@ -186,14 +186,15 @@ class Attacked:
 
 
 class Victim:
-    """An honest device under load, every byte of it checked."""
+    """An honest device under load, every byte of it checked.
 
-    #: Seconds between two chunks: it is there to notice errors, not to take the processor.
-    _PAUSE = 0.2
+    `pause` is the number of seconds between two chunks: it is there to notice errors, not to take
+    the processor.
+    """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, pause: float = 0.2) -> None:
         rig = Rig(context, size=_SIZE)
-        self._load = Load(context, rig.disk(), processes=2, pause=self._PAUSE)
+        self._load = Load(context, rig.disk(), processes=2, pause=pause)
 
     def check(self) -> int:
         """Fails the test at an error or a wrong byte; returns the number of chunks so far."""
