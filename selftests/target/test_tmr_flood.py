@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Task management without end while the daemon sleeps: bounded memory, and nothing lost."""
 
+import statistics
 from collections.abc import Callable
 
 from tcmulib import memory
@@ -16,18 +17,20 @@ from tcmulib.wait import Task, until
 suite = Suite()
 
 #: Task management functions that are announced while nothing gets onto the ring.
-FUNCTIONS = 10000
+FUNCTIONS = 12000
 
 #: cmd_time_out: the ring must be full before the first command ends, and a LUN RESET that waits for
 #: the last one must not look like a task that hangs, which takes a minute.
 TIME_OUT = int(min(15 * PACE, 45))
 
-#: What they may take, in KiB: far less than the smallest object of a slab cache for each.
-ALLOWED = FUNCTIONS * 8 >> 10
+#: What they may take, in KiB: half of what the smallest object that C could have for each takes.
+ALLOWED = FUNCTIONS * 16 >> 10
 
 #: The kernel's own counter of slab memory.
 SLABS = "SUnreclaim KiB"
 
+#: The rest of the system moves it by 150 KiB up and down: the middle one of so many samples counts.
+SAMPLES = 3
 
 #: ABORT TASKs that an initiator sends before it waits for the answers.
 AT_ONCE = 50
@@ -54,6 +57,11 @@ def abort_often(session: RawSession) -> None:
             equal(session.wait(tag).code, NO_TASK, "response")
 
 
+def slabs() -> list[int]:
+    """Slab memory of the settled kernel, in KiB."""
+    return [memory.sample(number).counters[SLABS] for number in range(SAMPLES)]
+
+
 def flood(flooded: Flooded, kind: str, send: Callable[[], None]) -> None:
     """After a notification with ids that does not fit come those that `send` causes, of `kind`."""
     daemon = flooded.rig.daemon
@@ -63,12 +71,12 @@ def flood(flooded: Flooded, kind: str, send: Callable[[], None]) -> None:
     live = flooded.send_rest()
     # It names these, does not fit, and is done when they time out.
     flooded.reset().wait(60)
-    before = memory.sample(0)
+    before = slabs()
     # At most they find the same READs, tried again, in the qfull queue.
     send()
-    after = memory.sample(FUNCTIONS)
-    grown = after.counters[SLABS] - before.counters[SLABS]
-    diag(f"{FUNCTIONS} functions: {grown} KiB of slab memory, {ALLOWED} KiB are allowed")
+    after = slabs()
+    grown = statistics.median(after) - statistics.median(before)
+    diag(f"slab memory from {before} to {after} KiB, {ALLOWED} KiB more are allowed")
     if implementation() == "rust":
         status = Status.of(flooded.rig.device)
         status.check()
@@ -83,7 +91,7 @@ def flood(flooded: Flooded, kind: str, send: Callable[[], None]) -> None:
     assert grown <= ALLOWED, f"slab memory grew by {grown} KiB"
 
 
-@suite.test("a flood of LUN RESETs takes no memory, and every notification comes", limit=150)
+@suite.test("a flood of LUN RESETs takes no memory, and every notification comes", limit=200)
 def flood_of_resets(context: Context) -> None:
     flooded = Flooded(context, timeout=TIME_OUT)
     flood(
@@ -93,7 +101,7 @@ def flood_of_resets(context: Context) -> None:
     )
 
 
-@suite.test("a flood of ABORT TASKs for unknown tags takes no memory, nothing is lost", limit=150)
+@suite.test("a flood of ABORT TASKs for unknown tags takes no memory, nothing is lost", limit=200)
 def flood_of_aborts(context: Context) -> None:
     flooded = Flooded(context, timeout=TIME_OUT)
     session = RawSession(context, Exported(context, flooded.rig.device).target)
