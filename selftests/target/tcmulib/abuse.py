@@ -63,6 +63,8 @@ class Abuse:
         self._ended.set()
         for thread in self._threads:
             thread.join(timeout=300)
+            if thread.is_alive():
+                self._wrong.append("a session that loses patience does not end")
         wrong = [*self._wrong, *self._sessions.clean_up()]
         assert not wrong, "\n".join(wrong)
 
