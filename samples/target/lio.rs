@@ -20,3 +20,5 @@ pub(crate) mod command;
 pub(crate) mod output;
 #[path = "../../drivers/target/lio/sg.rs"]
 pub(crate) mod sg;
+#[path = "../../drivers/target/lio/tmr_function.rs"]
+pub(crate) mod tmr_function;

@@ -14,7 +14,14 @@ use super::command::{
     Command, //
 };
 use super::output::Output;
-use core::ptr::NonNull;
+use super::tmr_function::{
+    tcm_tmreq_table,
+    TmrNotify, //
+};
+use core::{
+    mem,
+    ptr::NonNull, //
+};
 use kernel::{
     prelude::*,
     sync::{
@@ -414,10 +421,10 @@ impl<T: Backend> Operations<T> {
         }
 
         /// Task management function.
-        fn tmr_notify(device, function: bindings::tcm_tmreq_table, list: *mut bindings::list_head) {
+        fn tmr_notify(device, function: tcm_tmreq_table, list: *mut bindings::list_head) {
             // SAFETY: LIO passes the head of a list of commands that it holds until this returns.
             let aborted = unsafe { AbortedCommands::from_raw(NonNull::new_unchecked(list)) };
-            T::task_management(&device, function, aborted);
+            T::task_management(&device, function.0, aborted);
         }
 
         /// File `control`.
@@ -499,7 +506,8 @@ impl Registration {
             },
             parse_cdb: Some(Operations::<T>::parse_cdb),
             tmr_notify: if T::HAS_TASK_MANAGEMENT {
-                Some(Operations::<T>::tmr_notify)
+                // SAFETY: The same function type but for the enum, which is passed as its number.
+                Some(unsafe { mem::transmute(Operations::<T>::tmr_notify as TmrNotify) })
             } else {
                 None
             },

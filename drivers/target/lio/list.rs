@@ -82,6 +82,46 @@ impl<T, const OFFSET: usize> List<T, OFFSET> {
         unsafe { bindings::lio_tmr_list_del_init(Self::link(entry)) }
     }
 
+    /// The last entry.
+    ///
+    /// Found through the head, not through the entries.
+    pub(crate) fn last(&self) -> Option<&T> {
+        let head = self.as_raw();
+        // SAFETY: By the type invariant the head is initialised and nobody else changes the list.
+        let last = unsafe { (*head).prev };
+        // SAFETY: What is linked and is not the head lies at `OFFSET` of a `T`, which is not freed
+        // as long as it is on the list and the list is ours.
+        (last != head).then(|| unsafe { &*last.byte_sub(OFFSET).cast::<T>() })
+    }
+
+    /// Takes the last entry off the list, whose own links may be those of another list already.
+    ///
+    /// The links of the list itself are whole. Whoever else changes the links of that entry is kept
+    /// out by the same lock.
+    pub(crate) fn cut_last(&self) {
+        let head = self.as_raw();
+        // SAFETY: By the type invariant the head is initialised and nobody else changes the list.
+        // From the head on, each `next` but that of the last entry, which is not followed, leads to
+        // the next entry. The last entry is alive as long as it is linked here.
+        unsafe {
+            let last = (*head).prev;
+            if last == head {
+                return;
+            }
+            let mut before = head;
+            while (*before).next != last {
+                before = (*before).next;
+            }
+            (*before).next = head;
+            (*head).prev = before;
+            if (*last).next == head {
+                // It is on no other list: C's INIT_LIST_HEAD().
+                (*last).next = last;
+                (*last).prev = last;
+            }
+        }
+    }
+
     fn link(entry: &T) -> *mut bindings::list_head {
         ptr::from_ref(entry)
             .cast_mut()

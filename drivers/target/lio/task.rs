@@ -4,7 +4,8 @@
 
 use core::{
     cell::Cell,
-    mem, //
+    mem,
+    ptr, //
 };
 
 use kernel::{
@@ -27,8 +28,10 @@ use crate::{
     },
     policy::{
         self,
+        Found,
         Kind, //
     },
+    tmr_device::Registration,
     tmr_request::TmrRequest,
     tmr_trace, //
 };
@@ -36,6 +39,7 @@ use crate::{
 const _: () = {
     assert!(policy::ABORTED == bindings::CMD_T_ABORTED);
     assert!(policy::COMPLETE == bindings::CMD_T_COMPLETE);
+    assert!(policy::SENT == bindings::CMD_T_SENT);
     assert!(policy::ANSWER_ABORTED == bindings::CMD_T_TAS);
     assert!(policy::FABRIC_STOP == bindings::CMD_T_FABRIC_STOP);
 };
@@ -45,6 +49,8 @@ c_object! {
     pub(crate) struct Session(bindings::se_session) {
         /// Orders aborts of the session's commands.
         fn command_lock: SpinLock = sess_cmd_lock;
+        fn acl: Cell<*mut bindings::se_node_acl> = se_node_acl;
+        fn isid: Cell<u64> = sess_bin_isid;
     }
 }
 
@@ -53,12 +59,22 @@ impl Session {
     pub(crate) fn is(&self, other: &Self) -> bool {
         core::ptr::eq(self, other)
     }
+
+    /// Tells whether `registration` of a reservation is this nexus's.
+    pub(crate) fn has(&self, registration: &Registration) -> bool {
+        policy::registers(
+            registration.acl().get() == self.acl().get(),
+            registration.isid(),
+            self.isid().get(),
+        )
+    }
 }
 
 c_object! {
     /// The operations of a fabric (`struct target_core_fabric_ops`), constant.
     pub(crate) struct FabricOps(bindings::target_core_fabric_ops) {
         fn name_ptr: Cell<*const c_char> = fabric_name;
+        fn aborted_task: Cell<Option<unsafe extern "C" fn(*mut bindings::se_cmd)>> = aborted_task;
     }
 }
 
@@ -69,6 +85,29 @@ impl FabricOps {
         // own, and stays loaded as long as it has commands.
         unsafe { CStr::from_char_ptr(self.name_ptr().get()) }
     }
+
+    /// Whether commands of the fabric can be aborted.
+    ///
+    /// All fabrics that register with the core have `aborted_task`. The operations with which
+    /// EXTENDED COPY sends its own READs and WRITEs have not, and their commands are on the stack of
+    /// the thread that waits for them, which takes no notice of references.
+    fn can_abort(&self) -> bool {
+        self.aborted_task().get().is_some()
+    }
+}
+
+/// How the core executes a command (`execute_cmd` of `struct se_cmd`).
+type ExecuteCmd = unsafe extern "C" fn(*mut bindings::se_cmd) -> bindings::sense_reason_t;
+
+/// What [`Command::abort()`] has come to.
+#[derive(Clone, Copy)]
+pub(crate) enum Abort {
+    /// The command is aborted. `sent`: it had been sent to the backend.
+    Marked { sent: bool },
+    /// It is complete, and the core is about to release it.
+    Ending,
+    /// Nothing.
+    TooLate,
 }
 
 c_object! {
@@ -76,7 +115,7 @@ c_object! {
     pub(crate) struct Command(bindings::se_cmd) {
         fn flags: Atomic<u32> = se_cmd_flags;
         fn tag_field: Cell<u64> = tag;
-        fn key_field: Cell<u64> = pr_res_key;
+        fn execute_cmd: Cell<Option<ExecuteCmd>> = execute_cmd;
         fn cdb: Cell<Option<&'a [u8; 2]>> = t_task_cdb;
         fn fabric_ops: Cell<Option<&'a FabricOps>> = se_tfo;
         fn session_field: Cell<Option<&'a Session>> = se_sess;
@@ -94,16 +133,33 @@ impl Command {
         self.tag_field().get()
     }
 
-    /// The reservation key that the nexus was registered with when the command came in.
-    pub(crate) fn reservation_key(&self) -> u64 {
-        self.key_field().get()
-    }
-
     /// What the command is to task management.
     pub(crate) fn kind(&self) -> Kind {
-        let task_management =
-            self.flags().load(Relaxed) & bindings::se_cmd_flags_table_SCF_SCSI_TMR_CDB != 0;
-        Kind::of(task_management, self.cdb().get().copied().unwrap_or([0; 2]))
+        let emulated = self.execute_cmd().get().is_some_and(|execute| {
+            ptr::fn_addr_eq(execute, bindings::target_scsi3_emulate_pr_out as ExecuteCmd)
+        });
+        let cdb = self.cdb().get().copied().unwrap_or([0; 2]);
+        Kind::of(self.is_request(), emulated, cdb)
+    }
+
+    /// Whether the command carries a task management request.
+    pub(crate) fn is_request(&self) -> bool {
+        self.flag(bindings::se_cmd_flags_table_SCF_SCSI_TMR_CDB)
+    }
+
+    /// The task management request that the command carries.
+    pub(crate) fn request(&self) -> Option<&TmrRequest> {
+        self.request_field().get()
+    }
+
+    fn flag(&self, flag: u32) -> bool {
+        self.flags().load(Relaxed) & flag != 0
+    }
+
+    /// Whether task management may touch the command. The core's own, which no initiator sent, it
+    /// must not.
+    pub(crate) fn can_abort(&self) -> bool {
+        self.fabric_ops().get().is_some_and(FabricOps::can_abort)
     }
 
     /// The session, `None` only if the fabric broke the rule that every command has one.
@@ -130,22 +186,26 @@ impl Command {
         self.transport_state().load(Relaxed) & policy::ABORTED != 0
     }
 
-    /// Marks the command as aborted (C: `__target_check_io_state()` without its reference).
+    /// Marks the command as aborted (C: `__target_check_io_state()` without its reference), unless
+    /// it is too late.
     ///
     /// From then on no path of the core lets the command succeed. `answer` is as in
-    /// [`policy::abort()`]. Returns false if it is too late to abort the command. Interrupts are
-    /// off, because a list lock is held.
-    pub(crate) fn mark_aborted(&self, session: &Session, answer: bool) -> bool {
+    /// [`policy::find()`]. Interrupts are off, because a list lock is held.
+    pub(crate) fn abort(&self, session: &Session, answer: bool) -> Abort {
         // Acquiring it asserts to lockdep that it is held.
         let _order = session.command_lock().lock();
         let _state = self.state_lock().lock();
-        let Some(aborted) = policy::abort(self.transport_state().load(Relaxed), answer) else {
-            return false;
-        };
-        // Read without the lock where C completes a command.
-        self.transport_state().store(aborted, Relaxed);
-        tmr_trace::abort(self);
-        true
+        let acknowledged = self.flag(bindings::se_cmd_flags_table_SCF_ACK_KREF);
+        match policy::find(self.transport_state().load(Relaxed), answer, acknowledged) {
+            Found::Abortable { state, sent } => {
+                // Read without the lock where C completes a command.
+                self.transport_state().store(state, Relaxed);
+                tmr_trace::abort(self);
+                Abort::Marked { sent }
+            }
+            Found::Ending => Abort::Ending,
+            Found::TooLate => Abort::TooLate,
+        }
     }
 
     /// Takes a reference, unless the last one is already gone.
@@ -156,7 +216,7 @@ impl Command {
     }
 }
 
-/// A reference to a command that was aborted.
+/// A reference to a command that was aborted, or that is waited for.
 ///
 /// # Invariants
 ///
@@ -200,7 +260,7 @@ impl Drop for Held<'_> {
 /// A list of the core that commands are on while they are in the task set, linked by `state_list`.
 pub(crate) type StateList = List<Command, { mem::offset_of!(bindings::se_cmd, state_list) }>;
 
-/// Commands that were taken off the lists of the core because they are aborted.
+/// Commands that were taken off the lists of the core because they are aborted, or waited for.
 ///
 /// # Invariants
 ///
@@ -225,7 +285,8 @@ impl AbortedCommands {
     }
 
     /// Takes a command over: from the state list that it is on, from another list of this type, or
-    /// one that carries a task management request and as such is on no state list.
+    /// one that carries a task management request and as such is on no state list. The caller is the
+    /// only one who does so with a request: the reset mutex is held.
     ///
     /// If it is on a state list, the lock of that list must be held.
     pub(crate) fn push(&self, held: Held<'_>) {

@@ -25,12 +25,20 @@ use crate::{
         Mutex,
         SpinLock, //
     },
-    object::c_object,
+    object::{
+        c_object,
+        CObject, //
+    },
     task::{
+        Abort,
         AbortedCommands,
         Command,
         Session,
         StateList, //
+    },
+    tmr_function::{
+        tcm_tmreq_table,
+        TmrNotify, //
     },
     tmr_request::{
         RequestList,
@@ -38,11 +46,6 @@ use crate::{
     },
     tmr_trace, //
 };
-
-/// `tmr_notify` of a backend: the device, a `tcm_tmreq_table`, the aborted commands.
-///
-/// The backend needs the two objects until it returns and changes neither.
-type TmrNotify = extern "C" fn(&Device, bindings::tcm_tmreq_table, &StateList);
 
 c_object! {
     /// The operations of a backend (`struct target_backend_ops`), constant.
@@ -52,9 +55,19 @@ c_object! {
 }
 
 c_object! {
-    /// A registration that a PREEMPT AND ABORT removed (`struct t10_pr_registration`).
+    /// The registration of a nexus (`struct t10_pr_registration`).
     pub(crate) struct Registration(bindings::t10_pr_registration) {
-        fn key_field: Cell<u64> = pr_res_key;
+        /// Initiator port and target port group, to be compared only: they may be gone.
+        pub(crate) fn acl: Cell<*mut bindings::se_node_acl> = pr_reg_nacl;
+        fn has_isid: Cell<bool> = isid_present_at_reg;
+        fn isid_field: Cell<u64> = pr_reg_bin_isid;
+    }
+}
+
+impl Registration {
+    /// The initiator session identifier, if the fabric has such.
+    pub(crate) fn isid(&self) -> Option<u64> {
+        self.has_isid().get().then(|| self.isid_field().get())
     }
 }
 
@@ -63,10 +76,9 @@ pub(crate) type Registrations =
     List<Registration, { core::mem::offset_of!(bindings::t10_pr_registration, pr_reg_abort_list) }>;
 
 impl Registrations {
-    /// The reservation keys of the registrations.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = u64> + '_ {
-        self.iter()
-            .map(|registration| registration.key_field().get())
+    /// Whether one of them is that of `nexus`.
+    pub(crate) fn contains(&self, nexus: &Session) -> bool {
+        self.iter().any(|registration| nexus.has(registration))
     }
 }
 
@@ -77,12 +89,19 @@ pub(crate) enum Verdict {
     Leave,
     /// End the search, because whoever searches is aborted itself.
     GiveUp,
-    /// Abort it, but leave it where it is. With the answer of [`Command::mark_aborted()`].
-    Mark(bool),
-    /// Abort it and take it off its list. With the answer.
-    Take(bool),
-    /// The same, and end the search if it was not too late to abort the command. With the answer.
-    TakeOnly(bool),
+    /// Abort it, with the answer of [`Command::abort()`].
+    Abort(bool),
+}
+
+/// Where a command goes that [`Queue::abort()`] has aborted, or found at its end.
+#[derive(Clone, Copy)]
+pub(crate) enum Place<'a> {
+    /// It stays on its list.
+    Stay,
+    /// Off its list, onto another one.
+    On(&'a AbortedCommands),
+    /// The same, and the search is over.
+    Last(&'a AbortedCommands),
 }
 
 c_object! {
@@ -103,35 +122,38 @@ impl Queue {
         unsafe { bindings::flush_work(self.submission().get()) };
     }
 
-    /// Goes through the commands of the task set in the order in which they came in, aborts what
-    /// `judge` says and moves what is to be taken to `aborted`.
+    /// Goes through the commands of the task set in the order in which they came in, and aborts what
+    /// `judge` says. `place` says where each goes that was aborted, or is [`Abort::Ending`].
     ///
-    /// Breaks if `judge` ended the search. It runs with a spinlock held and interrupts off.
-    pub(crate) fn abort(
+    /// Breaks if the search is over. Both run with a spinlock held and interrupts off.
+    pub(crate) fn abort<'a>(
         &self,
-        aborted: &AbortedCommands,
         mut judge: impl FnMut(&Command) -> Verdict,
+        mut place: impl FnMut(&Command, Abort) -> Place<'a>,
     ) -> ControlFlow<()> {
         // Protects the state list and the `state_active` of its commands.
         let _guard = self.lock().lock();
         for command in self.state_list().iter() {
-            let (answer, take, only) = match judge(command) {
+            let (Some(session), true) = (command.session(), command.can_abort()) else {
+                continue;
+            };
+            let end = match judge(command) {
                 Verdict::Leave => continue,
                 Verdict::GiveUp => return ControlFlow::Break(()),
-                Verdict::Mark(answer) => (answer, false, false),
-                Verdict::Take(answer) => (answer, true, false),
-                Verdict::TakeOnly(answer) => (answer, true, true),
+                Verdict::Abort(answer) => command.abort(session, answer),
             };
-            let Some(session) = command.session() else {
-                continue;
-            };
-            if !command.mark_aborted(session, answer) || !take {
+            if matches!(end, Abort::TooLate) {
                 continue;
             }
+            let (list, last) = match place(command, end) {
+                Place::Stay => continue,
+                Place::On(list) => (list, false),
+                Place::Last(list) => (list, true),
+            };
             // Without a reference to have, the command is being released and about to leave.
             if let Some(held) = command.hold() {
-                aborted.push(held);
-                if only {
+                list.push(held);
+                if last {
                     return ControlFlow::Break(());
                 }
             }
@@ -149,7 +171,7 @@ c_object! {
         fn request_lock: IrqSpinLock = se_tmr_lock;
         fn request_list: RequestList = dev_tmr_list;
         fn reservation_lock: SpinLock = dev_reservation_lock;
-        fn reservation_flags: Cell<u32> = dev_reservation_flags;
+        fn reservation_flags: Atomic<u32> = dev_reservation_flags;
         fn reservation_holder: Cell<Option<&'a Session>> = reservation_holder;
         fn emulate_tas: Atomic<bool> = dev_attrib.emulate_tas;
         /// One reset at a time, lest the second is answered while the first still waits for
@@ -187,15 +209,27 @@ impl Device {
         self.emulate_tas().load(Relaxed)
     }
 
-    /// Calls `visit` for each request of the logical unit, which may [`leave()`] the list then.
+    /// Calls `visit` for each request of the logical unit.
     ///
     /// `visit` runs with a spinlock held and interrupts off.
-    ///
-    /// [`leave()`]: TmrRequest::leave
-    pub(crate) fn for_each_request(&self, mut visit: impl FnMut(&TmrRequest, &RequestList)) {
+    pub(crate) fn for_each_request(&self, mut visit: impl FnMut(&TmrRequest)) {
         let _guard = self.request_lock().lock();
         for request in self.request_list().iter() {
-            visit(request, self.request_list());
+            visit(request);
+        }
+    }
+
+    /// Takes the registration of `nexus` itself off `preempted`, if that is where a PREEMPT AND ABORT
+    /// of the nexus has put it; the core does so last.
+    ///
+    /// It is not preempted, and unlike those that are it is still registered. So the next PREEMPT
+    /// AND ABORT of the nexus puts it on a list of its own, while this one sleeps; it may have done
+    /// so already, since the core let the lock go. Therefore this list is closed without the links
+    /// of the entry, which may be that other list's.
+    pub(crate) fn keep_registration(&self, preempted: &Registrations, nexus: &Session) {
+        let _guard = self.reservation_lock().lock();
+        if preempted.last().is_some_and(|last| nexus.has(last)) {
+            preempted.cut_last();
         }
     }
 
@@ -206,20 +240,28 @@ impl Device {
     pub(crate) fn notify(&self, function: bindings::tcm_tmreq_table, aborted: &AbortedCommands) {
         tmr_trace::notify(self, function, aborted);
         if let Some(notify) = self.backend().get().and_then(|ops| ops.tmr_notify().get()) {
-            notify(self, function, aborted.list());
+            // SAFETY: Device and list are valid until the call returns, and the backend changes
+            // neither.
+            unsafe {
+                notify(
+                    self.as_raw(),
+                    tcm_tmreq_table(function),
+                    aborted.list().as_raw(),
+                )
+            };
         }
     }
 
     /// Ends a reservation by the RESERVE command of SPC-2. Returns whether there was one.
     pub(crate) fn release_spc2_reservation(&self) -> bool {
         let _guard = self.reservation_lock().lock();
-        let flags = self.reservation_flags().get();
+        let flags = self.reservation_flags().load(Relaxed);
         if flags & bindings::DRF_SPC2_RESERVATIONS == 0 {
             return false;
         }
         self.reservation_holder().set(None);
         self.reservation_flags()
-            .set(flags & !bindings::DRF_SPC2_RESERVATIONS);
+            .store(flags & !bindings::DRF_SPC2_RESERVATIONS, Relaxed);
         true
     }
 }

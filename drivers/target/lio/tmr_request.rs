@@ -13,7 +13,8 @@ use kernel::{
     sync::atomic::{
         Atomic,
         Relaxed, //
-    }, //
+    },
+    types::Opaque, //
 };
 
 use crate::{
@@ -21,8 +22,7 @@ use crate::{
     list::List,
     object::c_object,
     policy::Phase,
-    task::Command,
-    tmr_device::Device, //
+    task::Command, //
 };
 
 c_object! {
@@ -36,11 +36,12 @@ c_object! {
         fn referenced_tag_field: Cell<u64> = ref_task_tag;
         fn fabric_private: Cell<*mut c_void> = fabric_tmr_ptr;
         fn command_field: Cell<Option<&'a Command>> = task_cmd;
-        fn device: Cell<Option<&'a Device>> = tmr_dev;
         fn link: Cell<bindings::list_head> = tmr_list;
     } + {
         /// A [`Phase`], see there for who may change it.
         phase: Atomic<u32>,
+        /// Complete when an ABORT_TASK has been carried out.
+        done: Opaque<bindings::completion>,
     }
 }
 
@@ -54,7 +55,8 @@ impl TmrRequest {
     pub(crate) fn allocate<'a>(gfp: bindings::gfp_t) -> Option<&'a Self> {
         // SAFETY: Asks `kmalloc()` for new memory, as there is no old object. If not null, it is
         // memory for a `Self` that nobody else knows, and zeroes are a valid value of each field:
-        // numbers, null pointers, `Phase::Searching`, a link that `init()` sets before its use.
+        // numbers, null pointers, `Phase::Searching`, link and completion that `init()` sets before their
+        // use.
         unsafe {
             bindings::krealloc_node_align(
                 ptr::null(),
@@ -73,6 +75,8 @@ impl TmrRequest {
         self.function_field().set(function);
         self.fabric_private().set(private);
         self.command_field().set(Some(command));
+        // SAFETY: The request is new and ours, and this initialises the whole completion.
+        unsafe { bindings::init_completion(self.done.get()) };
         let link = self.link();
         // C: `INIT_LIST_HEAD()`.
         link.set(bindings::list_head {
@@ -102,30 +106,39 @@ impl TmrRequest {
         self.response().set(response as u8);
     }
 
-    /// Takes the request off `list`, that of its logical unit, whose lock the caller holds.
-    pub(crate) fn leave(&self, list: &RequestList) {
-        list.remove(self);
-        // The core would take it off once more otherwise.
-        self.device().set(None);
-    }
-
-    /// What the request waits for. What that is worth, [`Phase`] tells.
+    /// What the request does. What that is worth, [`Phase`] tells.
     pub(crate) fn phase(&self) -> Phase {
         Phase::from_u32(self.phase.load(Relaxed))
     }
 
-    /// Enters `phase`, unless the request has been aborted itself.
-    ///
-    /// Interrupts are off, because the lock of a state list is held.
-    pub(crate) fn enter(&self, phase: Phase) -> bool {
-        let Some(command) = self.command() else {
-            return false;
-        };
-        let _state = command.state_lock().lock();
-        if command.is_aborted() {
-            return false;
-        }
+    /// Enters the phase of a request that is about to take a command.
+    pub(crate) fn set_phase(&self, phase: Phase) {
         self.phase.store(phase as u32, Relaxed);
-        true
+    }
+
+    /// Lets a request that has not found its command know that a reset has overtaken it.
+    pub(crate) fn overtake(&self) {
+        let (from, to) = (Phase::Searching as u32, Phase::Overtaken as u32);
+        // It may have taken a command, and is waited for then.
+        let _ = self.phase.cmpxchg(from, to, Relaxed);
+    }
+
+    /// Whether a reset has aborted the request itself.
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.command().is_some_and(Command::is_aborted)
+    }
+
+    /// The request has been carried out; whoever waits for that goes on.
+    pub(crate) fn finish(&self) {
+        // SAFETY: Initialised by `init()`.
+        unsafe { bindings::complete_all(self.done.get()) };
+    }
+
+    /// Waits until the request has been carried out.
+    ///
+    /// Whoever waits holds the command of the request, or the request could be gone.
+    pub(crate) fn wait(&self) {
+        // SAFETY: Initialised by `init()`; called in process context.
+        unsafe { bindings::wait_for_completion(self.done.get()) };
     }
 }

@@ -28,5 +28,7 @@ pub(crate) mod page;
 pub(crate) mod parameter;
 #[path = "../lio/sg.rs"]
 pub(crate) mod sg;
+#[path = "../lio/tmr_function.rs"]
+pub(crate) mod tmr_function;
 #[path = "../lio/uio.rs"]
 pub(crate) mod uio;

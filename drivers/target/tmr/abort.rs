@@ -15,12 +15,14 @@ use crate::{
     },
     submission,
     task::{
+        Abort,
         AbortedCommands,
         Command,
         Session, //
     },
     tmr_device::{
         Device,
+        Place,
         Verdict, //
     },
     tmr_request::TmrRequest,
@@ -34,14 +36,32 @@ use crate::{
 /// Unlike C, all submission queues are waited for before the first state list is searched. From
 /// the search on the request waits for its command alone, which is what resets rely on that wait
 /// for a request (see [`Phase`]).
+///
+/// A request that a reset of another nexus has overtaken may find nothing because the reset has
+/// taken the command. It is answered once the reset has seen the end of what it aborted: the
+/// command is not in the task set then, which is FUNCTION COMPLETE.
 pub(crate) fn abort_task(device: &Device, request: &TmrRequest, nexus: &Session) {
     let tag = request.referenced_tag();
 
     submission::wait(device);
 
     pin_init::stack_pin_init!(let aborted = AbortedCommands::new());
+    pin_init::stack_pin_init!(let ending = AbortedCommands::new());
     for queue in device.queues() {
-        let found = queue.abort(&aborted, |command| judge(command, request, nexus));
+        let found = queue.abort(
+            |command| judge(command, request, nexus),
+            |command, end| match end {
+                Abort::Marked { sent } => {
+                    request.set_phase(Phase::on(command.kind(), sent));
+                    Place::Last(&aborted)
+                }
+                Abort::Ending => {
+                    request.set_phase(Phase::OnCommand);
+                    Place::Last(&ending)
+                }
+                Abort::TooLate => Place::Stay,
+            },
+        );
         if found.is_break() {
             break;
         }
@@ -59,27 +79,38 @@ pub(crate) fn abort_task(device: &Device, request: &TmrRequest, nexus: &Session)
         held.wait();
         device.aborts_complete().fetch_add(1, Relaxed);
         bindings::tcm_tmrsp_table_TMR_FUNCTION_COMPLETE
+    } else if let Some(held) = ending.pop() {
+        held.wait();
+        device.aborts_complete().fetch_add(1, Relaxed);
+        bindings::tcm_tmrsp_table_TMR_FUNCTION_COMPLETE
     } else {
         ratelimited!(pr_info, "ABORT_TASK: no command with tag {tag} to abort\n");
         device.aborts_no_task().fetch_add(1, Relaxed);
-        bindings::tcm_tmrsp_table_TMR_TASK_DOES_NOT_EXIST
+        if request.phase() == Phase::Overtaken {
+            // The reset holds it until what it aborted has ended.
+            drop(device.reset_mutex().lock());
+            bindings::tcm_tmrsp_table_TMR_FUNCTION_COMPLETE
+        } else {
+            bindings::tcm_tmrsp_table_TMR_TASK_DOES_NOT_EXIST
+        }
     };
     request.set_response(response);
     let function = bindings::tcm_tmreq_table_TMR_ABORT_TASK;
     tmr_trace::done(device, function, tag, response);
+    request.finish();
 }
 
 /// What ABORT TASK does with a command.
 fn judge(command: &Command, request: &TmrRequest, nexus: &Session) -> Verdict {
-    let kind = command.kind();
     let same_nexus = command.session().is_some_and(|session| session.is(nexus));
-    if !policy::abort_task_means(same_nexus, kind, command.tag(), request.referenced_tag()) {
+    let (tag, referenced) = (command.tag(), request.referenced_tag());
+    if !policy::abort_task_means(same_nexus, command.is_request(), tag, referenced) {
         return Verdict::Leave;
     }
-    // A reset that has aborted this request leaves the command to nobody but itself.
-    if !request.enter(Phase::on(kind)) {
+    // What has this tag now may have come after the reset that has aborted the request.
+    if request.is_aborted() {
         return Verdict::GiveUp;
     }
     // Never answered: it is the initiator's own wish.
-    Verdict::TakeOnly(false)
+    Verdict::Abort(false)
 }

@@ -12,18 +12,26 @@
 //! those below it, and never for its like or for one above:
 //!
 //! 1. a LUN_RESET request, which nothing in the core waits for;
-//! 2. an ABORT_TASK request;
+//! 2. an ABORT_TASK request that searches, that a reset has overtaken, or that waits for a
+//!    PREEMPT AND ABORT command: nothing in the core waits for it either;
 //! 3. a PREEMPT AND ABORT command that a fabric submitted in its own context;
 //! 4. the work item of a submission queue;
 //! 5. a PREEMPT AND ABORT command that runs inside such a work item;
 //! 6. `lun_reset_mutex`;
-//! 7. an ABORT_TASK request that is past its search and waits for a plain command;
+//! 7. an ABORT_TASK request that waits for a plain command;
 //! 8. a plain command, which the backend completes.
 //!
 //! From this follows what [`wait_for_command()`] and [`wait_for_request()`] say, and that
 //! submission queues are waited for before the mutex is taken and never from inside of them
-//! (`tmr/submission.rs`). The order holds although a step is entered late: an aborted request
-//! does not go from step 2 to 7 any more, see [`Phase`].
+//! (`tmr/submission.rs`).
+//!
+//! # Why no command slips through
+//!
+//! A request that waits for a command has taken it off its state list, so that a reset does not
+//! see the command. It enters its [`Phase`] before it takes the command, both under the lock of
+//! the state list. A reset goes through the state lists first and looks at the requests
+//! afterwards: whatever command was there before is on its own list or is waited for by a request
+//! that it sees in that phase.
 
 #![deny(unsafe_code)]
 
@@ -31,6 +39,8 @@
 pub(crate) const ABORTED: u32 = 1 << 0;
 /// `CMD_T_COMPLETE` of `transport_state`.
 pub(crate) const COMPLETE: u32 = 1 << 2;
+/// `CMD_T_SENT` of `transport_state`.
+pub(crate) const SENT: u32 = 1 << 4;
 /// `CMD_T_TAS` of `transport_state`.
 pub(crate) const ANSWER_ABORTED: u32 = 1 << 10;
 /// `CMD_T_FABRIC_STOP` of `transport_state`.
@@ -62,11 +72,15 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// Classifies a command by `SCF_SCSI_TMR_CDB` of its flags and the start of its CDB.
-    pub(crate) fn of(task_management: bool, cdb: [u8; 2]) -> Self {
+    /// Classifies a command by `SCF_SCSI_TMR_CDB` of its flags, by whether the core itself
+    /// executes it if it is a PERSISTENT RESERVE OUT, and by the start of its CDB.
+    ///
+    /// A PERSISTENT RESERVE OUT that goes to the backend (`pgr_support` 0) is a command like others.
+    pub(crate) fn of(task_management: bool, emulated: bool, cdb: [u8; 2]) -> Self {
+        let preempts = cdb[0] == PERSISTENT_RESERVE_OUT && cdb[1] & 0x1f == PREEMPT_AND_ABORT;
         if task_management {
             Self::TaskManagement
-        } else if cdb[0] == PERSISTENT_RESERVE_OUT && cdb[1] & 0x1f == PREEMPT_AND_ABORT {
+        } else if emulated && preempts {
             Self::PreemptAndAbort
         } else {
             Self::Plain
@@ -74,38 +88,45 @@ impl Kind {
     }
 }
 
-/// What a task management request waits for.
+/// What an ABORT_TASK request does.
 ///
 /// # Invariants
 ///
-/// A request leaves `Searching` only while it is not aborted, and both its `ABORTED` bit and this
-/// change under the state lock of its command. Who has set the bit may therefore rely on it that
-/// a request seen in `Searching` will not take a command.
+/// - A request enters `OnCommand`, `OnUnsent` or `OnPreempt` under the lock of the state list from
+///   which it takes the command.
+/// - It enters `Overtaken` from `Searching` alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub(crate) enum Phase {
-    /// For submission queues, or for nothing.
+    /// It waits for submission queues, searches, or has found nothing.
     Searching = 0,
-    /// For the plain command that it has taken.
-    OnCommand = 1,
-    /// For the PREEMPT AND ABORT command that it has taken.
-    OnPreempt = 2,
+    /// The same, and a reset of another nexus that reaches it has come meanwhile.
+    Overtaken = 1,
+    /// It waits for the plain command that it has taken.
+    OnCommand = 2,
+    /// The same, and the command had not been sent to the backend.
+    OnUnsent = 3,
+    /// It waits for the PREEMPT AND ABORT command that it has taken.
+    OnPreempt = 4,
 }
 
 impl Phase {
     /// The phase of a request that takes a command of this kind.
-    pub(crate) fn on(kind: Kind) -> Self {
-        match kind {
-            Kind::PreemptAndAbort => Self::OnPreempt,
-            Kind::Plain | Kind::TaskManagement => Self::OnCommand,
+    pub(crate) fn on(kind: Kind, sent: bool) -> Self {
+        match (kind, sent) {
+            (Kind::PreemptAndAbort, _) => Self::OnPreempt,
+            (Kind::Plain | Kind::TaskManagement, true) => Self::OnCommand,
+            (Kind::Plain | Kind::TaskManagement, false) => Self::OnUnsent,
         }
     }
 
     /// Reads back what was stored as a number.
     pub(crate) fn from_u32(value: u32) -> Self {
         match value {
-            1 => Self::OnCommand,
-            2 => Self::OnPreempt,
+            1 => Self::Overtaken,
+            2 => Self::OnCommand,
+            3 => Self::OnUnsent,
+            4 => Self::OnPreempt,
             _ => Self::Searching,
         }
     }
@@ -118,41 +139,77 @@ pub(crate) enum Wait {
     WithMutex,
     /// After the reset mutex was released, because it may need that mutex to end.
     AfterMutex,
-    /// Not at all, because it may be waiting for the one that aborts. It ends soon, without
-    /// touching the medium, and its answer is void.
+    /// Not at all, because it may be waiting for the one that aborts, or for an initiator that has
+    /// fallen silent. It ends without touching the medium.
     Never,
 }
 
-/// When `cause` waits for an aborted command on a state list.
-pub(crate) fn wait_for_command(cause: Cause, kind: Kind) -> Wait {
+/// When `cause` waits for an aborted command on a state list. `sent` says whether the command
+/// has been sent to the backend.
+///
+/// What has not been sent when a PREEMPT AND ABORT aborts it may be a write whose data never come.
+/// It need not be waited for: if it is sent after all, it is checked against the registrations
+/// before, and those are the new ones.
+pub(crate) fn wait_for_command(cause: Cause, kind: Kind, sent: bool) -> Wait {
     match (cause, kind) {
+        (Cause::PreemptAndAbort, Kind::Plain) if !sent => Wait::Never,
         (_, Kind::Plain) => Wait::WithMutex,
         (Cause::LunReset, Kind::TaskManagement | Kind::PreemptAndAbort) => Wait::AfterMutex,
         (Cause::PreemptAndAbort, Kind::TaskManagement | Kind::PreemptAndAbort) => Wait::Never,
     }
 }
 
-/// When `cause` waits for an aborted task management request in `phase`.
+/// Whether `cause` waits for an ABORT_TASK request in `phase`, with the reset mutex held.
 ///
 /// A request that has taken a plain command is waited for in the place of that command: no reset
-/// may be answered while a command that was there before it can still reach the medium.
-pub(crate) fn wait_for_request(cause: Cause, phase: Phase) -> Wait {
-    match (cause, phase) {
-        (_, Phase::OnCommand) => Wait::WithMutex,
-        (Cause::LunReset, Phase::Searching | Phase::OnPreempt) => Wait::AfterMutex,
-        (Cause::PreemptAndAbort, Phase::Searching | Phase::OnPreempt) => Wait::Never,
+/// may be answered while a command that was there before it can still reach the medium. It is
+/// waited for until its command is gone, not until its initiator has acknowledged the answer.
+pub(crate) fn waits_for_request(cause: Cause, phase: Phase) -> bool {
+    match phase {
+        Phase::OnCommand => true,
+        // As for the command itself.
+        Phase::OnUnsent => cause == Cause::LunReset,
+        Phase::Searching | Phase::Overtaken | Phase::OnPreempt => false,
     }
 }
 
-/// The transport state of a command in `state` once it is aborted, `None` if it is too late.
+/// What a function that aborts commands finds when it wants to abort one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// In time: it is aborted, and its transport state is `state` from now on.
+    Abortable {
+        /// With the bits of an abort.
+        state: u32,
+        /// It had been sent to the backend.
+        sent: bool,
+    },
+    /// It is complete, and the core alone releases it: it can be waited for.
+    Ending,
+    /// It is too late, and when it is released is up to others.
+    TooLate,
+}
+
+/// What is found of a command whose transport state is `state`.
 ///
-/// A complete command belongs to the fabric already, and one with a fabric stop to the shutdown
-/// of its session. `answer` asks for a status of TASK ABORTED instead of silence.
-pub(crate) fn abort(state: u32, answer: bool) -> Option<u32> {
-    if state & (COMPLETE | FABRIC_STOP) != 0 {
-        return None;
+/// A command with a fabric stop belongs to the shutdown of its session. `answer` asks for a status
+/// of TASK ABORTED instead of silence.
+///
+/// A complete command belongs to the fabric. `acknowledged` says that the fabric holds a reference
+/// of its own (`SCF_ACK_KREF`) until the initiator has acknowledged the status, which may never
+/// happen. Without it, as in the loopback fabric, the core releases the command; it has to be waited
+/// for then, because the initiator uses the command's memory again once it is told that the
+/// command is gone.
+pub(crate) fn find(state: u32, answer: bool, acknowledged: bool) -> Found {
+    if state & FABRIC_STOP != 0 || state & COMPLETE != 0 && acknowledged {
+        Found::TooLate
+    } else if state & COMPLETE != 0 {
+        Found::Ending
+    } else {
+        Found::Abortable {
+            state: state | ABORTED | if answer { ANSWER_ABORTED } else { 0 },
+            sent: state & SENT != 0,
+        }
     }
-    Some(state | ABORTED | if answer { ANSWER_ABORTED } else { 0 })
 }
 
 /// Whether an aborted command is answered with TASK ABORTED (SAM-4 5.6).
@@ -163,34 +220,32 @@ pub(crate) fn answers_command(same_nexus: bool, tas: bool) -> bool {
     tas && !same_nexus
 }
 
-/// Whether an aborted task management request is answered (with FUNCTION REJECTED).
+/// Whether ABORT_TASK (SAM-5 7.2) for the tag `referenced` of one nexus means a command with `tag`.
 ///
-/// The TAS bit is about commands. Without an answer, a fabric that waits for one never wakes up.
-/// The nexus that sent the LUN_RESET gets none, as in C: an initiator that has given up on a
-/// request and sent the reset instead could take the late answer for that of the reset.
-pub(crate) fn answers_request(same_nexus: bool) -> bool {
-    !same_nexus
-}
-
-/// Whether ABORT_TASK (SAM-5 7.2) for the tag `referenced` of one nexus means a command.
-///
-/// Task management requests have tags as well, but are not commands.
-pub(crate) fn abort_task_means(same_nexus: bool, kind: Kind, tag: u64, referenced: u64) -> bool {
-    same_nexus && kind != Kind::TaskManagement && tag == referenced
+/// Task management requests (`is_request`) have tags as well, but are not commands.
+pub(crate) fn abort_task_means(
+    same_nexus: bool,
+    is_request: bool,
+    tag: u64,
+    referenced: u64,
+) -> bool {
+    same_nexus && tag == referenced && !is_request
 }
 
 /// Whether `cause` reaches what came from the nexus that asked for it, or from another one.
 ///
-/// PREEMPT AND ABORT is about the nexuses whose registrations it removes. The key of a command does
-/// not tell: the core gives each command that of the holder of the reservation. C aborts those of
-/// the preempting nexus too. A fabric that submits in the context that receives waits for itself
-/// then: for the initiator's acknowledgement of their TASK ABORTED, or for the data of a write.
+/// A nexus that preempts its own key keeps its commands, as in C when it is not the holder's. A
+/// fabric that submits in the context that receives would wait for itself otherwise: for the
+/// initiator's acknowledgement of their TASK ABORTED, or for the data of a write.
 pub(crate) fn reaches_nexus(cause: Cause, same_nexus: bool) -> bool {
     cause == Cause::LunReset || !same_nexus
 }
 
-/// Whether an abort that is limited to the nexuses registered with `keys` reaches a command that
-/// came in with the reservation key `key`. Without `keys` there is no limit.
-pub(crate) fn reaches(keys: Option<impl IntoIterator<Item = u64>>, key: u64) -> bool {
-    keys.is_none_or(|keys| keys.into_iter().any(|preempted| preempted == key))
+/// Whether a registration is that of a nexus (C: `__core_scsi3_locate_pr_reg()`).
+///
+/// `same_acl` says whether both have the same initiator port and target port group. `isid` is the
+/// initiator session identifier of the registration, if the fabric has such, `session_isid` that of
+/// the nexus.
+pub(crate) fn registers(same_acl: bool, isid: Option<u64>, session_isid: u64) -> bool {
+    same_acl && isid.is_none_or(|isid| isid == session_isid)
 }

@@ -21,19 +21,18 @@ use crate::{
     },
     submission,
     task::{
+        Abort,
         AbortedCommands,
         Command,
         Session, //
     },
     tmr_device::{
         Device,
+        Place,
         Registrations,
         Verdict, //
     },
-    tmr_request::{
-        RequestList,
-        TmrRequest, //
-    },
+    tmr_request::TmrRequest,
     tmr_trace, //
 };
 
@@ -85,34 +84,49 @@ impl<'a> Reset<'a> {
     ///
     /// Everything is aborted before anything is waited for, so that the backend learns at once
     /// what it may cancel, and what may itself be waiting for the reset mutex is waited for when
-    /// that is free again. `policy.rs` says why.
+    /// that is free again. `policy.rs` says why, and why commands come before requests.
     pub(crate) fn run(&self) {
-        pin_init::stack_pin_init!(let requests = AbortedCommands::new());
         pin_init::stack_pin_init!(let commands = AbortedCommands::new());
+        pin_init::stack_pin_init!(let ending = AbortedCommands::new());
+        pin_init::stack_pin_init!(let requests = AbortedCommands::new());
         pin_init::stack_pin_init!(let later = AbortedCommands::new());
 
+        if let (Some(preempted), Some(nexus)) = (self.preempted, self.nexus) {
+            self.device.keep_registration(preempted, nexus);
+        }
         submission::wait(self.device);
         {
             let _one_at_a_time = self.device.reset_mutex().lock();
 
-            self.device.for_each_request(|request, list| {
-                self.abort_request(request, list, &requests, &later)
-            });
+            self.device
+                .for_each_request(|request| self.meet_request(request));
             for queue in self.device.queues() {
-                let _ = queue.abort(&commands, |command| self.judge(command));
+                let _ = queue.abort(
+                    |command| self.judge(command),
+                    |command, end| self.place(command, end, &commands, &ending),
+                );
             }
+            self.device
+                .for_each_request(|request| self.collect_request(request, &requests));
 
             self.device.notify(self.function(), &commands);
 
-            requests.wait();
+            while let Some(held) = requests.pop() {
+                if let Some(request) = held.command().request() {
+                    request.wait();
+                }
+                // Its initiator may not have acknowledged the answer, and never do so.
+                drop(held);
+            }
+            ending.wait();
             while let Some(held) = commands.pop() {
-                match policy::wait_for_command(self.cause, held.command().kind()) {
+                match policy::wait_for_command(self.cause, held.command().kind(), true) {
                     Wait::WithMutex => {
                         held.show();
                         held.wait();
                     }
                     Wait::AfterMutex => later.push(held),
-                    // `judge()` leaves these on their list.
+                    // `place()` leaves these on their list.
                     Wait::Never => drop(held),
                 }
             }
@@ -136,11 +150,12 @@ impl<'a> Reset<'a> {
         }
     }
 
-    /// Whether the reset reaches what came in with `command` of `session`.
-    fn reaches(&self, command: &Command, session: &Session) -> bool {
-        let keys = self.preempted.map(Registrations::keys);
+    /// Whether the reset reaches what came from `session`.
+    fn reaches(&self, session: &Session) -> bool {
         policy::reaches_nexus(self.cause, self.is_same_nexus(session))
-            && policy::reaches(keys, command.reservation_key())
+            && self
+                .preempted
+                .is_none_or(|preempted| preempted.contains(session))
     }
 
     /// Whether `session` is the nexus that asked for the reset.
@@ -148,51 +163,53 @@ impl<'a> Reset<'a> {
         self.nexus.is_some_and(|nexus| nexus.is(session))
     }
 
-    /// Aborts a task management request of the logical unit, if it is to be.
-    ///
-    /// C: `core_tmr_drain_tmr_list()`.
-    fn abort_request(
-        &self,
-        request: &TmrRequest,
-        list: &RequestList,
-        now: &AbortedCommands,
-        later: &AbortedCommands,
-    ) {
+    /// The command of a task management request that the reset reaches, with its session.
+    fn reached<'r>(&self, request: &'r TmrRequest) -> Option<(&'r Command, &'r Session)> {
         let itself = self.request.is_some_and(|own| ptr::eq(own, request));
         // A LUN_RESET would wait for the mutex that this one holds, and has the same effect.
         if itself || request.function() == bindings::tcm_tmreq_table_TMR_LUN_RESET {
-            return;
+            return None;
         }
-        let Some(command) = request.command() else {
+        let found = request
+            .command()
+            .and_then(|command| Some((command, command.session()?)));
+        if found.is_none() {
             ratelimited!(
                 pr_err,
-                "LUN_RESET: task management request without a command\n"
+                "LUN_RESET: task management request without a command or session\n"
             );
-            return;
-        };
-        let Some(session) = command.session() else {
-            ratelimited!(
-                pr_err,
-                "LUN_RESET: task management request without a session\n"
-            );
-            return;
-        };
-        if !self.reaches(command, session) {
-            return;
         }
-        let answer = policy::answers_request(self.is_same_nexus(session));
-        if !command.mark_aborted(session, answer) {
+        found.filter(|(_, session)| self.reaches(session))
+    }
+
+    /// What a task management request comes to because of the reset.
+    ///
+    /// Of the nexus that sent the LUN_RESET it is aborted without an answer, as in C: an initiator
+    /// that has given up on a request and sent the reset instead could take the late answer for that
+    /// of the reset. Others are answered when they have been carried out: an initiator that gets
+    /// another answer than FUNCTION COMPLETE for its ABORT_TASK would go on to a reset of its own.
+    fn meet_request(&self, request: &TmrRequest) {
+        let Some((command, session)) = self.reached(request) else {
             return;
-        }
-        // After the mark: what is `Searching` now will take no command.
-        let aborted = match policy::wait_for_request(self.cause, request.phase()) {
-            Wait::WithMutex => now,
-            Wait::AfterMutex => later,
-            Wait::Never => return,
         };
-        if let Some(held) = command.hold() {
-            request.leave(list);
-            aborted.push(held);
+        if self.is_same_nexus(session) {
+            command.abort(session, false);
+        } else {
+            request.overtake();
+        }
+    }
+
+    /// Puts a task management request that the reset waits for onto `requests`.
+    ///
+    /// C waits for all of them in `core_tmr_drain_tmr_list()`.
+    fn collect_request(&self, request: &TmrRequest, requests: &AbortedCommands) {
+        let Some((command, _)) = self.reached(request) else {
+            return;
+        };
+        if policy::waits_for_request(self.cause, request.phase()) {
+            if let Some(held) = command.hold() {
+                requests.push(held);
+            }
         }
     }
 
@@ -202,17 +219,32 @@ impl<'a> Reset<'a> {
         if itself {
             return Verdict::Leave;
         }
-        let Some(session) = command.session() else {
-            ratelimited!(pr_err, "LUN_RESET: command without a session\n");
-            return Verdict::Leave;
-        };
-        if !self.reaches(command, session) {
-            return Verdict::Leave;
+        match command.session() {
+            Some(session) if self.reaches(session) => {
+                let same_nexus = self.is_same_nexus(session);
+                Verdict::Abort(policy::answers_command(same_nexus, self.tas))
+            }
+            _ => Verdict::Leave,
         }
-        let answer = policy::answers_command(self.is_same_nexus(session), self.tas);
-        match policy::wait_for_command(self.cause, command.kind()) {
-            Wait::Never => Verdict::Mark(answer),
-            Wait::WithMutex | Wait::AfterMutex => Verdict::Take(answer),
+    }
+
+    /// Where a command goes that the reset has aborted, or found at its end.
+    fn place<'l>(
+        &self,
+        command: &Command,
+        end: Abort,
+        commands: &'l AbortedCommands,
+        ending: &'l AbortedCommands,
+    ) -> Place<'l> {
+        match end {
+            Abort::Marked { sent } => {
+                match policy::wait_for_command(self.cause, command.kind(), sent) {
+                    Wait::Never => Place::Stay,
+                    Wait::WithMutex | Wait::AfterMutex => Place::On(commands),
+                }
+            }
+            Abort::Ending => Place::On(ending),
+            Abort::TooLate => Place::Stay,
         }
     }
 }

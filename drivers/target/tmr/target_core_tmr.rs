@@ -26,6 +26,8 @@ mod object;
 mod task;
 #[path = "../lio/tmr_device.rs"]
 mod tmr_device;
+#[path = "../lio/tmr_function.rs"]
+mod tmr_function;
 #[path = "../lio/tmr_request.rs"]
 mod tmr_request;
 #[path = "../lio/tmr_trace.rs"]

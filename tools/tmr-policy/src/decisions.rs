@@ -6,33 +6,47 @@ use crate::policy::*;
 
 #[test]
 fn a_command_is_classified_by_flag_operation_code_and_service_action() {
-    assert_eq!(Kind::of(false, [0x28, 0]), Kind::Plain);
-    assert_eq!(Kind::of(false, [0x5f, 0x04]), Kind::Plain);
-    assert_eq!(Kind::of(false, [0x5f, 0x05]), Kind::PreemptAndAbort);
+    assert_eq!(Kind::of(false, false, [0x28, 0]), Kind::Plain);
+    assert_eq!(Kind::of(false, true, [0x5f, 0x04]), Kind::Plain);
+    assert_eq!(Kind::of(false, true, [0x5f, 0x05]), Kind::PreemptAndAbort);
     // The three high bits of byte 1 are not part of the service action.
-    assert_eq!(Kind::of(false, [0x5f, 0xe5]), Kind::PreemptAndAbort);
-    assert_eq!(Kind::of(false, [0x5e, 0x05]), Kind::Plain);
-    assert_eq!(Kind::of(true, [0x5f, 0x05]), Kind::TaskManagement);
+    assert_eq!(Kind::of(false, true, [0x5f, 0xe5]), Kind::PreemptAndAbort);
+    assert_eq!(Kind::of(false, true, [0x5e, 0x05]), Kind::Plain);
+    assert_eq!(Kind::of(true, true, [0x5f, 0x05]), Kind::TaskManagement);
+}
+
+#[test]
+fn a_preempt_that_the_backend_executes_is_a_plain_command() {
+    assert_eq!(Kind::of(false, false, [0x5f, 0x05]), Kind::Plain);
 }
 
 #[test]
 fn a_complete_or_stopped_command_is_not_aborted() {
     for late in [COMPLETE, FABRIC_STOP, COMPLETE | FABRIC_STOP | ABORTED] {
-        assert_eq!(abort(late, false), None);
-        assert_eq!(abort(late, true), None);
+        assert_eq!(find(late, false, true), Found::TooLate);
+        assert_eq!(find(late, true, true), Found::TooLate);
     }
+}
+
+#[test]
+fn a_complete_command_is_waited_for_where_the_core_alone_releases_it() {
+    assert_eq!(find(COMPLETE | SENT, true, false), Found::Ending);
+    assert_eq!(find(COMPLETE | ABORTED, true, false), Found::Ending);
+    assert_eq!(find(COMPLETE | FABRIC_STOP, true, false), Found::TooLate);
 }
 
 #[test]
 fn an_abort_keeps_the_other_bits() {
     let active = 1 << 1;
-    assert_eq!(abort(active, false), Some(active | ABORTED));
-    assert_eq!(abort(active, true), Some(active | ABORTED | ANSWER_ABORTED));
-    // An answer that was promised once stays promised.
-    assert_eq!(
-        abort(ABORTED | ANSWER_ABORTED, false),
-        Some(ABORTED | ANSWER_ABORTED)
-    );
+    for (before, answer, state, sent) in [
+        (active, false, active | ABORTED, false),
+        (active | SENT, true, active | SENT | ABORTED | ANSWER_ABORTED, true),
+        // An answer that was promised once stays promised.
+        (ABORTED | ANSWER_ABORTED, false, ABORTED | ANSWER_ABORTED, false),
+    ] {
+        assert_eq!(find(before, answer, true), Found::Abortable { state, sent });
+        assert_eq!(find(before, answer, false), Found::Abortable { state, sent });
+    }
 }
 
 #[test]
@@ -41,17 +55,14 @@ fn only_other_nexuses_get_task_aborted_and_only_with_tas() {
     assert!(!answers_command(false, false));
     assert!(!answers_command(true, true));
     assert!(!answers_command(true, false));
-    assert!(answers_request(false));
-    assert!(!answers_request(true));
 }
 
 #[test]
 fn abort_task_means_the_tag_of_its_own_nexus() {
-    assert!(abort_task_means(true, Kind::Plain, 7, 7));
-    assert!(abort_task_means(true, Kind::PreemptAndAbort, 7, 7));
-    assert!(!abort_task_means(true, Kind::Plain, 8, 7));
-    assert!(!abort_task_means(false, Kind::Plain, 7, 7));
-    assert!(!abort_task_means(true, Kind::TaskManagement, 7, 7));
+    assert!(abort_task_means(true, false, 7, 7));
+    assert!(!abort_task_means(true, false, 8, 7));
+    assert!(!abort_task_means(false, false, 7, 7));
+    assert!(!abort_task_means(true, true, 7, 7));
 }
 
 #[test]
@@ -63,16 +74,39 @@ fn preempt_and_abort_leaves_its_own_nexus_alone() {
 }
 
 #[test]
-fn an_abort_without_keys_reaches_all_and_without_any_key_none() {
-    assert!(reaches(None::<[u64; 0]>, 1));
-    assert!(!reaches(Some([]), 1));
-    assert!(reaches(Some([3, 1]), 1));
-    assert!(!reaches(Some([3, 2]), 1));
+fn a_registration_is_that_of_its_port_and_session() {
+    assert!(registers(true, None, 5));
+    assert!(registers(true, Some(5), 5));
+    assert!(!registers(true, Some(4), 5));
+    assert!(!registers(false, None, 5));
+    assert!(!registers(false, Some(5), 5));
+}
+
+#[test]
+fn preempt_and_abort_does_not_wait_for_what_was_not_sent() {
+    assert_eq!(
+        wait_for_command(Cause::PreemptAndAbort, Kind::Plain, false),
+        Wait::Never
+    );
+    assert_eq!(
+        wait_for_command(Cause::PreemptAndAbort, Kind::Plain, true),
+        Wait::WithMutex
+    );
+    assert_eq!(
+        wait_for_command(Cause::LunReset, Kind::Plain, false),
+        Wait::WithMutex
+    );
 }
 
 #[test]
 fn a_phase_survives_its_number() {
-    for phase in [Phase::Searching, Phase::OnCommand, Phase::OnPreempt] {
+    for phase in [
+        Phase::Searching,
+        Phase::Overtaken,
+        Phase::OnCommand,
+        Phase::OnUnsent,
+        Phase::OnPreempt,
+    ] {
         assert_eq!(Phase::from_u32(phase as u32), phase);
     }
 }

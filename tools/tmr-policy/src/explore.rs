@@ -97,7 +97,17 @@ fn abort_and_two_resets() -> State {
     state
 }
 
-fn scenarios() -> [State; 6] {
+/// An ABORT_TASK for a write whose data never come, and a PREEMPT AND ABORT that reaches both.
+fn silent_initiator() -> State {
+    let mut state = State::new(2);
+    let command = state.submit_without_data(1, 0);
+    state.submit(Kind::Plain, 1, 1);
+    state.submit(Kind::PreemptAndAbort, 0, 1);
+    state.abort(1, command);
+    state
+}
+
+fn scenarios() -> [State; 7] {
     [
         preempt_in_a_batch(),
         mutual_preempt(),
@@ -105,6 +115,7 @@ fn scenarios() -> [State; 6] {
         abort_preempt_and_reset(),
         abort_of_a_preempt(),
         abort_and_two_resets(),
+        silent_initiator(),
     ]
 }
 
@@ -142,7 +153,7 @@ fn waiting_for_the_queue_with_the_mutex_held_gets_stuck() {
 
 #[test]
 fn waiting_for_a_preempt_with_the_mutex_held_gets_stuck() {
-    fn wait(_: Cause, _: Kind) -> Wait {
+    fn wait(_: Cause, _: Kind, _: bool) -> Wait {
         Wait::WithMutex
     }
     let rules = Rules {
@@ -155,8 +166,8 @@ fn waiting_for_a_preempt_with_the_mutex_held_gets_stuck() {
 
 #[test]
 fn two_preempts_that_wait_for_each_other_get_stuck() {
-    fn wait(cause: Cause, kind: Kind) -> Wait {
-        match policy::wait_for_command(cause, kind) {
+    fn wait(cause: Cause, kind: Kind, sent: bool) -> Wait {
+        match policy::wait_for_command(cause, kind, sent) {
             Wait::Never => Wait::AfterMutex,
             other => other,
         }
@@ -169,43 +180,60 @@ fn two_preempts_that_wait_for_each_other_get_stuck() {
 }
 
 #[test]
-fn waiting_for_a_searching_request_with_the_mutex_held_gets_stuck() {
-    fn wait(cause: Cause, phase: Phase) -> Wait {
-        match phase {
-            Phase::Searching => Wait::WithMutex,
-            other => policy::wait_for_request(cause, other),
-        }
+fn waiting_for_a_searching_request_gets_stuck() {
+    fn waits(cause: Cause, phase: Phase) -> bool {
+        phase == Phase::Searching
+            || phase == Phase::Overtaken
+            || policy::waits_for_request(cause, phase)
     }
     let rules = Rules {
-        wait_for_request: wait,
+        waits_for_request: waits,
         ..RULES
     };
     assert!(gets_stuck(&rules));
 }
 
 #[test]
-fn waiting_for_a_request_on_a_preempt_with_the_mutex_held_gets_stuck() {
-    fn wait(cause: Cause, phase: Phase) -> Wait {
-        match phase {
-            Phase::OnPreempt => Wait::WithMutex,
-            other => policy::wait_for_request(cause, other),
-        }
+fn waiting_for_a_request_on_a_preempt_gets_stuck() {
+    fn waits(cause: Cause, phase: Phase) -> bool {
+        phase == Phase::OnPreempt || policy::waits_for_request(cause, phase)
     }
     let rules = Rules {
-        wait_for_request: wait,
+        waits_for_request: waits,
         ..RULES
     };
     assert!(gets_stuck(&rules));
+}
+
+#[test]
+fn a_preempt_that_waits_for_unsent_commands_waits_for_a_silent_initiator() {
+    fn wait(cause: Cause, kind: Kind, _: bool) -> Wait {
+        policy::wait_for_command(cause, kind, true)
+    }
+    let rules = Rules {
+        wait_for_command: wait,
+        ..RULES
+    };
+    assert_eq!(explore(silent_initiator(), &rules), Outcome::Stuck);
+}
+
+#[test]
+fn a_preempt_that_waits_for_requests_on_unsent_commands_waits_for_a_silent_initiator() {
+    fn waits(cause: Cause, phase: Phase) -> bool {
+        phase == Phase::OnUnsent || policy::waits_for_request(cause, phase)
+    }
+    let rules = Rules {
+        waits_for_request: waits,
+        ..RULES
+    };
+    assert_eq!(explore(silent_initiator(), &rules), Outcome::Stuck);
 }
 
 #[test]
 #[should_panic(expected = "still runs")]
 fn not_waiting_for_a_request_on_a_command_answers_too_early() {
-    fn wait(_: Cause, _: Phase) -> Wait {
-        Wait::Never
-    }
     let rules = Rules {
-        wait_for_request: wait,
+        waits_for_request: |_, _| false,
         ..RULES
     };
     for start in scenarios() {
@@ -215,9 +243,21 @@ fn not_waiting_for_a_request_on_a_command_answers_too_early() {
 
 #[test]
 #[should_panic(expected = "still runs")]
-fn an_aborted_request_that_goes_on_makes_a_reset_answer_too_early() {
+fn looking_at_requests_before_commands_answers_too_early() {
     let rules = Rules {
-        aborted_request_goes_on: true,
+        requests_first: true,
+        ..RULES
+    };
+    for start in scenarios() {
+        explore(start, &rules);
+    }
+}
+
+#[test]
+#[should_panic(expected = "still runs")]
+fn an_overtaken_request_that_does_not_wait_for_the_reset_answers_too_early() {
+    let rules = Rules {
+        overtaken_is_hasty: true,
         ..RULES
     };
     for start in scenarios() {
@@ -228,11 +268,12 @@ fn an_aborted_request_that_goes_on_makes_a_reset_answer_too_early() {
 #[test]
 fn the_rules_of_the_c_code_get_stuck() {
     let rules = Rules {
-        wait_for_command: |_, _| Wait::WithMutex,
-        wait_for_request: |_, _| Wait::WithMutex,
+        wait_for_command: |_, _, _| Wait::WithMutex,
+        waits_for_request: |_, _| true,
         flush_inside: true,
         flush_with_mutex: true,
-        aborted_request_goes_on: true,
+        requests_first: true,
+        overtaken_is_hasty: true,
     };
     for start in [preempt_in_a_batch(), mutual_preempt(), preempt_and_reset()] {
         assert_eq!(explore(start, &rules), Outcome::Stuck);

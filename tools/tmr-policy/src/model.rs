@@ -4,30 +4,34 @@
 //!
 //! A step of the model is what the kernel does under one lock. Commands come in at any time, in
 //! their order; submission queues execute what they have, one command after the other; resets and
-//! an ABORT_TASK run beside them; the backend completes any plain command at any time.
+//! an ABORT_TASK run beside them; the backend completes any plain command at any time, but for a
+//! write whose data never come: the backend does not get that.
 
-use crate::policy::{self, Cause, Kind, Phase, Wait};
+use crate::policy::{self, Cause, Found, Kind, Phase, Wait};
 
 /// What the model lets a test change, to see that the rule is needed.
 #[derive(Clone, Copy)]
 pub(crate) struct Rules {
-    pub(crate) wait_for_command: fn(Cause, Kind) -> Wait,
-    pub(crate) wait_for_request: fn(Cause, Phase) -> Wait,
+    pub(crate) wait_for_command: fn(Cause, Kind, bool) -> Wait,
+    pub(crate) waits_for_request: fn(Cause, Phase) -> bool,
     /// A PREEMPT AND ABORT waits for submission queues though it runs inside of one.
     pub(crate) flush_inside: bool,
     /// Submission queues are waited for after the reset mutex was taken.
     pub(crate) flush_with_mutex: bool,
-    /// An aborted request may still take a command.
-    pub(crate) aborted_request_goes_on: bool,
+    /// A reset looks at requests before it takes commands.
+    pub(crate) requests_first: bool,
+    /// An ABORT_TASK that was overtaken is answered at once when it finds nothing.
+    pub(crate) overtaken_is_hasty: bool,
 }
 
 /// The rules of the driver.
 pub(crate) const RULES: Rules = Rules {
     wait_for_command: policy::wait_for_command,
-    wait_for_request: policy::wait_for_request,
+    waits_for_request: policy::waits_for_request,
     flush_inside: false,
     flush_with_mutex: false,
-    aborted_request_goes_on: false,
+    requests_first: false,
+    overtaken_is_hasty: false,
 };
 
 /// Number of a task in [`State::tasks`].
@@ -47,6 +51,10 @@ pub(crate) struct TaskState {
     phase: Phase,
     /// A LUN_RESET, which no other reset aborts.
     reset: bool,
+    /// It has been sent to the backend, or will be.
+    sent: bool,
+    /// It may never end: its initiator has fallen silent, or it waits for what has.
+    excused: bool,
 }
 
 /// What an actor does next.
@@ -55,12 +63,14 @@ enum Step {
     Begin,
     Flush(usize),
     Lock,
-    MarkRequests,
+    MeetRequests,
     MarkCommands(usize),
+    CollectRequests,
     WaitNow,
     WaitLater,
     Search(usize),
     Wait(Task),
+    WaitForMutex,
     Next,
     End,
 }
@@ -124,6 +134,8 @@ impl State {
             done: false,
             phase: Phase::Searching,
             reset: false,
+            sent: true,
+            excused: false,
         });
         self.tasks.len() - 1
     }
@@ -132,6 +144,14 @@ impl State {
     pub(crate) fn submit(&mut self, kind: Kind, nexus: u64, queue: usize) -> Task {
         let task = self.add_task(kind, nexus, queue);
         self.queues[queue].incoming.push(task);
+        task
+    }
+
+    /// Lets a write come in some time whose data never come.
+    pub(crate) fn submit_without_data(&mut self, nexus: u64, queue: usize) -> Task {
+        let task = self.submit(Kind::Plain, nexus, queue);
+        self.tasks[task].sent = false;
+        self.tasks[task].excused = true;
         task
     }
 
@@ -147,6 +167,7 @@ impl State {
 
     fn request(&mut self, nexus: u64, referenced: Option<Task>) {
         let task = self.add_task(Kind::TaskManagement, nexus, 0);
+        self.tasks[task].excused = referenced.is_some_and(|other| self.tasks[other].excused);
         self.tasks[task].listed = true;
         self.tasks[task].reset = referenced.is_none();
         self.runs.push(Run::new(task, false, None, referenced));
@@ -154,7 +175,7 @@ impl State {
 
     /// Tells whether there is nothing left to do.
     pub(crate) fn is_over(&self) -> bool {
-        self.tasks.iter().all(|task| task.done)
+        self.tasks.iter().all(|task| task.done || task.excused)
     }
 
     /// All states that one step leads to.
@@ -162,7 +183,7 @@ impl State {
         let mut next = Vec::new();
         for task in 0..self.tasks.len() {
             let plain = &self.tasks[task];
-            if plain.kind == Kind::Plain && plain.entered && !plain.done {
+            if plain.kind == Kind::Plain && plain.entered && plain.sent && !plain.done {
                 let mut state = self.clone();
                 state.end(task);
                 next.push(state);
@@ -220,21 +241,23 @@ impl State {
         true
     }
 
-    /// Aborts a task if it is reached. Returns whether it was not too late.
+    /// Aborts a task. Returns whether it was not too late.
     fn mark(&mut self, task: Task) -> bool {
-        match policy::abort(self.tasks[task].bits, false) {
-            Some(bits) => self.tasks[task].bits = bits,
-            None => return false,
+        let sent = if self.tasks[task].sent { policy::SENT } else { 0 };
+        match policy::find(self.tasks[task].bits | sent, false, true) {
+            Found::Abortable { state, .. } => self.tasks[task].bits = state,
+            Found::Ending | Found::TooLate => return false,
         }
         true
     }
 
     fn reached(&self, run: &Run, task: Task) -> bool {
-        let keys = run.preempts.map(|nexus| [nexus]);
         let nexus = self.tasks[task].nexus;
         task != run.task
             && policy::reaches_nexus(run.cause(), nexus == self.tasks[run.task].nexus)
-            && policy::reaches(keys, nexus)
+            && run
+                .preempts
+                .is_none_or(|preempted| policy::registers(preempted == nexus, None, 0))
     }
 
     /// One step of a run; false if it has to wait.
@@ -251,7 +274,7 @@ impl State {
             Step::Flush(queue) if queue == self.queues.len() => {
                 run.step = match run.referenced {
                     Some(_) => Step::Search(0),
-                    None if run.locked => Step::MarkRequests,
+                    None if run.locked => Step::MeetRequests,
                     None => Step::Lock,
                 };
             }
@@ -271,14 +294,25 @@ impl State {
                 run.step = if flush {
                     Step::Flush(0)
                 } else {
-                    Step::MarkRequests
+                    Step::MeetRequests
                 };
             }
-            Step::MarkRequests => {
-                self.mark_requests(run, rules);
+            Step::MeetRequests => {
+                self.meet_requests(run);
+                if rules.requests_first {
+                    self.collect_requests(run, rules);
+                }
                 run.step = Step::MarkCommands(0);
             }
-            Step::MarkCommands(queue) if queue == self.queues.len() => run.step = Step::WaitNow,
+            Step::MarkCommands(queue) if queue == self.queues.len() => {
+                run.step = Step::CollectRequests;
+            }
+            Step::CollectRequests => {
+                if !rules.requests_first {
+                    self.collect_requests(run, rules);
+                }
+                run.step = Step::WaitNow;
+            }
             Step::MarkCommands(queue) => {
                 self.mark_commands(run, queue, rules);
                 run.step = Step::MarkCommands(queue + 1);
@@ -296,8 +330,21 @@ impl State {
                     None => run.step = Step::End,
                 }
             }
-            Step::Search(queue) if queue == self.queues.len() => run.step = Step::End,
-            Step::Search(queue) => run.step = self.search(run, queue, rules),
+            Step::Search(queue) if queue == self.queues.len() => {
+                let overtaken = self.tasks[run.task].phase == Phase::Overtaken;
+                run.step = if overtaken && !rules.overtaken_is_hasty {
+                    Step::WaitForMutex
+                } else {
+                    Step::End
+                };
+            }
+            Step::WaitForMutex => {
+                if self.mutex {
+                    return false;
+                }
+                run.step = Step::End;
+            }
+            Step::Search(queue) => run.step = self.search(run, queue),
             Step::Wait(task) => {
                 if !self.tasks[task].done {
                     return false;
@@ -320,28 +367,43 @@ impl State {
         true
     }
 
-    fn mark_requests(&mut self, run: &mut Run, rules: &Rules) {
+    /// Whether a task is an ABORT_TASK that a reset reaches.
+    fn meets(&self, run: &Run, task: Task) -> bool {
+        let request = &self.tasks[task];
+        request.kind == Kind::TaskManagement
+            && !request.reset
+            && request.listed
+            && self.reached(run, task)
+    }
+
+    fn meet_requests(&mut self, run: &mut Run) {
         // Whatever plain command is in the task set now has to be gone when the run ends.
         for task in 0..self.tasks.len() {
             let state = &self.tasks[task];
-            if state.kind == Kind::Plain && state.entered && !state.done && self.reached(run, task)
-            {
+            let there = state.kind == Kind::Plain && state.entered && !state.done;
+            if there && state.sent && self.reached(run, task) {
                 run.obliged.push(task);
             }
         }
         for task in 0..self.tasks.len() {
-            let request = &self.tasks[task];
-            let skip = request.kind != Kind::TaskManagement || request.reset || !request.listed;
-            if skip || !self.reached(run, task) || !self.mark(task) {
+            if !self.meets(run, task) {
                 continue;
             }
-            let waiting = match (rules.wait_for_request)(run.cause(), self.tasks[task].phase) {
-                Wait::WithMutex => &mut run.now,
-                Wait::AfterMutex => &mut run.later,
-                Wait::Never => continue,
-            };
-            waiting.push(task);
-            self.tasks[task].listed = false;
+            if self.tasks[task].nexus == self.tasks[run.task].nexus {
+                self.mark(task);
+            } else if self.tasks[task].phase == Phase::Searching {
+                self.tasks[task].phase = Phase::Overtaken;
+            }
+        }
+    }
+
+    fn collect_requests(&mut self, run: &mut Run, rules: &Rules) {
+        for task in 0..self.tasks.len() {
+            if self.meets(run, task)
+                && (rules.waits_for_request)(run.cause(), self.tasks[task].phase)
+            {
+                run.now.push(task);
+            }
         }
     }
 
@@ -353,7 +415,8 @@ impl State {
             if skip || !self.reached(run, task) || !self.mark(task) {
                 continue;
             }
-            let waiting = match (rules.wait_for_command)(run.cause(), self.tasks[task].kind) {
+            let (kind, sent) = (self.tasks[task].kind, self.tasks[task].sent);
+            let waiting = match (rules.wait_for_command)(run.cause(), kind, sent) {
                 Wait::WithMutex => &mut run.now,
                 Wait::AfterMutex => &mut run.later,
                 Wait::Never => continue,
@@ -363,23 +426,29 @@ impl State {
         }
     }
 
-    fn search(&mut self, run: &Run, queue: usize, rules: &Rules) -> Step {
+    fn search(&mut self, run: &mut Run, queue: usize) -> Step {
         let Some(task) = run.referenced else {
             return Step::End;
         };
         let found = &self.tasks[task];
+        let taken = found.entered && !found.done && !found.listed;
+        let overtaken = self.tasks[run.task].phase == Phase::Overtaken;
+        if found.kind == Kind::Plain && found.queue == queue && taken && overtaken {
+            // The answer will be FUNCTION COMPLETE, which says that the command is gone.
+            run.obliged.push(task);
+        }
         let same_nexus = found.nexus == self.tasks[run.task].nexus;
+        let is_request = found.kind == Kind::TaskManagement;
         if found.queue != queue
             || !found.listed
-            || !policy::abort_task_means(same_nexus, found.kind, 1, 1)
+            || !policy::abort_task_means(same_nexus, is_request, 1, 1)
         {
             return Step::Search(queue + 1);
         }
-        let aborted = self.tasks[run.task].bits & policy::ABORTED != 0;
-        if aborted && !rules.aborted_request_goes_on {
+        if self.tasks[run.task].bits & policy::ABORTED != 0 {
             return Step::End;
         }
-        self.tasks[run.task].phase = Phase::on(self.tasks[task].kind);
+        self.tasks[run.task].phase = Phase::on(found.kind, found.sent);
         if !self.mark(task) {
             return Step::Search(queue + 1);
         }
