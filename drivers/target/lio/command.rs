@@ -8,6 +8,10 @@ use super::bindings;
 use super::sg::SgCursor;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
+use kernel::sync::atomic::{
+    Atomic,
+    Relaxed, //
+};
 
 /// Which way the data of a command goes, seen from the initiator's data buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +119,17 @@ impl Command {
         }
     }
 
+    /// The word of the command that is the backend's own: what [`Command::set_tag`] leaves there.
+    ///
+    /// # Safety
+    ///
+    /// `cmd` is valid for `'a`.
+    unsafe fn own_word<'a>(cmd: *mut bindings::se_cmd) -> &'a Atomic<usize> {
+        // SAFETY: The field is valid by the safety requirements and as large and aligned as a
+        // number; nobody but this module uses it, and only so.
+        unsafe { Atomic::from_ptr((&raw mut (*cmd).priv_).cast()) }
+    }
+
     /// Whether a task management function has aborted the command.
     pub(crate) fn is_aborted(&self) -> bool {
         // SAFETY: The command is valid by the type invariant. Other threads change
@@ -126,8 +141,8 @@ impl Command {
 
     /// Leaves a number with the command that [`AbortedCommands`] gives back.
     pub(crate) fn set_tag(&mut self, tag: u32) {
-        // SAFETY: The command is valid by the type invariant and `priv` is the backend's own.
-        unsafe { (*self.raw.as_ptr()).priv_ = core::ptr::without_provenance_mut(tag as usize + 1) };
+        // SAFETY: The command is valid by the type invariant.
+        unsafe { Self::own_word(self.raw.as_ptr()) }.store(tag as usize + 1, Relaxed);
     }
 
     /// Cursor over the data buffer, or over the Data-In buffer of a bidirectional command.
@@ -153,7 +168,7 @@ impl Command {
         // SAFETY: By the type invariant the command is the backend's to complete, and `self` is
         // consumed, so this happens once. `transport_copy_sense_to_cmd()` only reads the 96 bytes.
         unsafe {
-            (*cmd).priv_ = core::ptr::null_mut();
+            Self::own_word(cmd).store(0, Relaxed);
             if let Some(sense) = completion.sense {
                 bindings::transport_copy_sense_to_cmd(cmd, sense.as_ptr().cast_mut());
                 if completion.length.is_some() {
@@ -213,7 +228,7 @@ impl Iterator for AbortedCommands<'_> {
         let tag = unsafe {
             let cmd = kernel::container_of!(self.next.as_ptr(), bindings::se_cmd, state_list);
             self.next = NonNull::new_unchecked((*self.next.as_ptr()).next);
-            (*cmd).priv_.addr()
+            Command::own_word(cmd).load(Relaxed)
         };
         Some(tag.checked_sub(1).and_then(|tag| u32::try_from(tag).ok()))
     }

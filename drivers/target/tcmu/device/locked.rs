@@ -65,12 +65,7 @@ impl Locked<'_> {
     ///
     /// Nothing touches the device after the lock is released: from then on user space can complete
     /// the command that kept the device.
-    pub(super) fn finish(self) {
-        self.finish_waking(false);
-    }
-
-    /// As [`Locked::finish`]; with `even_plugged` user space is not left to the end of a batch.
-    pub(super) fn finish_waking(mut self, even_plugged: bool) {
+    pub(super) fn finish(mut self) {
         let now = self.now;
         let device = self.device;
         let state = &mut *self.guard;
@@ -81,7 +76,7 @@ impl Locked<'_> {
             if active.memory.wants_notify() {
                 // Pairs with `unplug`: this finds it unplugged, or `unplug` finds the wish.
                 smp_mb(Full);
-                if even_plugged || device.plugged.load(Relaxed) == 0 {
+                if device.plugged.load(Relaxed) == 0 {
                     active.memory.set_notified();
                     // SAFETY: The phase is `Enabled`, and the lock is held.
                     unsafe { device.uio.notify() };

@@ -173,9 +173,11 @@ impl Backend for Tcmu {
             let slots = aborted.flatten().map(SlotIndex::from_raw);
             engine.task_management(memory, tmr_kind(function), slots, notify, deadline);
         }
-        // LIO may wait from here on for commands of the batch that is being submitted, whose end
-        // comes after that: user space must be told of them now (P9).
-        locked.finish_waking(true);
+        // LIO may wait from here on inside the batch that is being submitted, whose end comes after
+        // that: user space must be told now of its commands, and of those that others submit
+        // meanwhile as soon as they come (P9).
+        device.plugged.xchg(0, Full);
+        locked.finish();
     }
 
     fn plug(device: &Device<Self>) -> bool {
