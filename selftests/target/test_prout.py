@@ -3,10 +3,13 @@
 """PERSISTENT RESERVE OUT with PREEMPT AND ABORT, which aborts like a reset."""
 
 from tcmulib import reserve
+from tcmulib.cpu import running_on, two_cpus
 from tcmulib.ktap import Context, Suite, equal
 from tcmulib.reserve import PREEMPT, PREEMPT_AND_ABORT, REGISTER, RESERVE
 from tcmulib.rig import Rig
 from tcmulib.scsi import BLOCK, CHECK_CONDITION, GOOD, TEST_UNIT_READY, Disk, read10
+from tcmulib.stacks import waiting_in
+from tcmulib.wait import Task, until
 
 suite = Suite()
 
@@ -20,12 +23,12 @@ def prout(disk: Disk, action: int, key: int, action_key: int = 0, limit: float =
 
 
 class Reserved:
-    """Two registered nexuses; the first one holds the reservation."""
+    """Registered nexuses with the keys 1, 2, ...; the first one holds the reservation."""
 
-    def __init__(self, context: Context, notify: int = 1) -> None:
-        self.rig = Rig(context, attributes={"tmr_notification": notify})
+    def __init__(self, context: Context, notify: int = 1, nexuses: int = 2) -> None:
+        self.rig = Rig(context, attributes={"tmr_notification": notify, "cmd_time_out": 0})
         reserve.allow(context, self.rig.device)
-        self.disks = [self.rig.disk() for _ in range(2)]
+        self.disks = [self.rig.disk() for _ in range(nexuses)]
         for key, disk in enumerate(self.disks, start=1):
             equal(prout(disk, REGISTER, 0, key), GOOD, f"status of REGISTER with key {key}")
         equal(prout(self.disks[0], RESERVE, 1), GOOD, "status of RESERVE")
@@ -86,6 +89,58 @@ def without_notification(context: Context) -> None:
     equal(daemon.tmrs(), [], "notifications")
     second.sg_io(TEST_UNIT_READY)
     equal(second.sg_io(read10(0, 8), data_in=8 * BLOCK).status, GOOD, "status of the next READ")
+
+
+def preempt_on(context: Context, cpu: int, disk: Disk, key: int, action_key: int) -> Task:
+    """A PREEMPT AND ABORT in a process of its own, submitted on `cpu`."""
+    with running_on(cpu):
+        return Task(
+            context, lambda: prout(disk, PREEMPT_AND_ABORT, key, action_key), "PREEMPT AND ABORT"
+        )
+
+
+@suite.test("two PREEMPT AND ABORTs of one nexus at the same time both end", c_wedges=True)
+def two_of_one_nexus(context: Context) -> None:
+    cpus = two_cpus()
+    reserved = Reserved(context, notify=0)
+    daemon = reserved.rig.daemon
+    first, second = reserved.disks
+    daemon.ctl("hold read,count=1")
+    task = first.task_sg(read10(0, 8), data_in=8 * BLOCK)
+    daemon.wait_held(1)
+    one = preempt_on(context, cpus[0], second, 2, 1)
+    until(lambda: waiting_in("target_put_cmd_and_wait"), "the first to wait")
+    # It holds the reservation now, and preempts itself.
+    two = preempt_on(context, cpus[1], second, 2, 2)
+    two.still_blocked(1.0)
+    one.still_blocked(0.0)
+    daemon.let_go()
+    equal([one.wait(), two.wait()], [GOOD] * 2, "status of both")
+    task.wait()
+    # The registration is whole: it is used once more.
+    equal(prout(second, PREEMPT_AND_ABORT, 2, 2), GOOD, "status of a third one")
+    equal(second.sg_io(read10(0, 8), data_in=8 * BLOCK).status, GOOD, "status of the next READ")
+
+
+@suite.test("commands of others reach user space while a PREEMPT AND ABORT waits", c_wedges=True)
+def others_go_on(context: Context) -> None:
+    cpus = two_cpus()
+    reserved = Reserved(context, notify=0, nexuses=3)
+    daemon = reserved.rig.daemon
+    first, second, third = reserved.disks
+    daemon.ctl("hold read,count=1")
+    task = first.task_sg(read10(0, 8), data_in=8 * BLOCK)
+    daemon.wait_held(1)
+    waiting = preempt_on(context, cpus[0], second, 2, 1)
+    until(lambda: waiting_in("target_put_cmd_and_wait"), "the PREEMPT AND ABORT to wait")
+    for _ in range(3):
+        with running_on(cpus[1]):
+            ready = third.task_sg(TEST_UNIT_READY)
+        equal(ready.wait(8).status, GOOD, "status of TEST UNIT READY")
+    waiting.still_blocked(0.0)
+    daemon.let_go()
+    equal(waiting.wait(), GOOD, "status of PREEMPT AND ABORT")
+    task.wait()
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 
 from tcmulib.configfs import read, write
-from tcmulib.exported import ExportedTcmu, reserve, send_reads
-from tcmulib.iscsi_raw import ABORT_TASK, COMPLETE, Answer
+from tcmulib.exported import ExportedTcmu, reserve, send_prout, send_reads
+from tcmulib.iscsi_raw import ABORT_TASK, COMPLETE, LUN_RESET, Answer
 from tcmulib.ktap import PACE, Context, Skip, Suite, equal
 from tcmulib.reserve import PREEMPT_AND_ABORT, REGISTER, RESERVE
 from tcmulib.rig import Rig
@@ -32,12 +32,13 @@ MAX_ACTIVE = 1024
 @suite.test("a LUN RESET ends the ABORT TASK of another nexus, whose initiator goes on", c_wedges=True)
 def drained_abort(context: Context) -> None:
     # Nothing but the daemon ends the command, however slow the machine is.
-    rig = Rig(context, attributes={"cmd_time_out": 0})
+    attributes: "dict[str, str | int]" = {"cmd_time_out": 0, "tmr_notification": 1}
+    rig = Rig(context, "--on-tmr", "ignore", attributes=attributes)
     first, second = rig.disk(), rig.disk()
     log = EhLog(context)
     rig.daemon.ctl("hold read")
     task = first.task_sg(read10(0, 8), data_in=8 * BLOCK, timeout=2 * PACE)
-    rig.daemon.wait_held(1)
+    (held,) = rig.daemon.wait_held(1)
     log.wait(first.address, "aborting command")
     until(lambda: waiting_in("target_put_cmd_and_wait"), "the ABORT TASK to wait")
     reset = second.task_reset()
@@ -45,11 +46,45 @@ def drained_abort(context: Context) -> None:
     rig.daemon.let_go()
     reset.wait()
     equal(task.wait().host_status, DID_TIME_OUT, "host status of the command")
+    # Its initiator has no reason for a reset of its own.
+    equal(rig.daemon.tmrs(), [("ABORT_TASK", [held]), ("LUN_RESET", [])], "notifications")
     for disk in (first, second):
         # Resets leave unit attentions behind.
         for _ in range(3):
             status = disk.sg_io(TEST_UNIT_READY).status
         equal(status, GOOD, "status afterwards")
+
+
+@suite.test("a LUN RESET does not wait for an initiator that fell silent after its ABORT TASK")
+def silent_initiator(context: Context) -> None:
+    exported = ExportedTcmu(context, notify=False)
+    silent, other = exported.session(), exported.session()
+    (tag,) = exported.hold(silent)
+    silent.task_management(ABORT_TASK, tag)
+    until(lambda: waiting_in("target_put_cmd_and_wait"), "the ABORT TASK to wait")
+    silent.acknowledges = False
+    reset = other.task_management(LUN_RESET)
+    other.silent(reset, 1.0)
+    exported.daemon.let_go()
+    equal(other.wait(reset), Answer(COMPLETE), "response to the LUN RESET")
+    silent.acknowledges = True
+
+
+@suite.test("a second LUN RESET waits for a PERSISTENT RESERVE OUT that the daemon has")
+def passed_through(context: Context) -> None:
+    # It is a command like others then: whoever resets waits for it, the second one too.
+    exported = ExportedTcmu(context, notify=False, pgr_support=0)
+    sender, one, two = (exported.session() for _ in range(3))
+    exported.daemon.ctl("hold 0x5f")
+    send_prout(sender, PREEMPT_AND_ABORT, 2, 1)
+    exported.daemon.wait_held(1)
+    first = one.task_management(LUN_RESET)
+    until(lambda: waiting_in("target_put_cmd_and_wait"), "the first LUN RESET to wait")
+    second = two.task_management(LUN_RESET)
+    two.silent(second, 1.5)
+    exported.daemon.let_go()
+    for session, tag in ((one, first), (two, second)):
+        equal(session.wait(tag), Answer(COMPLETE), "response")
 
 
 @suite.test("PREEMPT AND ABORT leaves the commands of its own session alone, and ends", c_wedges=True)

@@ -48,17 +48,34 @@ def send_reads(session: RawSession, count: int) -> list[int]:
     return [session.command(read10(8 * (n % 64), 8), read=8 * BLOCK) for n in range(count)]
 
 
-def reserve(session: RawSession, action: int, key: int, action_key: int = 0) -> None:
+def send_prout(
+    session: RawSession,
+    action: int,
+    key: int,
+    action_key: int = 0,
+    kind: int = reservation.EXCLUSIVE_REGISTRANTS_ONLY,
+) -> int:
+    """PERSISTENT RESERVE OUT; returns its tag."""
+    cdb, parameters = reservation.prout(action, key, action_key, kind)
+    return session.command(cdb, write=parameters)
+
+
+def reserve(
+    session: RawSession,
+    action: int,
+    key: int,
+    action_key: int = 0,
+    kind: int = reservation.EXCLUSIVE_REGISTRANTS_ONLY,
+) -> None:
     """PERSISTENT RESERVE OUT, which must succeed."""
-    cdb, parameters = reservation.prout(action, key, action_key)
-    code = session.wait(session.command(cdb, write=parameters)).code
+    code = session.wait(send_prout(session, action, key, action_key, kind)).code
     equal(code, GOOD, f"status of service action {action}")
 
 
 class ExportedTcmu(Exported):
     """A served device of tcmu. `notify` is its tmr_notification, `timeout` its cmd_time_out.
 
-    With `persistent` it keeps persistent reservations.
+    With `persistent` it keeps persistent reservations. `more` are other attributes.
     """
 
     def __init__(
@@ -68,10 +85,12 @@ class ExportedTcmu(Exported):
         window: int = 64,
         timeout: int = 0,
         persistent: bool = False,
+        **more: "str | int",
     ) -> None:
         attributes: dict[str, "str | int"] = {
             "tmr_notification": int(notify),
             "cmd_time_out": timeout,
+            **more,
         }
         self.rig = Rig(context, attributes=attributes)
         self.daemon = self.rig.daemon
@@ -99,8 +118,8 @@ class ExportedTcmu(Exported):
 class ExportedRam(Exported):
     """A device of the sample backend. `tas` is the TAS bit of its control mode page."""
 
-    def __init__(self, context: Context, tas: int) -> None:
-        self.ram = Ram(context)
+    def __init__(self, context: Context, tas: int, ram: "Ram | None" = None) -> None:
+        self.ram = ram or Ram(context)
         self.ram.device.set_attrib("emulate_tas", tas)
         super().__init__(context, self.ram.device)
 

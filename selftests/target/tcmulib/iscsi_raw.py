@@ -31,7 +31,7 @@ _NOP_OUT, _SCSI, _TASK_MANAGEMENT, _LOGIN, _LOGOUT = 0x40, 0x01, 0x42, 0x43, 0x4
 
 #: Operation codes of responses.
 _NOP_IN, _SCSI_RSP, _TASK_RSP, _LOGIN_RSP = 0x20, 0x21, 0x22, 0x23
-_DATA_IN, _LOGOUT_RSP = 0x25, 0x26
+_DATA_IN, _LOGOUT_RSP, _R2T = 0x25, 0x26, 0x31
 
 _FINAL, _READ, _WRITE, _SIMPLE = 0x80, 0x40, 0x20, 0x01
 
@@ -217,6 +217,9 @@ class RawSession:
                 # The echo of an acknowledgement, which needs none of its own.
                 self._expected_status = pdu.word(24) + 1
             return
+        elif pdu.opcode == _R2T:
+            # Only `command(promise=)` makes the target ask, and what it asks for never comes.
+            return
         else:
             raise AssertionError(f"operation code {pdu.opcode:#x}: {pdu.header.hex()}")
         if has_status and self.acknowledges:
@@ -241,13 +244,18 @@ class RawSession:
         """CmdSN of the next command."""
         return self._command_number
 
-    def command(self, cdb: bytes, read: int = 0, write: bytes = b"", lun: int = 0) -> int:
-        """Sends a command and returns its tag. At most 64 KiB can be written."""
+    def command(
+        self, cdb: bytes, read: int = 0, write: bytes = b"", lun: int = 0, promise: int = 0
+    ) -> int:
+        """Sends a command and returns its tag. At most 64 KiB can be written.
+
+        `promise` bytes follow `write`, it says, and sends none of them.
+        """
         with self._changed:
             tag = self._tag()
-            flags = _FINAL | _SIMPLE | (_READ if read else 0) | (_WRITE if write else 0)
+            flags = _FINAL | _SIMPLE | (_READ if read else 0) | (_WRITE if write or promise else 0)
             header = struct.pack(
-                ">BBHIHHIIIII16s", _SCSI, flags, 0, 0, lun, 0, 0, tag, read or len(write),
+                ">BBHIHHIIIII16s", _SCSI, flags, 0, 0, lun, 0, 0, tag, read or len(write) + promise,
                 self._command_number, self._expected_status, cdb,
             )  # fmt: skip
             self._numbers[tag] = self._command_number

@@ -9,8 +9,11 @@ from .ktap import Context
 #: Service actions.
 REGISTER, RESERVE, PREEMPT, PREEMPT_AND_ABORT = 0x00, 0x01, 0x04, 0x05
 
-#: Reservation type: registrants may read and write.
-EXCLUSIVE_REGISTRANTS_ONLY = 0x06
+#: Reservation types: who may write, or read and write, besides the holder. With ALL_REGISTRANTS
+#: every registrant holds the reservation.
+WRITE_EXCLUSIVE, EXCLUSIVE_ACCESS = 0x01, 0x03
+WRITE_REGISTRANTS_ONLY, EXCLUSIVE_REGISTRANTS_ONLY = 0x05, 0x06
+WRITE_ALL_REGISTRANTS, EXCLUSIVE_ALL_REGISTRANTS = 0x07, 0x08
 
 
 def allow(context: Context, device: Device) -> None:
@@ -24,8 +27,10 @@ def allow(context: Context, device: Device) -> None:
     context.defer(lambda: (folder / f"aptpl_{serial}").unlink(missing_ok=True))
 
 
-def prout(action: int, key: int, action_key: int = 0) -> tuple[bytes, bytes]:
-    """CDB and parameter list; `key` is the nexus's own reservation key."""
-    kind = 0 if action == REGISTER else EXCLUSIVE_REGISTRANTS_ONLY
+def prout(
+    action: int, key: int, action_key: int = 0, kind: int = EXCLUSIVE_REGISTRANTS_ONLY
+) -> tuple[bytes, bytes]:
+    """CDB and parameter list; `key` is the nexus's own reservation key, `kind` a reservation type."""
+    kind = 0 if action == REGISTER else kind
     parameters = key.to_bytes(8, "big") + action_key.to_bytes(8, "big") + bytes(8)
     return bytes([0x5F, action, kind, 0, 0, 0, 0, 0, len(parameters), 0]), parameters
