@@ -2,9 +2,9 @@
 #
 # Entry points for people. Kbuild reads the file Kbuild instead of this one.
 #
-#   FLAVOUR=fast|debug   which kernel (default: fast)
-#   IMPL=rust|c          whose modules the tests load (default: rust)
-#   KDIR=<path>          a kernel tree of your own instead of Debian's
+#   FLAVOUR=fast|debug|cfi  which kernel (default: fast)
+#   IMPL=rust|c             whose modules the tests load (default: rust)
+#   KDIR=<path>             a kernel tree of your own instead of Debian's
 #
 # When KDIR is a kernel that has been built, "make modules" and "make
 # modules_install" use it as it is, without tools/lab: see Documentation/install.rst.
@@ -50,6 +50,7 @@ help:
 	@echo 'make distclean  clean, and remove the cache: kernels, sources, tools'
 	@echo
 	@echo 'FLAVOUR=debug   with the debug kernel (KASAN, lockdep, kmemleak)'
+	@echo 'FLAVOUR=cfi     with a kernel that checks the type of each function called by a pointer'
 	@echo 'IMPL=c          make check against the stock C modules'
 	@echo 'SOAK_SECONDS=<n> SOAK_SEED=<n>  how long make soak is, and a run to repeat'
 	@echo 'KDIR=<path>     with a kernel tree of your own'

@@ -20,6 +20,7 @@ _REPORT = re.compile(
     | kmemleak:\ \d+\ new\ suspected
     | \bODEBUG:\s
     | list_(?:add|del)\ corruption
+    | \bCFI\ failure\ at\b            # a function called by another type than its own
     | refcount_t:\s
     | rust_kernel:\ panicked
     | target_core_\w+:\ panicked

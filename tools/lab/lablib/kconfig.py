@@ -12,6 +12,7 @@ from .paths import LAB
 FLAVOURS = {
     "fast": ("fast.config",),
     "debug": ("fast.config", "debug.config"),
+    "cfi": ("fast.config", "cfi.config"),
 }
 
 _SET = re.compile(r"^(CONFIG_[A-Z0-9_a-z]+)=(.+)$")

@@ -8,7 +8,7 @@ from .paths import CHECKOUT
 _SCRIPT = CHECKOUT / "tools" / "kills" / "kills.sh"
 
 #: Seconds for a kill under emulation, by flavour, and for everything else.
-_EACH = {"fast": 10.0, "debug": 40.0}
+_EACH = {"fast": 10.0, "debug": 40.0, "cfi": 10.0}
 _AROUND = 600.0
 
 

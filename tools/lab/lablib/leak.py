@@ -12,7 +12,7 @@ from .paths import CHECKOUT
 _SCRIPTS = CHECKOUT / "tools" / "leak"
 
 #: Cycles and reloads, by flavour. The debug kernel is slow, but its kmemleak needs only few.
-_AMOUNT = {"fast": (1000, 40), "debug": (150, 10)}
+_AMOUNT = {"fast": (1000, 40), "debug": (150, 10), "cfi": (1000, 40)}
 
 #: Seconds for the script: a cycle takes 0.5 to 4 s under emulation.
 _LEAK_TIMEOUT = 7200.0

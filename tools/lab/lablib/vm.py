@@ -29,7 +29,7 @@ from .tools import virtme_ng
 
 #: Seconds that a guest gets for all but the script, by flavour. The debug kernel
 #: boots slowly under emulation and looks for leaks in the end.
-_BOOT_ALLOWANCE = {"fast": 60.0, "debug": 600.0}
+_BOOT_ALLOWANCE = {"fast": 60.0, "debug": 600.0, "cfi": 60.0}
 
 #: Seconds in which a guest on KVM must have run a trivial script to count as working.
 _KVM_PROBE = 20.0

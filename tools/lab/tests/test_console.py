@@ -30,6 +30,7 @@ BAD = (
     "[    1.0] ODEBUG: free active (active state 0) object: 1 object type: timer_list",
     "[    1.0] list_del corruption. prev->next should be 1, but was 2",
     "[    1.0] refcount_t: underflow; use-after-free.",
+    "[    1.0] CFI failure at foo+0x1/0x2 (target: bar+0x0/0x2; expected type: 0x12345678)",
     "[    1.0] rust_kernel: panicked at drivers/target/tcmu/ring.rs:1:2:",
 )
 
@@ -37,6 +38,7 @@ GOOD = """[    0.0] Linux version 7.3.4 (builder@machine)
 [    0.1] Spectre V2 : WARNING: Unprivileged eBPF is enabled with eIBRS on
 [    0.1] [Firmware Bug]: TSC_DEADLINE disabled due to Errata
 [    0.2] rcu: Preemptible hierarchical RCU implementation.
+[    0.2] CFI: Using standard kCFI
 [    0.3] kmemleak: Kernel memory leak detector initialized
 [    0.4] TARGET_CORE[loopback]: Expected Transfer Length: 4096 does not match
 [    0.5] ABORT_TASK: Found referenced loopback task_tag: 5

@@ -7,8 +7,9 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from lablib import kconfig
+from lablib import kconfig, kills, leak, longrun, vm
 from lablib.errors import LabError
+from lablib.kernel import Kernel
 from lablib.paths import Cache, file_name, key
 
 
@@ -48,6 +49,45 @@ class VerifyTest(unittest.TestCase):
         self.assertEqual(fast["CONFIG_TCM_USER2"], "m")
         self.assertNotIn("CONFIG_KASAN", fast)
         self.assertLess(fast.items(), debug.items())
+
+    def test_cfi_is_the_fast_kernel_with_checks_that_stop_it(self) -> None:
+        fast, cfi = (kconfig.parse(kconfig.fragment(name)) for name in ("fast", "cfi"))
+        self.assertLess(fast.items(), cfi.items())
+        self.assertEqual(cfi["CONFIG_CFI"], "y")
+        # A mere warning, or checks that the boot replaces, would be another kernel.
+        for symbol in ("CONFIG_CFI_PERMISSIVE", "CONFIG_X86_KERNEL_IBT"):
+            self.assertEqual(cfi[symbol], "n")
+
+
+class FlavoursTest(unittest.TestCase):
+    """What differs between the flavours has a value for each of them."""
+
+    def guest(self, flavour: str) -> vm.Guest:
+        """A guest with a kernel of this flavour; there is none."""
+        nowhere = Path("/nowhere")
+        return vm.Guest(Kernel(nowhere, nowhere, flavour, "7.3.4", nowhere), "c")
+
+    def test_time_of_a_guest(self) -> None:
+        for flavour in kconfig.FLAVOURS:
+            with (
+                self.subTest(flavour),
+                tempfile.TemporaryDirectory() as folder,
+                mock.patch.dict(os.environ, {"LAB_ACCEL": "tcg"}),
+                mock.patch.object(vm, "virtme_ng", return_value=Path("vng")),
+                mock.patch.object(vm, "_wait", return_value=False) as wait,
+            ):
+                vm.run(Cache(Path(folder)), self.guest(flavour), ["true"], 5.0)
+                self.assertGreater(wait.call_args.args[2], 5.0)
+
+    def test_amounts_of_the_long_runs(self) -> None:
+        for flavour in kconfig.FLAVOURS:
+            with (
+                self.subTest(flavour),
+                mock.patch.object(longrun, "run", return_value=0) as run,
+            ):
+                kills.kills(mock.Mock(), self.guest(flavour), 3, 1)
+                leak.leak(mock.Mock(), self.guest(flavour), 0, 0)
+                self.assertEqual(run.call_count, 2)
 
 
 class KeyTest(unittest.TestCase):
