@@ -149,8 +149,9 @@ def _build(lab: Lab, tree: Path, rust_library: Path, form: Form) -> Kernel:
     tainted.touch()
     try:
         release = build_tree(
-            lab.cache, tree, rust_library, kconfig.fragment(lab.flavour, more=form.configs),
-            build, _installed(lab, build, form), lines.append,
+            lab.cache, tree, rust_library, lab.flavour,
+            kconfig.fragment(lab.flavour, more=form.configs), build,
+            _installed(lab, build, form), lines.append,
         )  # fmt: skip
     finally:
         log = lab.cache.folder("log") / f"in-tree-{'-'.join(re.findall('[a-zA-Z]+', form.name))}.log"

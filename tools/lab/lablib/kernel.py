@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import kconfig
+from . import kconfig, steps
 from .errors import LabError
 from .paths import Cache, file_name, key
 from .run import jobs, locked, logged, output
@@ -56,7 +56,7 @@ def ensure(cache: Cache, source: KernelSource, rust_library: Path, flavour: str)
     if source.users or not stamp.is_file():
         with locked(cache, "kernel-build"):
             if source.users or not stamp.is_file():
-                build_tree(cache, source.path, rust_library, wanted, build, installed)
+                build_tree(cache, source.path, rust_library, flavour, wanted, build, installed)
     release = stamp.read_text(encoding="utf-8").strip()
     return Kernel(source.path, build, flavour, release, installed / "lib/modules" / release)
 
@@ -65,6 +65,7 @@ def build_tree(
     cache: Cache,
     source: Path,
     rust_library: Path,
+    flavour: str,
     wanted: str,
     build: Path,
     installed: Path,
@@ -72,12 +73,13 @@ def build_tree(
 ) -> str:
     """Builds `source` with the configuration `wanted` in the folder `build`, as far as stale.
 
-    Its modules go to the folder `installed`. `on_line` sees every line of the
-    compilation's output. Returns the release.
+    `wanted` is that of `flavour`, perhaps with additions. The modules go to the folder
+    `installed`. `on_line` sees every line of the compilation's output. Returns the release.
     """
     env = build_environment(cache)
     logs = cache.folder("log")
     build.mkdir(parents=True, exist_ok=True)
+    counted = steps.of_build(cache, flavour, build, build / _STAMP)
     (build / _STAMP).unlink(missing_ok=True)
     if (source / ".config").exists() or (source / "include/config").exists():
         raise LabError(
@@ -93,7 +95,9 @@ def build_tree(
         logs / f"kernel-{build.name}.log",
         env,
         on_line=on_line,
+        steps=counted,
     )
+    steps.remember(cache, flavour, counted)
     shutil.rmtree(installed, ignore_errors=True)
     logged(
         "installing the stock modules",

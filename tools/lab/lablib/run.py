@@ -4,7 +4,6 @@
 import contextlib
 import fcntl
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 from .errors import LabError
 from .paths import Cache
 from .say import say
+from .steps import Steps
 
 #: Variables that steer make, Kbuild or rustc. The lab is called from make and
 #: must not hand its caller's settings down to the builds that it starts.
@@ -26,9 +26,6 @@ _STEERING = (
     "KDIR", "KBUILD", "KERNEL", "MODULES", "RUST_MODULES", "VNG", "FLAVOUR", "IMPL",
     "INSTALL_MOD_PATH", "INSTALL_PATH", "LOCALVERSION", "CLIPPY", "KCONFIG_CONFIG",
 )  # fmt: skip
-
-#: A line of Kbuild's short output: "  CC [M]  drivers/target/foo.o".
-_BUILD_STEP = re.compile(r"^  [A-Z][A-Z0-9_]*\b.*\s(\S+)$")
 
 #: Seconds between two lines of progress of a long build.
 _PROGRESS_EVERY = 15.0
@@ -74,15 +71,16 @@ def logged(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     on_line: Callable[[str], None] | None = None,
+    steps: Steps | None = None,
 ) -> None:
     """Runs a long command with its output in `log` and progress now and then.
 
-    `on_line` sees every line of output. Raises LabError with the last lines
-    of the output when the command fails.
+    `on_line` sees every line of output, and `steps` counts those that are steps of a
+    build. Raises LabError with the last lines of the output when the command fails.
     """
+    steps = Steps() if steps is None else steps
     log.parent.mkdir(parents=True, exist_ok=True)
     tail: deque[str] = deque(maxlen=_TAIL)
-    steps = 0
     next_report = time.monotonic() + _PROGRESS_EVERY
     with log.open("w", encoding="utf-8", errors="replace") as sink:
         sink.write(f"$ {shlex.join(command)}\n")
@@ -101,11 +99,10 @@ def logged(
                 tail.append(line)
                 if on_line:
                     on_line(line)
-                if _BUILD_STEP.match(line):
-                    steps += 1
+                steps.line(line)
                 if time.monotonic() >= next_report:
                     next_report += _PROGRESS_EVERY
-                    count = f"{steps} steps done, " if steps else ""
+                    count = f"{steps}, " if steps.done else ""
                     say(f"{what}: {count}now {line.strip()[:90]}")
         status = child.returncode
     if status != 0:
