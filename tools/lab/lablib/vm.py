@@ -6,6 +6,7 @@ its memory) and one folder of the cache, the results, writable.
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import shlex
@@ -116,7 +117,9 @@ def new_results(cache: Cache) -> Path:
     runs = cache.folder("runs")
     with locked(cache, "runs"):
         for old in sorted(runs.iterdir())[:-_RUNS_KEPT]:
-            shutil.rmtree(old, ignore_errors=True)
+            # A run of hours is older than many short ones beside it.
+            if not _in_use(old):
+                shutil.rmtree(old, ignore_errors=True)
         stamp = time.strftime("%Y%m%d-%H%M%S")
         for number in range(1000):
             folder = runs / f"{stamp}-{number:03}"
@@ -126,6 +129,18 @@ def new_results(cache: Cache) -> Path:
             except FileExistsError:
                 continue
     raise LabError(f"cannot make a new folder in {runs}")
+
+
+def _in_use(folder: Path) -> bool:
+    """Whether an emulator still writes to a results folder, of any lab."""
+    try:
+        with (folder / "console").open("rb") as console_file:
+            fcntl.flock(console_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def vng_command(cache: Cache, kernel: Kernel, kvm: bool) -> list[str]:
@@ -246,6 +261,8 @@ def _wait(vng: Sequence[str], folder: Path, limit: float, live: bool) -> bool:
         raise LabError("interrupted")
     deadline = time.monotonic() + limit
     with (folder / "console").open("wb") as sink, (folder / "output").open("rb") as output:
+        # For `_in_use`.
+        fcntl.flock(sink, fcntl.LOCK_EX)
         # A pipe, not the file itself: QEMU opens the stream anew for each of
         # its channels, and each would overwrite the file from the start.
         child = subprocess.Popen(
