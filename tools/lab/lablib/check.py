@@ -29,6 +29,7 @@ def main(lab: Lab, implementation: str, steps: list[str], pattern: str) -> int:
     if "lab" in chosen:
         hostcheck.lab_tests(report)
         hostcheck.guest_test(report, lab, kernel)
+        hostcheck.cfi_test(report, lab, kernel)
         features.check(report, kernel)
     if "format" in chosen:
         hostcheck.formatting(report, kernel, listed)

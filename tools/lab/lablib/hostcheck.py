@@ -204,6 +204,22 @@ def guest_test(report: Report, lab: Lab, kernel: Kernel) -> None:
     report.verdict("a guest's output, status and kernel reports arrive", "\n".join(wrong))
 
 
+#: A call through a pointer of another type than the function's.
+_CFI_SCRIPT = "modprobe lkdtm && echo CFI_FORWARD_PROTO > /sys/kernel/debug/provoke-crash/DIRECT"
+
+
+def cfi_test(report: Report, lab: Lab, kernel: Kernel) -> None:
+    """The cfi kernel catches what it is for, and the run counts as failed."""
+    if kernel.flavour != "cfi":
+        return
+    result = vm.run(lab.cache, vm.Guest(kernel, "none"), ["sh", "-c", _CFI_SCRIPT], 60.0)
+    caught = any("CFI failure at lkdtm_" in line for line in result.reports)
+    report.verdict(
+        "a call of another type than the function's is caught",
+        "" if caught else f"{result.problem() or 'no report'}\n{result.output}",
+    )
+
+
 def lab_tests(report: Report) -> None:
     """The unit tests of what is in Python: the lab itself and the other tools."""
     _unit_tests(report, "tools/lab", LAB / "tests", LAB)

@@ -9,9 +9,10 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from lablib import differences
+from lablib import differences, hostcheck
 from lablib.errors import LabError
 from lablib.hostcheck import cargo_counts
+from lablib.kernel import Kernel
 from lablib.report import Report
 from lablib.vm import Result
 from lablib.vmcheck import guests_at_once, judge, programs, timeout
@@ -192,6 +193,40 @@ class SelftestFolderTest(unittest.TestCase):
         self.assertEqual(timeout(self.folder), 45)
         (self.folder / "settings").write_text("timeout=120\n")
         self.assertEqual(timeout(self.folder), 120)
+
+
+class CfiTest(unittest.TestCase):
+    """The mismatch that is made on purpose on the cfi kernel."""
+
+    def cfi(self, flavour: str, *reports: str) -> tuple[Report, int]:
+        """What is reported, and how many guests were started."""
+        nowhere = Path("/nowhere")
+        report = Report()
+        result = Result(None, False, 1.0, nowhere, list(reports))
+        with (
+            mock.patch.object(hostcheck.vm, "run", return_value=result) as run,
+            contextlib.redirect_stdout(io.StringIO()),
+        ):
+            kernel = Kernel(nowhere, nowhere, flavour, "7.3.4", nowhere)
+            hostcheck.cfi_test(report, mock.Mock(), kernel)
+        return report, run.call_count
+
+    def test_caught(self) -> None:
+        line = "CFI failure at lkdtm_indirect_call+0x1/0x2 [lkdtm] (target: lkdtm_increment_int)"
+        report, _ = self.cfi("cfi", line, "Oops: invalid opcode: 0000 [#1] SMP")
+        self.assertEqual((report.passed, report.failures), (1, []))
+
+    def test_survived(self) -> None:
+        report, _ = self.cfi("cfi")
+        self.assertEqual((report.passed, len(report.failures)), (0, 1))
+
+    def test_another_report_is_not_it(self) -> None:
+        report, _ = self.cfi("cfi", "Oops: general protection fault: 0000")
+        self.assertEqual((report.passed, len(report.failures)), (0, 1))
+
+    def test_other_kernels_survive_it(self) -> None:
+        report, guests = self.cfi("fast")
+        self.assertEqual((report.passed, report.failures, guests), (0, [], 0))
 
 
 if __name__ == "__main__":
