@@ -237,7 +237,7 @@ def reservation(context: Context) -> None:
     equal(second.wait(second.command(read, read=8 * BLOCK)).code, GOOD, "status after the reset")
 
 
-@suite.test("PREEMPT AND ABORT reaches only commands with a key that it removes")
+@suite.test("PREEMPT AND ABORT reaches only the nexuses whose key it removes")
 def preempt(context: Context) -> None:
     exported = ExportedTcmu(context, persistent=True)
     holder, other, third = (exported.session() for _ in range(3))
@@ -246,7 +246,7 @@ def preempt(context: Context) -> None:
     reserve(holder, RESERVE, 1)
     tags = exported.hold(holder, 2)
     held = exported.daemon.held()
-    # Commands have the key of the holder.
+    # Not one of the holder, whose key C gives to everybody's commands.
     reserve(other, PREEMPT_AND_ABORT, 2, 3)
     equal(exported.daemon.wait_event("tmr")["type"], 128, "type of the first notification")
     equal(exported.daemon.held(), held, "commands still held")
