@@ -30,7 +30,7 @@ class Stuck:
             cdb = read10(0, 8)
             self.task = self.disk.task_sg(cdb, data_in=8 * BLOCK, timeout=timeout)
             self.rig.daemon.wait_held(1)
-            self.cpu = Occupied(context, there)
+            self.cpu = Occupied(context, there, here)
             self.rig.daemon.ctl("release all")
 
 
@@ -47,7 +47,7 @@ def complete_on(disk: Disk, cpu: int) -> None:
     raise AssertionError(f"no port with the address {address}")
 
 
-@suite.test("a LUN RESET waits for a command that is complete", c_wedges=True)
+@suite.test("a LUN RESET waits for a command that is complete")
 def reset(context: Context) -> None:
     here, _ = two_cpus()
     stuck = Stuck(context, 120)
