@@ -80,14 +80,35 @@ def same_key(context: Context) -> None:
     Fence(context, WRITE_REGISTRANTS_ONLY, 1, 2, 2, 3).preempt(0, 1, 2, aborts=[1, 2])
 
 
-@suite.test("all registrants hold it: key 0 reaches all but the preempting nexus")
+@suite.test("all registrants hold it, key 0 reaches all but the preempting nexus")
 def all_registrants(context: Context) -> None:
     Fence(context, WRITE_ALL_REGISTRANTS, 1, 2, 3, 0).preempt(0, 1, 0, aborts=[1, 2])
 
 
-@suite.test("all registrants hold it: a key reaches its nexus")
+@suite.test("all registrants hold it, a key reaches its nexus")
 def one_of_all_registrants(context: Context) -> None:
     Fence(context, WRITE_ALL_REGISTRANTS, 1, 2, 3, 0).preempt(0, 1, 2, aborts=[1])
+
+
+@suite.test("two sessions of one initiator are two nexuses")
+def two_sessions(context: Context) -> None:
+    # Their session identifiers differ in the last two of six bytes only.
+    exported = ExportedTcmu(context, persistent=True)
+    one = exported.session()
+    two = exported.session(like=one)
+    for key, session in ((1, one), (2, two)):
+        reserve(session, REGISTER, 0, key)
+    reserve(one, RESERVE, 1)
+    (spared,) = exported.hold(one)
+    known = exported.daemon.held()
+    (preempted,) = exported.hold(two)
+    (told,) = [number for number in exported.daemon.held() if number not in known]
+    reserve(one, PREEMPT_AND_ABORT, 1, 2)
+    equal(exported.daemon.tmrs(), [("LUN_RESET_PRO", [told])], "notifications")
+    equal(two.wait(preempted), Answer(TASK_ABORTED), "answer at the preempted session")
+    one.silent(spared, 0.2)
+    exported.daemon.let_go()
+    equal(one.wait(spared).code, GOOD, "status at the other session")
 
 
 def promise(session: RawSession) -> int:

@@ -109,7 +109,7 @@ def two_of_one_nexus(context: Context) -> None:
     task = first.task_sg(read10(0, 8), data_in=8 * BLOCK)
     daemon.wait_held(1)
     one = preempt_on(context, cpus[0], second, 2, 1)
-    until(lambda: waiting_in("target_put_cmd_and_wait"), "the first to wait")
+    until(lambda: waiting_in("core_tmr_lun_reset"), "the first to wait")
     # It holds the reservation now, and preempts itself.
     two = preempt_on(context, cpus[1], second, 2, 2)
     two.still_blocked(1.0)
@@ -132,7 +132,7 @@ def others_go_on(context: Context) -> None:
     task = first.task_sg(read10(0, 8), data_in=8 * BLOCK)
     daemon.wait_held(1)
     waiting = preempt_on(context, cpus[0], second, 2, 1)
-    until(lambda: waiting_in("target_put_cmd_and_wait"), "the PREEMPT AND ABORT to wait")
+    until(lambda: waiting_in("core_tmr_lun_reset"), "the PREEMPT AND ABORT to wait")
     for _ in range(3):
         with running_on(cpus[1]):
             ready = third.task_sg(TEST_UNIT_READY)
@@ -140,6 +140,31 @@ def others_go_on(context: Context) -> None:
     waiting.still_blocked(0.0)
     daemon.let_go()
     equal(waiting.wait(), GOOD, "status of PREEMPT AND ABORT")
+    task.wait()
+
+
+@suite.test("commands of others reach user space while a PREEMPT AND ABORT waits its turn", c_wedges=True)
+def others_go_on_before(context: Context) -> None:
+    # Its batch has begun, and the backend has not yet been told of any abort.
+    cpus = two_cpus()
+    reserved = Reserved(context, notify=0, nexuses=4)
+    daemon = reserved.rig.daemon
+    first, second, third, fourth = reserved.disks
+    daemon.ctl("hold read,count=1")
+    task = first.task_sg(read10(0, 8), data_in=8 * BLOCK)
+    daemon.wait_held(1)
+    reset = fourth.task_reset()
+    until(lambda: waiting_in("core_tmr_lun_reset"), "the LUN RESET to wait")
+    preempt = preempt_on(context, cpus[0], second, 2, 1)
+    until(lambda: len(waiting_in("core_tmr_lun_reset")) == 2, "the PREEMPT AND ABORT to wait")
+    for _ in range(3):
+        with running_on(cpus[1]):
+            ready = third.task_sg(TEST_UNIT_READY)
+        equal(ready.wait(8).status, GOOD, "status of TEST UNIT READY")
+    preempt.still_blocked(0.0)
+    daemon.let_go()
+    reset.wait()
+    preempt.wait()
     task.wait()
 
 

@@ -19,6 +19,7 @@ from tcmulib.scsi import (
     TEST_UNIT_READY,
     EhLog,
     read10,
+    write10,
 )
 from tcmulib.stacks import waiting_in
 from tcmulib.wait import until
@@ -70,6 +71,55 @@ def silent_initiator(context: Context) -> None:
     silent.acknowledges = True
 
 
+@suite.test("a LUN RESET does not wait until TASK ABORTED is acknowledged")
+def silent_command(context: Context) -> None:
+    exported = ExportedTcmu(context, notify=False)
+    silent, other = exported.session(), exported.session()
+    (tag,) = exported.hold(silent)
+    silent.acknowledges = False
+    reset = other.task_management(LUN_RESET)
+    other.silent(reset, 1.0)
+    exported.daemon.let_go()
+    equal(other.wait(reset), Answer(COMPLETE), "response to the LUN RESET")
+    equal(silent.wait(tag), Answer(TASK_ABORTED), "answer to the READ")
+    silent.acknowledges = True
+
+
+@suite.test("a PREEMPT AND ABORT of a nexus whose command a LUN RESET waits for ends", c_wedges=True)
+def reset_and_preempt(context: Context) -> None:
+    # The thread that executes it is the one that would take the acknowledgement.
+    exported = ExportedTcmu(context, notify=False, persistent=True)
+    first, other = exported.session(), exported.session()
+    for key, session in enumerate((first, other), start=1):
+        reserve(session, REGISTER, 0, key)
+    reserve(first, RESERVE, 1)
+    (tag,) = exported.hold(first)
+    reset = other.task_management(LUN_RESET)
+    until(lambda: waiting_in("core_tmr_lun_reset"), "the LUN RESET to wait")
+    preempt = send_prout(first, PREEMPT_AND_ABORT, 1, 1)
+    first.silent(preempt, 1.0)
+    exported.daemon.let_go()
+    equal(other.wait(reset), Answer(COMPLETE), "response to the LUN RESET")
+    equal(first.wait(tag), Answer(TASK_ABORTED), "answer to the READ")
+    first.wait(preempt)
+
+
+@suite.test("a PREEMPT AND ABORT ends while a LUN RESET waits for a write of its nexus", c_wedges=True)
+def reset_of_a_write(context: Context) -> None:
+    # The thread that executes it is the one through which the data would come.
+    exported = ExportedTcmu(context, notify=False, persistent=True)
+    first, other = exported.session(), exported.session()
+    for key, session in enumerate((first, other), start=1):
+        reserve(session, REGISTER, 0, key)
+    reserve(first, RESERVE, 1)
+    first.command(write10(0, 128), promise=128 * BLOCK)
+    other.task_management(LUN_RESET)
+    until(lambda: waiting_in("core_tmr_lun_reset"), "the LUN RESET to wait")
+    # Nobody sends the data, and the LUN RESET waits for them until the target gives up.
+    first.wait(send_prout(first, PREEMPT_AND_ABORT, 1, 2))
+    first.drop()
+
+
 @suite.test("a second LUN RESET waits for a PERSISTENT RESERVE OUT that the daemon has")
 def passed_through(context: Context) -> None:
     # It is a command like others then: whoever resets waits for it, the second one too.
@@ -79,7 +129,7 @@ def passed_through(context: Context) -> None:
     send_prout(sender, PREEMPT_AND_ABORT, 2, 1)
     exported.daemon.wait_held(1)
     first = one.task_management(LUN_RESET)
-    until(lambda: waiting_in("target_put_cmd_and_wait"), "the first LUN RESET to wait")
+    until(lambda: waiting_in("core_tmr_lun_reset"), "the first LUN RESET to wait")
     second = two.task_management(LUN_RESET)
     two.silent(second, 1.5)
     exported.daemon.let_go()

@@ -424,7 +424,7 @@ impl<T: Backend> Operations<T> {
         fn tmr_notify(device, function: tcm_tmreq_table, list: *mut bindings::list_head) {
             // SAFETY: LIO passes the head of a list of commands that it holds until this returns.
             let aborted = unsafe { AbortedCommands::from_raw(NonNull::new_unchecked(list)) };
-            T::task_management(&device, function.0, aborted);
+            T::task_management(&device, function.function, aborted);
         }
 
         /// File `control`.

@@ -94,15 +94,15 @@ impl<T, const OFFSET: usize> List<T, OFFSET> {
         (last != head).then(|| unsafe { &*last.byte_sub(OFFSET).cast::<T>() })
     }
 
-    /// Takes the last entry off the list, whose own links may be those of another list already.
+    /// Takes the last entry off the list and leaves the entry's own links as they are.
     ///
-    /// The links of the list itself are whole. Whoever else changes the links of that entry is kept
-    /// out by the same lock.
+    /// Somebody else may link the entry into another list at the same time, which writes those links
+    /// and does not care for what they were.
     pub(crate) fn cut_last(&self) {
         let head = self.as_raw();
         // SAFETY: By the type invariant the head is initialised and nobody else changes the list.
         // From the head on, each `next` but that of the last entry, which is not followed, leads to
-        // the next entry. The last entry is alive as long as it is linked here.
+        // the next entry.
         unsafe {
             let last = (*head).prev;
             if last == head {
@@ -114,11 +114,6 @@ impl<T, const OFFSET: usize> List<T, OFFSET> {
             }
             (*before).next = head;
             (*head).prev = before;
-            if (*last).next == head {
-                // It is on no other list: C's INIT_LIST_HEAD().
-                (*last).next = last;
-                (*last).prev = last;
-            }
         }
     }
 

@@ -15,6 +15,10 @@ use kernel::{
         Atomic,
         Relaxed, //
     },
+    time::{
+        delay::fsleep,
+        Delta, //
+    },
     types::Opaque, //
 };
 
@@ -28,10 +32,16 @@ use crate::{
     },
     policy::{
         self,
+        Answer,
         Found,
-        Kind, //
+        Isid,
+        Kind,
+        ISID_LEN, //
     },
-    tmr_device::Registration,
+    tmr_device::{
+        Device,
+        Registration, //
+    },
     tmr_request::TmrRequest,
     tmr_trace, //
 };
@@ -42,6 +52,7 @@ const _: () = {
     assert!(policy::SENT == bindings::CMD_T_SENT);
     assert!(policy::ANSWER_ABORTED == bindings::CMD_T_TAS);
     assert!(policy::FABRIC_STOP == bindings::CMD_T_FABRIC_STOP);
+    assert!(policy::ISID_LEN == bindings::PR_REG_ISID_LEN as usize);
 };
 
 c_object! {
@@ -50,7 +61,6 @@ c_object! {
         /// Orders aborts of the session's commands.
         fn command_lock: SpinLock = sess_cmd_lock;
         fn acl: Cell<*mut bindings::se_node_acl> = se_node_acl;
-        fn isid: Cell<u64> = sess_bin_isid;
     }
 }
 
@@ -59,21 +69,16 @@ impl Session {
     pub(crate) fn is(&self, other: &Self) -> bool {
         core::ptr::eq(self, other)
     }
-
-    /// Tells whether `registration` of a reservation is this nexus's.
-    pub(crate) fn has(&self, registration: &Registration) -> bool {
-        policy::registers(
-            registration.acl().get() == self.acl().get(),
-            registration.isid(),
-            self.isid().get(),
-        )
-    }
 }
+
+/// Asks a fabric for the initiator session identifier of a session, as text; returns its length.
+type GetIsid = unsafe extern "C" fn(*mut bindings::se_session, *mut u8, u32) -> u32;
 
 c_object! {
     /// The operations of a fabric (`struct target_core_fabric_ops`), constant.
     pub(crate) struct FabricOps(bindings::target_core_fabric_ops) {
         fn name_ptr: Cell<*const c_char> = fabric_name;
+        fn get_isid: Cell<Option<GetIsid>> = sess_get_initiator_sid;
         fn aborted_task: Cell<Option<unsafe extern "C" fn(*mut bindings::se_cmd)>> = aborted_task;
     }
 }
@@ -84,6 +89,18 @@ impl FabricOps {
         // SAFETY: Every fabric module registers itself with a name, a constant C string of its
         // own, and stays loaded as long as it has commands.
         unsafe { CStr::from_char_ptr(self.name_ptr().get()) }
+    }
+
+    /// The initiator session identifier of `session`, empty if the fabric has none.
+    fn isid(&self, session: &Session) -> Isid {
+        let mut isid = [0; ISID_LEN];
+        if let Some(get) = self.get_isid().get() {
+            // SAFETY: The session is one of this fabric's and has a command, so it is whole. The
+            // function writes at most so many bytes and may be called in any context, as the core
+            // does where it looks for a registration.
+            unsafe { get(session.as_raw(), isid.as_mut_ptr(), ISID_LEN as u32) };
+        }
+        isid
     }
 
     /// Whether commands of the fabric can be aborted.
@@ -116,6 +133,9 @@ c_object! {
         fn flags: Atomic<u32> = se_cmd_flags;
         fn tag_field: Cell<u64> = tag;
         fn execute_cmd: Cell<Option<ExecuteCmd>> = execute_cmd;
+        fn device: Cell<Option<&'a Device>> = se_dev;
+        /// Null once the core has done all that it has to do with the command but let go of it.
+        fn lun: Atomic<usize> = se_lun;
         fn cdb: Cell<Option<&'a [u8; 2]>> = t_task_cdb;
         fn fabric_ops: Cell<Option<&'a FabricOps>> = se_tfo;
         fn session_field: Cell<Option<&'a Session>> = se_sess;
@@ -137,7 +157,7 @@ impl Command {
     pub(crate) fn kind(&self) -> Kind {
         let emulated = self.execute_cmd().get().is_some_and(|execute| {
             ptr::fn_addr_eq(execute, bindings::target_scsi3_emulate_pr_out as ExecuteCmd)
-        });
+        }) && !self.device().get().is_some_and(Device::passes_reservations);
         let cdb = self.cdb().get().copied().unwrap_or([0; 2]);
         Kind::of(self.is_request(), emulated, cdb)
     }
@@ -186,12 +206,22 @@ impl Command {
         self.transport_state().load(Relaxed) & policy::ABORTED != 0
     }
 
+    /// Whether `registration` of a reservation is that of the nexus from which the command came.
+    pub(crate) fn is_from(&self, registration: &Registration) -> bool {
+        let (Some(session), Some(fabric)) = (self.session(), self.fabric_ops().get()) else {
+            return false;
+        };
+        let same_acl = registration.acl().get() == session.acl().get();
+        // Most are not: the fabric is asked only then.
+        same_acl && policy::registers(same_acl, registration.isid(), &fabric.isid(session))
+    }
+
     /// Marks the command as aborted (C: `__target_check_io_state()` without its reference), unless
     /// it is too late.
     ///
-    /// From then on no path of the core lets the command succeed. `answer` is as in
-    /// [`policy::find()`]. Interrupts are off, because a list lock is held.
-    pub(crate) fn abort(&self, session: &Session, answer: bool) -> Abort {
+    /// From then on no path of the core lets the command succeed. Interrupts are off, because a list
+    /// lock is held.
+    pub(crate) fn abort(&self, session: &Session, answer: Answer) -> Abort {
         // Acquiring it asserts to lockdep that it is held.
         let _order = session.command_lock().lock();
         let _state = self.state_lock().lock();
@@ -208,6 +238,22 @@ impl Command {
         }
     }
 
+    /// Whether the command has been sent to the backend.
+    pub(crate) fn is_sent(&self) -> bool {
+        self.transport_state().load(Relaxed) & policy::SENT != 0
+    }
+
+    /// Whether an abort has promised an answer.
+    fn is_to_be_answered(&self) -> bool {
+        self.transport_state().load(Relaxed) & policy::ANSWER_ABORTED != 0
+    }
+
+    /// Whether the core has done with the command: it has left the logical unit, and what its
+    /// initiator is answered has been given to the fabric.
+    fn is_through(&self) -> bool {
+        self.lun().load(Relaxed) == 0
+    }
+
     /// Takes a reference, unless the last one is already gone.
     pub(crate) fn hold(&self) -> Option<Held<'_>> {
         // SAFETY: The reference count is part of a valid command.
@@ -215,6 +261,10 @@ impl Command {
         held.then_some(Held(self))
     }
 }
+
+/// Microseconds between two looks at a command, at first and at last.
+const SHORTEST_PAUSE_US: i64 = 50;
+const LONGEST_PAUSE_US: i64 = 10_000;
 
 /// A reference to a command that was aborted, or that is waited for.
 ///
@@ -230,10 +280,25 @@ impl<'a> Held<'a> {
         self.0
     }
 
-    /// Gives the reference back and waits until the fabric has released the command.
+    /// Waits until the command is gone, or until there is nothing left for backend and core to do.
     ///
-    /// Sleeps until the backend has completed the command, however long that takes.
+    /// Sleeps until the backend has completed the command, however long that takes. If its initiator
+    /// gets an answer, TASK ABORTED, the fabric may keep the command until that is acknowledged, and
+    /// an initiator that has fallen silent never does. Nothing tells then when the core is done.
     pub(crate) fn wait(self) {
+        if !self.0.is_to_be_answered() {
+            self.wait_for_release();
+            return;
+        }
+        let mut pause = SHORTEST_PAUSE_US;
+        while !self.0.is_through() {
+            fsleep(Delta::from_micros(pause));
+            pause = (2 * pause).min(LONGEST_PAUSE_US);
+        }
+    }
+
+    /// Gives the reference back and waits until the fabric has released the command.
+    fn wait_for_release(self) {
         let command = self.0.as_raw();
         // The count passes to the function below.
         mem::forget(self);
@@ -284,9 +349,7 @@ impl AbortedCommands {
         &self.list
     }
 
-    /// Takes a command over: from the state list that it is on, from another list of this type, or
-    /// one that carries a task management request and as such is on no state list. The caller is the
-    /// only one who does so with a request: the reset mutex is held.
+    /// Takes a command over, from the state list that it is on or from another list of this type.
     ///
     /// If it is on a state list, the lock of that list must be held.
     pub(crate) fn push(&self, held: Held<'_>) {

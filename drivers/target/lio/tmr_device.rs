@@ -29,10 +29,15 @@ use crate::{
         c_object,
         CObject, //
     },
+    policy::{
+        Answer,
+        Isid, //
+    },
     task::{
         Abort,
         AbortedCommands,
         Command,
+        Held,
         Session,
         StateList, //
     },
@@ -60,14 +65,21 @@ c_object! {
         /// Initiator port and target port group, to be compared only: they may be gone.
         pub(crate) fn acl: Cell<*mut bindings::se_node_acl> = pr_reg_nacl;
         fn has_isid: Cell<bool> = isid_present_at_reg;
-        fn isid_field: Cell<u64> = pr_reg_bin_isid;
+        fn isid_field: Isid = pr_reg_isid;
+        /// How many use it who do not hold a lock.
+        fn users: Atomic<i32> = pr_res_holders;
     }
 }
 
 impl Registration {
     /// The initiator session identifier, if the fabric has such.
-    pub(crate) fn isid(&self) -> Option<u64> {
-        self.has_isid().get().then(|| self.isid_field().get())
+    pub(crate) fn isid(&self) -> Option<&Isid> {
+        self.has_isid().get().then(|| self.isid_field())
+    }
+
+    /// Whether somebody uses it. Nobody does so any more with one that was removed.
+    fn is_used(&self) -> bool {
+        self.users().load(Relaxed) != 0
     }
 }
 
@@ -76,9 +88,23 @@ pub(crate) type Registrations =
     List<Registration, { core::mem::offset_of!(bindings::t10_pr_registration, pr_reg_abort_list) }>;
 
 impl Registrations {
-    /// Whether one of them is that of `nexus`.
-    pub(crate) fn contains(&self, nexus: &Session) -> bool {
-        self.iter().any(|registration| nexus.has(registration))
+    /// Whether one of them is that of the nexus from which `command` came.
+    pub(crate) fn contains(&self, command: &Command) -> bool {
+        self.iter()
+            .any(|registration| command.is_from(registration))
+    }
+
+    /// Takes the registration of the preempting nexus itself off the list, if the core has put it
+    /// there; it does so last.
+    ///
+    /// That one is not preempted: it is still registered, and used by the command. So the next PREEMPT
+    /// AND ABORT of the nexus puts it on a list of its own while this one sleeps. No lock: who
+    /// removes a registration waits with the lock of the reservations held until nobody uses it, and
+    /// this command does.
+    pub(crate) fn keep_own(&self) {
+        if self.last().is_some_and(Registration::is_used) {
+            self.cut_last();
+        }
     }
 }
 
@@ -89,8 +115,8 @@ pub(crate) enum Verdict {
     Leave,
     /// End the search, because whoever searches is aborted itself.
     GiveUp,
-    /// Abort it, with the answer of [`Command::abort()`].
-    Abort(bool),
+    /// Abort it.
+    Abort(Answer),
 }
 
 /// Where a command goes that [`Queue::abort()`] has aborted, or found at its end.
@@ -173,6 +199,7 @@ c_object! {
         fn reservation_lock: SpinLock = dev_reservation_lock;
         fn reservation_flags: Atomic<u32> = dev_reservation_flags;
         fn reservation_holder: Cell<Option<&'a Session>> = reservation_holder;
+        fn transport_flags: Atomic<i8> = transport_flags;
         fn emulate_tas: Atomic<bool> = dev_attrib.emulate_tas;
         /// One reset at a time, lest the second is answered while the first still waits for
         /// commands that both should wait for.
@@ -219,18 +246,23 @@ impl Device {
         }
     }
 
-    /// Takes the registration of `nexus` itself off `preempted`, if that is where a PREEMPT AND ABORT
-    /// of the nexus has put it; the core does so last.
-    ///
-    /// It is not preempted, and unlike those that are it is still registered. So the next PREEMPT
-    /// AND ABORT of the nexus puts it on a list of its own, while this one sleeps; it may have done
-    /// so already, since the core let the lock go. Therefore this list is closed without the links
-    /// of the entry, which may be that other list's.
-    pub(crate) fn keep_registration(&self, preempted: &Registrations, nexus: &Session) {
-        let _guard = self.reservation_lock().lock();
-        if preempted.last().is_some_and(|last| nexus.has(last)) {
-            preempted.cut_last();
-        }
+    /// Holds the command of the first request that is `wanted`, which runs with a spinlock held and
+    /// interrupts off.
+    pub(crate) fn find_request(
+        &self,
+        mut wanted: impl FnMut(&TmrRequest) -> bool,
+    ) -> Option<Held<'_>> {
+        let _guard = self.request_lock().lock();
+        self.request_list()
+            .iter()
+            .filter(|request| wanted(request))
+            .find_map(|request| request.command()?.hold())
+    }
+
+    /// The core hands PERSISTENT RESERVE OUT through to what is below the backend.
+    pub(crate) fn passes_reservations(&self) -> bool {
+        let flags = u32::from(self.transport_flags().load(Relaxed) as u8);
+        flags & bindings::TRANSPORT_FLAG_PASSTHROUGH_PGR != 0
     }
 
     /// Tells the backend of an abort (`tmr_notify`), if it wants to know.
@@ -245,7 +277,7 @@ impl Device {
             unsafe {
                 notify(
                     self.as_raw(),
-                    tcm_tmreq_table(function),
+                    tcm_tmreq_table::new(function),
                     aborted.list().as_raw(),
                 )
             };

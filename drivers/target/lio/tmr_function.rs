@@ -9,11 +9,23 @@ use super::bindings;
 
 /// A task management function (`enum tcm_tmreq_table`) as a parameter.
 ///
-/// A C structure of the name of the enum has its hash, and one with a single number is passed as
-/// that number on all architectures that the modules are built for (64 bits, little endian).
+/// A C structure of the name of the enum has its hash. One of 64 bits is passed in the register in
+/// which a number would be, on 64-bit little-endian architectures; the upper half, which some of
+/// them expect to be the extended number, is 0.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub(crate) struct tcm_tmreq_table(pub(crate) bindings::tcm_tmreq_table);
+pub(crate) struct tcm_tmreq_table {
+    /// What was passed. C says nothing about the upper half.
+    pub(crate) function: bindings::tcm_tmreq_table,
+    upper: u32,
+}
+
+impl tcm_tmreq_table {
+    /// To be passed on.
+    pub(crate) fn new(function: bindings::tcm_tmreq_table) -> Self {
+        Self { function, upper: 0 }
+    }
+}
 
 /// `tmr_notify` of a backend (`struct target_backend_ops`).
 pub(crate) type TmrNotify =

@@ -40,10 +40,15 @@ c_object! {
     } + {
         /// A [`Phase`], see there for who may change it.
         phase: Atomic<u32>,
+        /// Requests are numbered in the order in which they are set up.
+        number: Cell<u64>,
         /// Complete when an ABORT_TASK has been carried out.
         done: Opaque<bindings::completion>,
     }
 }
+
+/// The number of the next request, of whatever logical unit.
+static NEXT: Atomic<u64> = Atomic::new(0);
 
 /// Requests of a logical unit, linked by `tmr_list`.
 pub(crate) type RequestList = List<TmrRequest, { mem::offset_of!(bindings::se_tmr_req, tmr_list) }>;
@@ -75,6 +80,7 @@ impl TmrRequest {
         self.function_field().set(function);
         self.fabric_private().set(private);
         self.command_field().set(Some(command));
+        self.number.set(NEXT.fetch_add(1, Relaxed));
         // SAFETY: The request is new and ours, and this initialises the whole completion.
         unsafe { bindings::init_completion(self.done.get()) };
         let link = self.link();
@@ -106,6 +112,16 @@ impl TmrRequest {
         self.response().set(response as u8);
     }
 
+    /// The number that the next request will have. Those that are there have smaller ones.
+    pub(crate) fn next_number() -> u64 {
+        NEXT.load(Relaxed)
+    }
+
+    /// The request's number.
+    pub(crate) fn number(&self) -> u64 {
+        self.number.get()
+    }
+
     /// What the request does. What that is worth, [`Phase`] tells.
     pub(crate) fn phase(&self) -> Phase {
         Phase::from_u32(self.phase.load(Relaxed))
@@ -130,6 +146,7 @@ impl TmrRequest {
 
     /// The request has been carried out; whoever waits for that goes on.
     pub(crate) fn finish(&self) {
+        self.set_phase(Phase::Done);
         // SAFETY: Initialised by `init()`.
         unsafe { bindings::complete_all(self.done.get()) };
     }

@@ -11,6 +11,7 @@ use crate::{
     log::ratelimited,
     policy::{
         self,
+        Answer,
         Phase, //
     },
     submission,
@@ -87,7 +88,7 @@ pub(crate) fn abort_task(device: &Device, request: &TmrRequest, nexus: &Session)
         ratelimited!(pr_info, "ABORT_TASK: no command with tag {tag} to abort\n");
         device.aborts_no_task().fetch_add(1, Relaxed);
         if request.phase() == Phase::Overtaken {
-            // The reset holds it until what it aborted has ended.
+            // The reset holds it until what it aborted, and had been sent, has ended.
             drop(device.reset_mutex().lock());
             bindings::tcm_tmrsp_table_TMR_FUNCTION_COMPLETE
         } else {
@@ -112,5 +113,5 @@ fn judge(command: &Command, request: &TmrRequest, nexus: &Session) -> Verdict {
         return Verdict::GiveUp;
     }
     // Never answered: it is the initiator's own wish.
-    Verdict::Abort(false)
+    Verdict::Abort(Answer::Nothing)
 }

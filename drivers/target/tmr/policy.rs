@@ -13,13 +13,17 @@
 //!
 //! 1. a LUN_RESET request, which nothing in the core waits for;
 //! 2. an ABORT_TASK request that searches, that a reset has overtaken, or that waits for a
-//!    PREEMPT AND ABORT command: nothing in the core waits for it either;
-//! 3. a PREEMPT AND ABORT command that a fabric submitted in its own context;
-//! 4. the work item of a submission queue;
-//! 5. a PREEMPT AND ABORT command that runs inside such a work item;
-//! 6. `lun_reset_mutex`;
-//! 7. an ABORT_TASK request that waits for a plain command;
-//! 8. a plain command, which the backend completes.
+//!    PREEMPT AND ABORT command or for one that was not sent: of these only the last is waited for,
+//!    and only by a LUN_RESET that has released the mutex;
+//! 3. an initiator, or the thread of a fabric that receives for it, on whom depends the end of a
+//!    command that was not sent: a write waits for its data;
+//! 4. a PREEMPT AND ABORT command that a fabric submitted in such a thread;
+//! 5. the work item of a submission queue;
+//! 6. a PREEMPT AND ABORT command that runs inside such a work item;
+//! 7. `lun_reset_mutex`;
+//! 8. an ABORT_TASK request that waits for a plain command that was sent;
+//! 9. a plain command that was sent, which the backend completes. What its initiator has to
+//!    acknowledge (TASK ABORTED) is not waited for.
 //!
 //! From this follows what [`wait_for_command()`] and [`wait_for_request()`] say, and that
 //! submission queues are waited for before the mutex is taken and never from inside of them
@@ -75,7 +79,8 @@ impl Kind {
     /// Classifies a command by `SCF_SCSI_TMR_CDB` of its flags, by whether the core itself
     /// executes it if it is a PERSISTENT RESERVE OUT, and by the start of its CDB.
     ///
-    /// A PERSISTENT RESERVE OUT that goes to the backend (`pgr_support` 0) is a command like others.
+    /// A PERSISTENT RESERVE OUT that the backend executes (`pgr_support` 0, or pass-through to a
+    /// disk below) is a command like others.
     pub(crate) fn of(task_management: bool, emulated: bool, cdb: [u8; 2]) -> Self {
         let preempts = cdb[0] == PERSISTENT_RESERVE_OUT && cdb[1] & 0x1f == PREEMPT_AND_ABORT;
         if task_management {
@@ -108,6 +113,8 @@ pub(crate) enum Phase {
     OnUnsent = 3,
     /// It waits for the PREEMPT AND ABORT command that it has taken.
     OnPreempt = 4,
+    /// It has been carried out.
+    Done = 5,
 }
 
 impl Phase {
@@ -127,6 +134,7 @@ impl Phase {
             2 => Self::OnCommand,
             3 => Self::OnUnsent,
             4 => Self::OnPreempt,
+            5 => Self::Done,
             _ => Self::Searching,
         }
     }
@@ -147,30 +155,41 @@ pub(crate) enum Wait {
 /// When `cause` waits for an aborted command on a state list. `sent` says whether the command
 /// has been sent to the backend.
 ///
-/// What has not been sent when a PREEMPT AND ABORT aborts it may be a write whose data never come.
-/// It need not be waited for: if it is sent after all, it is checked against the registrations
-/// before, and those are the new ones.
+/// What has not been sent may be a write whose data never come. A PREEMPT AND ABORT need not wait
+/// for it: if it is sent after all, it is checked against the registrations before, and those are
+/// the new ones. A LUN_RESET waits, but without the mutex: the data may have to come through a
+/// thread that executes a PREEMPT AND ABORT.
 pub(crate) fn wait_for_command(cause: Cause, kind: Kind, sent: bool) -> Wait {
     match (cause, kind) {
-        (Cause::PreemptAndAbort, Kind::Plain) if !sent => Wait::Never,
-        (_, Kind::Plain) => Wait::WithMutex,
-        (Cause::LunReset, Kind::TaskManagement | Kind::PreemptAndAbort) => Wait::AfterMutex,
-        (Cause::PreemptAndAbort, Kind::TaskManagement | Kind::PreemptAndAbort) => Wait::Never,
+        (_, Kind::Plain) if sent => Wait::WithMutex,
+        (Cause::LunReset, _) => Wait::AfterMutex,
+        (Cause::PreemptAndAbort, _) => Wait::Never,
     }
 }
 
-/// Whether `cause` waits for an ABORT_TASK request in `phase`, with the reset mutex held.
+/// When `cause` waits for an ABORT_TASK request in `phase`.
 ///
 /// A request that has taken a plain command is waited for in the place of that command: no reset
 /// may be answered while a command that was there before it can still reach the medium. It is
 /// waited for until its command is gone, not until its initiator has acknowledged the answer.
-pub(crate) fn waits_for_request(cause: Cause, phase: Phase) -> bool {
-    match phase {
-        Phase::OnCommand => true,
+pub(crate) fn wait_for_request(cause: Cause, phase: Phase) -> Wait {
+    match (cause, phase) {
+        (_, Phase::OnCommand) => Wait::WithMutex,
         // As for the command itself.
-        Phase::OnUnsent => cause == Cause::LunReset,
-        Phase::Searching | Phase::Overtaken | Phase::OnPreempt => false,
+        (Cause::LunReset, Phase::OnUnsent) => Wait::AfterMutex,
+        _ => Wait::Never,
     }
+}
+
+/// What an aborted command is answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Nothing, whatever was promised: it is the wish of its own nexus.
+    Nothing,
+    /// Nothing, unless another abort has promised an answer.
+    NothingNew,
+    /// TASK ABORTED.
+    TaskAborted,
 }
 
 /// What a function that aborts commands finds when it wants to abort one.
@@ -191,33 +210,41 @@ pub(crate) enum Found {
 
 /// What is found of a command whose transport state is `state`.
 ///
-/// A command with a fabric stop belongs to the shutdown of its session. `answer` asks for a status
-/// of TASK ABORTED instead of silence.
+/// A command with a fabric stop belongs to the shutdown of its session.
 ///
 /// A complete command belongs to the fabric. `acknowledged` says that the fabric holds a reference
 /// of its own (`SCF_ACK_KREF`) until the initiator has acknowledged the status, which may never
 /// happen. Without it, as in the loopback fabric, the core releases the command; it has to be waited
 /// for then, because the initiator uses the command's memory again once it is told that the
 /// command is gone.
-pub(crate) fn find(state: u32, answer: bool, acknowledged: bool) -> Found {
+pub(crate) fn find(state: u32, answer: Answer, acknowledged: bool) -> Found {
     if state & FABRIC_STOP != 0 || state & COMPLETE != 0 && acknowledged {
         Found::TooLate
     } else if state & COMPLETE != 0 {
         Found::Ending
     } else {
+        let answered = match answer {
+            Answer::Nothing => state & !ANSWER_ABORTED,
+            Answer::NothingNew => state,
+            Answer::TaskAborted => state | ANSWER_ABORTED,
+        };
         Found::Abortable {
-            state: state | ABORTED | if answer { ANSWER_ABORTED } else { 0 },
+            state: answered | ABORTED,
             sent: state & SENT != 0,
         }
     }
 }
 
-/// Whether an aborted command is answered with TASK ABORTED (SAM-4 5.6).
+/// What a command that a reset has aborted is answered with (SAM-4 5.6).
 ///
-/// It is if the TAS bit of the control mode page is 1 and the abort does not come from the nexus
-/// that sent the command.
-pub(crate) fn answers_command(same_nexus: bool, tas: bool) -> bool {
-    tas && !same_nexus
+/// TASK ABORTED if the TAS bit of the control mode page is 1 and the reset does not come from the
+/// nexus that sent the command.
+pub(crate) fn answer(same_nexus: bool, tas: bool) -> Answer {
+    match (same_nexus, tas) {
+        (true, _) => Answer::Nothing,
+        (false, false) => Answer::NothingNew,
+        (false, true) => Answer::TaskAborted,
+    }
 }
 
 /// Whether ABORT_TASK (SAM-5 7.2) for the tag `referenced` of one nexus means a command with `tag`.
@@ -244,8 +271,15 @@ pub(crate) fn reaches_nexus(cause: Cause, same_nexus: bool) -> bool {
 /// Whether a registration is that of a nexus (C: `__core_scsi3_locate_pr_reg()`).
 ///
 /// `same_acl` says whether both have the same initiator port and target port group. `isid` is the
-/// initiator session identifier of the registration, if the fabric has such, `session_isid` that of
-/// the nexus.
-pub(crate) fn registers(same_acl: bool, isid: Option<u64>, session_isid: u64) -> bool {
-    same_acl && isid.is_none_or(|isid| isid == session_isid)
+/// initiator session identifier of the registration, if the fabric has such, and `session_isid`
+/// that of the nexus: text up to the first NUL.
+pub(crate) fn registers(same_acl: bool, isid: Option<&Isid>, session_isid: &Isid) -> bool {
+    let text = |isid: &Isid| isid.iter().position(|&byte| byte == 0).unwrap_or(ISID_LEN);
+    same_acl && isid.is_none_or(|isid| isid[..text(isid)] == session_isid[..text(session_isid)])
 }
+
+/// Bytes of an initiator session identifier as the core keeps it (`PR_REG_ISID_LEN`).
+pub(crate) const ISID_LEN: usize = 16;
+
+/// An initiator session identifier, text that ends with a NUL unless it fills all bytes.
+pub(crate) type Isid = [u8; ISID_LEN];

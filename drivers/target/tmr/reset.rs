@@ -16,6 +16,7 @@ use crate::{
     log::ratelimited,
     policy::{
         self,
+        Answer,
         Cause,
         Wait, //
     },
@@ -88,16 +89,16 @@ impl<'a> Reset<'a> {
     pub(crate) fn run(&self) {
         pin_init::stack_pin_init!(let commands = AbortedCommands::new());
         pin_init::stack_pin_init!(let ending = AbortedCommands::new());
-        pin_init::stack_pin_init!(let requests = AbortedCommands::new());
         pin_init::stack_pin_init!(let later = AbortedCommands::new());
 
-        if let (Some(preempted), Some(nexus)) = (self.preempted, self.nexus) {
-            self.device.keep_registration(preempted, nexus);
+        if let Some(preempted) = self.preempted {
+            preempted.keep_own();
         }
         submission::wait(self.device);
-        {
+        let met = {
             let _one_at_a_time = self.device.reset_mutex().lock();
 
+            let met = TmrRequest::next_number();
             self.device
                 .for_each_request(|request| self.meet_request(request));
             for queue in self.device.queues() {
@@ -106,31 +107,24 @@ impl<'a> Reset<'a> {
                     |command, end| self.place(command, end, &commands, &ending),
                 );
             }
-            self.device
-                .for_each_request(|request| self.collect_request(request, &requests));
 
             self.device.notify(self.function(), &commands);
 
-            while let Some(held) = requests.pop() {
-                if let Some(request) = held.command().request() {
-                    request.wait();
-                }
-                // Its initiator may not have acknowledged the answer, and never do so.
-                drop(held);
-            }
+            self.wait_for_requests(met, Wait::WithMutex);
             ending.wait();
             while let Some(held) = commands.pop() {
-                match policy::wait_for_command(self.cause, held.command().kind(), true) {
+                match self.time_for(held.command(), held.command().is_sent()) {
                     Wait::WithMutex => {
                         held.show();
                         held.wait();
                     }
                     Wait::AfterMutex => later.push(held),
-                    // `place()` leaves these on their list.
                     Wait::Never => drop(held),
                 }
             }
-        }
+            met
+        };
+        self.wait_for_requests(met, Wait::AfterMutex);
         later.wait();
 
         if self.cause == Cause::LunReset && self.device.release_spc2_reservation() {
@@ -150,12 +144,12 @@ impl<'a> Reset<'a> {
         }
     }
 
-    /// Whether the reset reaches what came from `session`.
-    fn reaches(&self, session: &Session) -> bool {
+    /// Whether the reset reaches what came with `command` from `session`.
+    fn reaches(&self, command: &Command, session: &Session) -> bool {
         policy::reaches_nexus(self.cause, self.is_same_nexus(session))
             && self
                 .preempted
-                .is_none_or(|preempted| preempted.contains(session))
+                .is_none_or(|preempted| preempted.contains(command))
     }
 
     /// Whether `session` is the nexus that asked for the reset.
@@ -179,7 +173,7 @@ impl<'a> Reset<'a> {
                 "LUN_RESET: task management request without a command or session\n"
             );
         }
-        found.filter(|(_, session)| self.reaches(session))
+        found.filter(|(command, session)| self.reaches(command, session))
     }
 
     /// What a task management request comes to because of the reset.
@@ -193,23 +187,28 @@ impl<'a> Reset<'a> {
             return;
         };
         if self.is_same_nexus(session) {
-            command.abort(session, false);
+            command.abort(session, Answer::Nothing);
         } else {
             request.overtake();
         }
     }
 
-    /// Puts a task management request that the reset waits for onto `requests`.
+    /// Waits, one after the other, for the task management requests for which it is time `now`.
     ///
+    /// Only for those with numbers below `met`: what comes later takes commands that come later.
     /// C waits for all of them in `core_tmr_drain_tmr_list()`.
-    fn collect_request(&self, request: &TmrRequest, requests: &AbortedCommands) {
-        let Some((command, _)) = self.reached(request) else {
-            return;
+    fn wait_for_requests(&self, met: u64, now: Wait) {
+        let wanted = |request: &TmrRequest| {
+            request.number() < met
+                && policy::wait_for_request(self.cause, request.phase()) == now
+                && self.reached(request).is_some()
         };
-        if policy::waits_for_request(self.cause, request.phase()) {
-            if let Some(held) = command.hold() {
-                requests.push(held);
+        while let Some(held) = self.device.find_request(wanted) {
+            if let Some(request) = held.command().request() {
+                request.wait();
             }
+            // Its initiator may not have acknowledged the answer, and never do so.
+            drop(held);
         }
     }
 
@@ -220,12 +219,16 @@ impl<'a> Reset<'a> {
             return Verdict::Leave;
         }
         match command.session() {
-            Some(session) if self.reaches(session) => {
-                let same_nexus = self.is_same_nexus(session);
-                Verdict::Abort(policy::answers_command(same_nexus, self.tas))
+            Some(session) if self.reaches(command, session) => {
+                Verdict::Abort(policy::answer(self.is_same_nexus(session), self.tas))
             }
             _ => Verdict::Leave,
         }
+    }
+
+    /// When the reset waits for a command that it has aborted.
+    fn time_for(&self, command: &Command, sent: bool) -> Wait {
+        policy::wait_for_command(self.cause, command.kind(), sent)
     }
 
     /// Where a command goes that the reset has aborted, or found at its end.
@@ -237,12 +240,10 @@ impl<'a> Reset<'a> {
         ending: &'l AbortedCommands,
     ) -> Place<'l> {
         match end {
-            Abort::Marked { sent } => {
-                match policy::wait_for_command(self.cause, command.kind(), sent) {
-                    Wait::Never => Place::Stay,
-                    Wait::WithMutex | Wait::AfterMutex => Place::On(commands),
-                }
-            }
+            Abort::Marked { sent } => match self.time_for(command, sent) {
+                Wait::WithMutex | Wait::AfterMutex => Place::On(commands),
+                Wait::Never => Place::Stay,
+            },
             Abort::Ending => Place::On(ending),
             Abort::TooLate => Place::Stay,
         }

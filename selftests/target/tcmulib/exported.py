@@ -26,9 +26,9 @@ class Exported:
         """Makes sure that every command gets an answer."""
         raise NotImplementedError
 
-    def session(self) -> RawSession:
-        """Another nexus, ready for commands."""
-        session = RawSession(self.context, self.target)
+    def session(self, like: "RawSession | None" = None) -> RawSession:
+        """Another nexus, ready for commands; of the same initiator port as `like` but for its ISID."""
+        session = RawSession(self.context, self.target, like=like)
         # Before it is logged out: nothing may wait for a held command then.
         self.context.defer(self.relax)
         become_ready(session)

@@ -85,11 +85,18 @@ class RawSession:
 
     _next_isid = 1
 
-    def __init__(self, context: Context, target: Target, seconds: float = 20.0) -> None:
+    def __init__(
+        self,
+        context: Context,
+        target: Target,
+        seconds: float = 20.0,
+        like: "RawSession | None" = None,
+    ) -> None:
         number = RawSession._next_isid
         RawSession._next_isid += 1
-        #: Each session is an I_T nexus of its own.
-        self.name = f"iqn.2003-01.org.linux-iscsi.raw:{number}"
+        #: Each session is an I_T nexus of its own, also if the initiator is that of `like`: the two
+        #: session identifiers differ in the qualifier then.
+        self.name = like.name if like else f"iqn.2003-01.org.linux-iscsi.raw:{number}"
         host, port = target.portal.split(":")
         self._socket = socket.create_connection((host, int(port)), seconds * PATIENCE)
         self._open = True

@@ -23,38 +23,62 @@ fn a_preempt_that_the_backend_executes_is_a_plain_command() {
 #[test]
 fn a_complete_or_stopped_command_is_not_aborted() {
     for late in [COMPLETE, FABRIC_STOP, COMPLETE | FABRIC_STOP | ABORTED] {
-        assert_eq!(find(late, false, true), Found::TooLate);
-        assert_eq!(find(late, true, true), Found::TooLate);
+        assert_eq!(find(late, Answer::Nothing, true), Found::TooLate);
+        assert_eq!(find(late, Answer::TaskAborted, true), Found::TooLate);
     }
 }
 
 #[test]
 fn a_complete_command_is_waited_for_where_the_core_alone_releases_it() {
-    assert_eq!(find(COMPLETE | SENT, true, false), Found::Ending);
-    assert_eq!(find(COMPLETE | ABORTED, true, false), Found::Ending);
-    assert_eq!(find(COMPLETE | FABRIC_STOP, true, false), Found::TooLate);
+    assert_eq!(
+        find(COMPLETE | SENT, Answer::TaskAborted, false),
+        Found::Ending
+    );
+    assert_eq!(
+        find(COMPLETE | ABORTED, Answer::TaskAborted, false),
+        Found::Ending
+    );
+    assert_eq!(
+        find(COMPLETE | FABRIC_STOP, Answer::TaskAborted, false),
+        Found::TooLate
+    );
 }
 
 #[test]
 fn an_abort_keeps_the_other_bits() {
     let active = 1 << 1;
     for (before, answer, state, sent) in [
-        (active, false, active | ABORTED, false),
-        (active | SENT, true, active | SENT | ABORTED | ANSWER_ABORTED, true),
-        // An answer that was promised once stays promised.
-        (ABORTED | ANSWER_ABORTED, false, ABORTED | ANSWER_ABORTED, false),
+        (active, Answer::NothingNew, active | ABORTED, false),
+        (
+            active | SENT,
+            Answer::TaskAborted,
+            active | SENT | ABORTED | ANSWER_ABORTED,
+            true,
+        ),
+        // An answer that was promised stays promised,
+        (
+            ABORTED | ANSWER_ABORTED,
+            Answer::NothingNew,
+            ABORTED | ANSWER_ABORTED,
+            false,
+        ),
+        // unless its own nexus wants the command gone.
+        (ABORTED | ANSWER_ABORTED, Answer::Nothing, ABORTED, false),
     ] {
         assert_eq!(find(before, answer, true), Found::Abortable { state, sent });
-        assert_eq!(find(before, answer, false), Found::Abortable { state, sent });
+        assert_eq!(
+            find(before, answer, false),
+            Found::Abortable { state, sent }
+        );
     }
 }
 
 #[test]
 fn only_other_nexuses_get_task_aborted_and_only_with_tas() {
-    assert!(answers_command(false, true));
-    assert!(!answers_command(false, false));
-    assert!(!answers_command(true, true));
-    assert!(!answers_command(true, false));
+    assert_eq!(answer(false, true), Answer::TaskAborted);
+    assert_eq!(answer(false, false), Answer::NothingNew);
+    assert_eq!(answer(true, true), Answer::Nothing);
+    assert_eq!(answer(true, false), Answer::Nothing);
 }
 
 #[test]
@@ -75,27 +99,40 @@ fn preempt_and_abort_leaves_its_own_nexus_alone() {
 
 #[test]
 fn a_registration_is_that_of_its_port_and_session() {
-    assert!(registers(true, None, 5));
-    assert!(registers(true, Some(5), 5));
-    assert!(!registers(true, Some(4), 5));
-    assert!(!registers(false, None, 5));
-    assert!(!registers(false, Some(5), 5));
+    let isid = |text: &[u8]| {
+        let mut isid = [0; ISID_LEN];
+        isid[..text.len()].copy_from_slice(text);
+        isid
+    };
+    // As iSCSI writes them: six bytes, of which here the last differs.
+    let (one, other) = (isid(b"00023d000001"), isid(b"00023d000002"));
+    assert!(registers(true, None, &one));
+    assert!(registers(true, Some(&one), &one));
+    assert!(!registers(true, Some(&one), &other));
+    assert!(!registers(false, None, &one));
+    assert!(!registers(false, Some(&one), &one));
+    // What is behind the text does not count.
+    let mut rest = one;
+    rest[15] = 1;
+    assert!(registers(true, Some(&rest), &one));
+    let full = [b'1'; ISID_LEN];
+    assert!(registers(true, Some(&full), &full));
+    assert!(!registers(true, Some(&full), &one));
 }
 
 #[test]
-fn preempt_and_abort_does_not_wait_for_what_was_not_sent() {
+fn what_was_not_sent_is_waited_for_without_the_mutex_or_not_at_all() {
+    let wait = wait_for_command;
     assert_eq!(
-        wait_for_command(Cause::PreemptAndAbort, Kind::Plain, false),
+        wait(Cause::PreemptAndAbort, Kind::Plain, false),
         Wait::Never
     );
     assert_eq!(
-        wait_for_command(Cause::PreemptAndAbort, Kind::Plain, true),
+        wait(Cause::PreemptAndAbort, Kind::Plain, true),
         Wait::WithMutex
     );
-    assert_eq!(
-        wait_for_command(Cause::LunReset, Kind::Plain, false),
-        Wait::WithMutex
-    );
+    assert_eq!(wait(Cause::LunReset, Kind::Plain, false), Wait::AfterMutex);
+    assert_eq!(wait(Cause::LunReset, Kind::Plain, true), Wait::WithMutex);
 }
 
 #[test]
@@ -106,6 +143,7 @@ fn a_phase_survives_its_number() {
         Phase::OnCommand,
         Phase::OnUnsent,
         Phase::OnPreempt,
+        Phase::Done,
     ] {
         assert_eq!(Phase::from_u32(phase as u32), phase);
     }

@@ -107,7 +107,18 @@ fn silent_initiator() -> State {
     state
 }
 
-fn scenarios() -> [State; 7] {
+/// The same with a LUN_RESET, and the PREEMPT AND ABORT of the nexus that does not send its data: as
+/// if it came through the thread that should receive them.
+fn silent_initiator_and_reset() -> State {
+    let mut state = State::new(2);
+    let command = state.submit_without_data(1, 0);
+    state.submit(Kind::PreemptAndAbort, 1, 1);
+    state.abort(1, command);
+    state.excused_reset(0);
+    state
+}
+
+fn scenarios() -> [State; 8] {
     [
         preempt_in_a_batch(),
         mutual_preempt(),
@@ -116,6 +127,7 @@ fn scenarios() -> [State; 7] {
         abort_of_a_preempt(),
         abort_and_two_resets(),
         silent_initiator(),
+        silent_initiator_and_reset(),
     ]
 }
 
@@ -181,13 +193,14 @@ fn two_preempts_that_wait_for_each_other_get_stuck() {
 
 #[test]
 fn waiting_for_a_searching_request_gets_stuck() {
-    fn waits(cause: Cause, phase: Phase) -> bool {
-        phase == Phase::Searching
-            || phase == Phase::Overtaken
-            || policy::waits_for_request(cause, phase)
+    fn wait(cause: Cause, phase: Phase) -> Wait {
+        match phase {
+            Phase::Searching | Phase::Overtaken => Wait::WithMutex,
+            other => policy::wait_for_request(cause, other),
+        }
     }
     let rules = Rules {
-        waits_for_request: waits,
+        wait_for_request: wait,
         ..RULES
     };
     assert!(gets_stuck(&rules));
@@ -195,11 +208,14 @@ fn waiting_for_a_searching_request_gets_stuck() {
 
 #[test]
 fn waiting_for_a_request_on_a_preempt_gets_stuck() {
-    fn waits(cause: Cause, phase: Phase) -> bool {
-        phase == Phase::OnPreempt || policy::waits_for_request(cause, phase)
+    fn wait(cause: Cause, phase: Phase) -> Wait {
+        match phase {
+            Phase::OnPreempt => Wait::WithMutex,
+            other => policy::wait_for_request(cause, other),
+        }
     }
     let rules = Rules {
-        waits_for_request: waits,
+        wait_for_request: wait,
         ..RULES
     };
     assert!(gets_stuck(&rules));
@@ -219,21 +235,48 @@ fn a_preempt_that_waits_for_unsent_commands_waits_for_a_silent_initiator() {
 
 #[test]
 fn a_preempt_that_waits_for_requests_on_unsent_commands_waits_for_a_silent_initiator() {
-    fn waits(cause: Cause, phase: Phase) -> bool {
-        phase == Phase::OnUnsent || policy::waits_for_request(cause, phase)
+    fn wait(cause: Cause, phase: Phase) -> Wait {
+        match phase {
+            Phase::OnUnsent => Wait::AfterMutex,
+            other => policy::wait_for_request(cause, other),
+        }
     }
     let rules = Rules {
-        waits_for_request: waits,
+        wait_for_request: wait,
         ..RULES
     };
     assert_eq!(explore(silent_initiator(), &rules), Outcome::Stuck);
 }
 
 #[test]
+fn a_reset_that_waits_for_unsent_commands_with_the_mutex_holds_up_the_thread_that_receives() {
+    fn wait(cause: Cause, kind: Kind, _: bool) -> Wait {
+        policy::wait_for_command(cause, kind, true)
+    }
+    fn wait_for_request(cause: Cause, phase: Phase) -> Wait {
+        match phase {
+            Phase::OnUnsent => Wait::WithMutex,
+            other => policy::wait_for_request(cause, other),
+        }
+    }
+    let start = silent_initiator_and_reset();
+    let commands = Rules {
+        wait_for_command: wait,
+        ..RULES
+    };
+    assert_eq!(explore(start.clone(), &commands), Outcome::Stuck);
+    let requests = Rules {
+        wait_for_request,
+        ..RULES
+    };
+    assert_eq!(explore(start, &requests), Outcome::Stuck);
+}
+
+#[test]
 #[should_panic(expected = "still runs")]
 fn not_waiting_for_a_request_on_a_command_answers_too_early() {
     let rules = Rules {
-        waits_for_request: |_, _| false,
+        wait_for_request: |_, _| Wait::Never,
         ..RULES
     };
     for start in scenarios() {
@@ -269,7 +312,7 @@ fn an_overtaken_request_that_does_not_wait_for_the_reset_answers_too_early() {
 fn the_rules_of_the_c_code_get_stuck() {
     let rules = Rules {
         wait_for_command: |_, _, _| Wait::WithMutex,
-        waits_for_request: |_, _| true,
+        wait_for_request: |_, _| Wait::WithMutex,
         flush_inside: true,
         flush_with_mutex: true,
         requests_first: true,

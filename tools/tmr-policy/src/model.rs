@@ -7,13 +7,13 @@
 //! an ABORT_TASK run beside them; the backend completes any plain command at any time, but for a
 //! write whose data never come: the backend does not get that.
 
-use crate::policy::{self, Cause, Found, Kind, Phase, Wait};
+use crate::policy::{self, Answer, Cause, Found, Kind, Phase, Wait, ISID_LEN};
 
 /// What the model lets a test change, to see that the rule is needed.
 #[derive(Clone, Copy)]
 pub(crate) struct Rules {
     pub(crate) wait_for_command: fn(Cause, Kind, bool) -> Wait,
-    pub(crate) waits_for_request: fn(Cause, Phase) -> bool,
+    pub(crate) wait_for_request: fn(Cause, Phase) -> Wait,
     /// A PREEMPT AND ABORT waits for submission queues though it runs inside of one.
     pub(crate) flush_inside: bool,
     /// Submission queues are waited for after the reset mutex was taken.
@@ -27,7 +27,7 @@ pub(crate) struct Rules {
 /// The rules of the driver.
 pub(crate) const RULES: Rules = Rules {
     wait_for_command: policy::wait_for_command,
-    waits_for_request: policy::waits_for_request,
+    wait_for_request: policy::wait_for_request,
     flush_inside: false,
     flush_with_mutex: false,
     requests_first: false,
@@ -160,6 +160,14 @@ impl State {
         self.request(nexus, Some(referenced));
     }
 
+    /// Starts a LUN_RESET that waits for a write whose data never come.
+    pub(crate) fn excused_reset(&mut self, nexus: u64) {
+        self.reset(nexus);
+        if let Some(task) = self.tasks.last_mut() {
+            task.excused = true;
+        }
+    }
+
     /// Starts a LUN_RESET.
     pub(crate) fn reset(&mut self, nexus: u64) {
         self.request(nexus, None);
@@ -243,8 +251,12 @@ impl State {
 
     /// Aborts a task. Returns whether it was not too late.
     fn mark(&mut self, task: Task) -> bool {
-        let sent = if self.tasks[task].sent { policy::SENT } else { 0 };
-        match policy::find(self.tasks[task].bits | sent, false, true) {
+        let sent = if self.tasks[task].sent {
+            policy::SENT
+        } else {
+            0
+        };
+        match policy::find(self.tasks[task].bits | sent, Answer::NothingNew, true) {
             Found::Abortable { state, .. } => self.tasks[task].bits = state,
             Found::Ending | Found::TooLate => return false,
         }
@@ -257,7 +269,7 @@ impl State {
             && policy::reaches_nexus(run.cause(), nexus == self.tasks[run.task].nexus)
             && run
                 .preempts
-                .is_none_or(|preempted| policy::registers(preempted == nexus, None, 0))
+                .is_none_or(|preempted| policy::registers(preempted == nexus, None, &[0; ISID_LEN]))
     }
 
     /// One step of a run; false if it has to wait.
@@ -399,10 +411,13 @@ impl State {
 
     fn collect_requests(&mut self, run: &mut Run, rules: &Rules) {
         for task in 0..self.tasks.len() {
-            if self.meets(run, task)
-                && (rules.waits_for_request)(run.cause(), self.tasks[task].phase)
-            {
-                run.now.push(task);
+            if !self.meets(run, task) {
+                continue;
+            }
+            match (rules.wait_for_request)(run.cause(), self.tasks[task].phase) {
+                Wait::WithMutex => run.now.push(task),
+                Wait::AfterMutex => run.later.push(task),
+                Wait::Never => {}
             }
         }
     }
@@ -433,7 +448,8 @@ impl State {
         let found = &self.tasks[task];
         let taken = found.entered && !found.done && !found.listed;
         let overtaken = self.tasks[run.task].phase == Phase::Overtaken;
-        if found.kind == Kind::Plain && found.queue == queue && taken && overtaken {
+        let sent = found.kind == Kind::Plain && found.sent;
+        if sent && found.queue == queue && taken && overtaken {
             // The answer will be FUNCTION COMPLETE, which says that the command is gone.
             run.obliged.push(task);
         }

@@ -14,14 +14,7 @@ use super::{
     Tcmu,
     DEFAULT_TIMEOUT_MS, //
 };
-use kernel::sync::{
-    atomic::{
-        Full,
-        Relaxed, //
-    },
-    barrier::smp_mb,
-    MutexGuard, //
-};
+use kernel::sync::MutexGuard;
 
 /// A device with its lock held, and what follows when it is released.
 pub(super) struct Locked<'a> {
@@ -74,9 +67,8 @@ impl Locked<'_> {
         }
         if let Some(active) = &mut state.active {
             if active.memory.wants_notify() {
-                // Pairs with `unplug`: this finds it unplugged, or `unplug` finds the wish.
-                smp_mb(Full);
-                if device.plugged.load(Relaxed) == 0 {
+                // The end of the batch, in this very thread, finds the wish.
+                if !device.in_batch() {
                     active.memory.set_notified();
                     // SAFETY: The phase is `Enabled`, and the lock is held.
                     unsafe { device.uio.notify() };

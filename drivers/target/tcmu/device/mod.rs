@@ -38,12 +38,14 @@ use kernel::{
     sync::{
         atomic::{
             Atomic,
+            Full,
             Relaxed, //
         },
         ArcBorrow,
         Mutex,
         MutexGuard, //
     },
+    task::Task,
     time::{
         Instant,
         Monotonic, //
@@ -136,8 +138,15 @@ pub(crate) struct Tcmu {
     uio: Uio,
     #[pin]
     timer: DelayedWork<Tcmu>,
-    /// 1 while LIO submits a batch of commands; user space is woken at its end.
-    plugged: Atomic<u32>,
+    /// The thread in which LIO submits a batch of commands, 0 if there is none. User space is woken
+    /// for that thread's commands at the end of the batch, for others' at once: the thread may
+    /// execute commands of LIO's own, which wait for whatever it is.
+    submitter: Atomic<usize>,
+}
+
+/// The thread that runs, as a number to tell it from others.
+fn this_thread() -> usize {
+    Task::current_raw().addr()
 }
 
 impl Tcmu {
@@ -155,6 +164,21 @@ impl Tcmu {
             guard,
             _noio: noio,
         }
+    }
+
+    /// This thread begins to submit a batch; says whether no other is in the middle of one.
+    fn begin_batch(&self) -> bool {
+        self.submitter.cmpxchg(0, this_thread(), Full).is_ok()
+    }
+
+    /// This thread's batch is at its end, if it has one.
+    fn end_batch(&self) {
+        let _ = self.submitter.cmpxchg(this_thread(), 0, Full);
+    }
+
+    /// Whether this thread is submitting a batch.
+    fn in_batch(&self) -> bool {
+        self.submitter.load(Relaxed) == this_thread()
     }
 
     /// The time in ticks.

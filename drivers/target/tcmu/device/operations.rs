@@ -43,10 +43,7 @@ use kernel::{
     prelude::*,
     str::CString,
     sync::{
-        atomic::{
-            Atomic,
-            Full, //
-        },
+        atomic::Atomic,
         ArcBorrow, //
     },
     time::Instant, //
@@ -99,7 +96,7 @@ impl Backend for Tcmu {
             ),
             uio <- Uio::new(),
             timer <- DelayedWork::new(),
-            plugged: Atomic::new(0),
+            submitter: Atomic::new(0),
         })
     }
 
@@ -173,20 +170,18 @@ impl Backend for Tcmu {
             let slots = aborted.flatten().map(SlotIndex::from_raw);
             engine.task_management(memory, tmr_kind(function), slots, notify, deadline);
         }
-        // LIO may wait from here on inside the batch that is being submitted, whose end comes after
-        // that: user space must be told now of its commands, and of those that others submit
-        // meanwhile as soon as they come (P9).
-        device.plugged.xchg(0, Full);
+        // LIO may wait from here on inside the batch that this thread submits, whose end comes after
+        // that: user space must be told now of its commands (P9).
+        device.end_batch();
         locked.finish();
     }
 
     fn plug(device: &Device<Self>) -> bool {
-        device.plugged.xchg(1, Full) == 0
+        device.begin_batch()
     }
 
     fn unplug(device: &Device<Self>) {
-        // Full: see `Locked::finish`; and `plug` hands out the same structure again.
-        device.plugged.xchg(0, Full);
+        device.end_batch();
         Tcmu::locked(device).finish();
     }
 
