@@ -16,11 +16,8 @@ from pathlib import Path
 
 SELFTESTS = Path(__file__).resolve().parents[2] / "selftests" / "target"
 
-#: How many times slower than usual the guest is, see tools/lab/guest-limits.sh.
-_SLOWNESS = int(os.environ.get("LAB_SLOWNESS", "1"))
-
 #: Seconds that the test gets.
-_LIMIT = 30.0 * _SLOWNESS
+_LIMIT = 30.0
 
 #: Seconds between two looks at the processes: what has not moved in between is stuck.
 _APART = 3.0

@@ -9,9 +9,6 @@
 # MODULES       lib/modules/<release> of the stock modules
 # RUST_MODULES  folder with this project's .ko files and load.order
 
-# shellcheck source=tools/lab/guest-limits.sh
-. "$(dirname "${BASH_SOURCE[0]}")/guest-limits.sh"
-
 lab_mount() {
 	local type=$1 where=$2
 
@@ -78,7 +75,9 @@ lab_init() {
 	if [ -e /sys/kernel/debug/kmemleak ]; then
 		echo scan=off > /sys/kernel/debug/kmemleak
 	fi
-	lab_limits ""
+	# Shorter than the default of two minutes, so that a task stuck for good is
+	# reported before a test's time is up, yet longer than any wait in a test.
+	echo 60 > /proc/sys/kernel/hung_task_timeout_secs
 	case $IMPL in
 	rust)
 		lab_load_rust

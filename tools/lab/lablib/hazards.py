@@ -18,8 +18,8 @@ from .say import say
 
 _SCRIPT = CHECKOUT / "tools" / "hazards" / "hazards.py"
 
-#: Seconds for one of them: the script ends it after a minute, on a slow machine later.
-_LIMIT = 300.0
+#: Seconds for one of them.
+_LIMIT = 120.0
 
 #: What is said when the guest did not live to say it.
 _NO_OUTCOME = "the machine does not get to the end"

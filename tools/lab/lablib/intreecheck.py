@@ -117,7 +117,7 @@ def _check(
         command = [*script, program if program == "true" else f"./{program}"]
         folder = tree / "tools/testing/selftests/target"
         settings = {"TCMUD": tcmud, "KSFT_MACHINE_SLOW": "yes"}
-        result = vm.run(lab.cache, guest, command, vmcheck.limit(kernel), settings, folder)
+        result = vm.run(lab.cache, guest, command, vmcheck.timeout(), settings, folder)
         name = f"in-tree {form.name}: {program}"
         if program == "true":
             report.verdict(

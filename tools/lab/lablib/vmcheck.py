@@ -14,7 +14,6 @@ from pathlib import Path
 from . import differences, ktap, vm
 from .env import Lab
 from .errors import LabError
-from .kernel import Kernel
 from .ktap import Outcome
 from .paths import CHECKOUT
 from .report import Report
@@ -62,11 +61,6 @@ def timeout(folder: Path = SELFTESTS) -> float:
     return _DEFAULT_TIMEOUT
 
 
-def limit(kernel: Kernel) -> float:
-    """Seconds that a program may take on this kernel."""
-    return timeout() * (_DEBUG_FACTOR if kernel.flavour == "debug" else 1)
-
-
 def guests_at_once() -> int:
     """How many guests run side by side; ``LAB_GUESTS`` decides, else the processors.
 
@@ -86,6 +80,7 @@ def kselftests(report: Report, lab: Lab, guest: vm.Guest, pattern: str) -> None:
     known = []
     if guest.implementation == "c":
         known = differences.load(SELFTESTS / "c-differences.txt")
+    limit = timeout() * (_DEBUG_FACTOR if guest.kernel.flavour == "debug" else 1)
     names = [name for name in programs() if fnmatch.fnmatchcase(name, pattern)]
     if not names:
         report.fail("kselftests", f"no program matches '{pattern}'")
@@ -94,8 +89,7 @@ def kselftests(report: Report, lab: Lab, guest: vm.Guest, pattern: str) -> None:
     def run(name: str) -> vm.Result:
         say(f"kselftest {name}: starting a guest")
         settings = {"KSFT_MACHINE_SLOW": "yes"}
-        seconds = limit(guest.kernel)
-        result = vm.run(lab.cache, guest, [f"./{name}"], seconds, settings, SELFTESTS)
+        result = vm.run(lab.cache, guest, [f"./{name}"], limit, settings, SELFTESTS)
         say(f"kselftest {name}: took {result.seconds:.0f} s")
         return result
 
