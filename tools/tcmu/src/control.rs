@@ -4,7 +4,7 @@
 use std::str::FromStr;
 
 use crate::engine::OnTmr;
-use crate::hold::{parse_number, Selector, Spec};
+use crate::hold::{parse_number, Spec};
 use crate::ring::Response;
 use crate::scsi::sense::Sense;
 
@@ -41,9 +41,9 @@ pub enum Request {
     Resume,
     /// `stats`: counters.
     Stats,
-    /// `sense KEY ASC ASCQ [SELECTOR[,count=N]]`: answer the next matching commands with CHECK CONDITION.
-    /// Without a selector all, without a count one.
-    Sense(Sense, Selector, Option<u64>),
+    /// `sense KEY ASC ASCQ [SELECTOR[,lba=FIRST[-LAST]][,count=N]]`: answer the next matching commands with
+    /// CHECK CONDITION. Without a selector all, without a count one.
+    Sense(Sense, Spec),
     /// `quit`: end the daemon.
     Quit,
 }
@@ -70,16 +70,16 @@ impl FromStr for Request {
             ["stats"] => Ok(Self::Stats),
             ["sense", key, asc, ascq] => Ok(Self::Sense(
                 parse_sense(key, asc, ascq)?,
-                Selector::All,
-                Some(1),
+                "all,count=1".parse()?,
             )),
             ["sense", key, asc, ascq, spec] => {
                 let sense = parse_sense(key, asc, ascq)?;
-                let spec: Spec = spec.parse()?;
+                let mut spec: Spec = spec.parse()?;
                 if spec.delay_ms.is_some() {
                     return Err("sense takes no delay".into());
                 }
-                Ok(Self::Sense(sense, spec.selector, spec.count.or(Some(1))))
+                spec.count = spec.count.or(Some(1));
+                Ok(Self::Sense(sense, spec))
             }
             ["quit"] => Ok(Self::Quit),
             [] => Err("empty request".into()),
@@ -166,13 +166,15 @@ mod tests {
             "sense 3 0x11 0 opcode=0x28,count=2".parse(),
             ok(Request::Sense(
                 sense(3, 0x11, 0),
-                Selector::Opcode(0x28),
-                Some(2)
+                "opcode=0x28,count=2".parse().unwrap()
             ))
         );
         assert_eq!(
             "sense 6 0x29 0".parse(),
-            ok(Request::Sense(sense(6, 0x29, 0), Selector::All, Some(1)))
+            ok(Request::Sense(
+                sense(6, 0x29, 0),
+                "all,count=1".parse().unwrap()
+            ))
         );
         for (line, request) in [
             ("unhold", Request::Unhold),

@@ -91,7 +91,7 @@ impl<M: SharedMemory> Engine<M> {
     /// Keeps commands back from now on.
     pub fn hold(&mut self, spec: Spec) {
         let delay = spec.delay_ms.map(|ms| (ms, spec.jitter_ms.unwrap_or(0)));
-        self.holds.add(spec.selector, spec.count, delay);
+        self.holds.add(&spec, delay);
     }
 
     /// The disk.
@@ -206,10 +206,10 @@ impl<M: SharedMemory> Engine<M> {
                 "len": command.data_len(),
             })
         });
-        if let Some(sense) = self.senses.apply(opcode) {
+        if let Some(sense) = self.senses.apply(&command.cdb) {
             return self.complete(command.id, &sense.response());
         }
-        match self.holds.apply(opcode) {
+        match self.holds.apply(&command.cdb) {
             None => self.execute(&command),
             Some(delay) => {
                 let delay_ms = delay.map(|(least, jitter)| least + self.random.u64(0..=jitter));
@@ -334,7 +334,7 @@ impl<M: SharedMemory> Engine<M> {
             Request::Pause => self.set_paused(true),
             Request::Resume => self.set_paused(false),
             Request::Stats => return Ok(format!("ok {self}")),
-            Request::Sense(sense, selector, count) => self.senses.add(selector, count, sense),
+            Request::Sense(sense, spec) => self.senses.add(&spec, sense),
             Request::Quit => self.quit = true,
         }
         Ok("ok".into())

@@ -60,12 +60,35 @@ pub fn parse_number(text: &str) -> Option<u64> {
     }
 }
 
+/// Addresses of blocks, the last one included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lbas {
+    first: u64,
+    last: u64,
+}
+
+impl Lbas {
+    /// Whether a command is a READ or a WRITE that begins here.
+    fn matches(self, cdb: &[u8]) -> bool {
+        scsi::first_block(cdb).is_some_and(|lba| (self.first..=self.last).contains(&lba))
+    }
+
+    /// `FIRST` or `FIRST-LAST`.
+    fn parse(text: &str) -> Option<Self> {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let (first, last) = (parse_number(first)?, parse_number(last)?);
+        (first <= last).then_some(Self { first, last })
+    }
+}
+
 /// What a rule selects, how often, and after what delay:
-/// `SELECTOR[,count=N][,delay=MS[,jitter=MS]]`.
+/// `SELECTOR[,lba=FIRST[-LAST]][,count=N][,delay=MS[,jitter=MS]]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spec {
     /// Which commands.
     pub selector: Selector,
+    /// Only READs and WRITEs that begin there: others may use the disk too.
+    pub lbas: Option<Lbas>,
     /// Only the first so many, at least 1.
     pub count: Option<u64>,
     /// Milliseconds after which a command is let go.
@@ -85,6 +108,7 @@ impl FromStr for Spec {
         let selector = parts.next().unwrap_or_default().parse()?;
         let mut spec = Self {
             selector,
+            lbas: None,
             count: None,
             delay_ms: None,
             jitter_ms: None,
@@ -93,6 +117,10 @@ impl FromStr for Spec {
             let (key, value) = part.split_once('=').unwrap_or((part, ""));
             let number = parse_number(value);
             match (key, number) {
+                ("lba", _) if spec.lbas.is_none() => {
+                    let bad = || format!("{value:?} is no block address FIRST or FIRST-LAST");
+                    spec.lbas = Some(Lbas::parse(value).ok_or_else(bad)?);
+                }
                 ("count", Some(1..)) if spec.count.is_none() => spec.count = number,
                 ("delay", Some(..=MAX_DELAY)) if spec.delay_ms.is_none() => spec.delay_ms = number,
                 ("jitter", Some(..=MAX_DELAY))
@@ -100,11 +128,10 @@ impl FromStr for Spec {
                 {
                     spec.jitter_ms = number
                 }
-                _ => {
-                    return Err(format!(
-                        "{part:?} is none of count=N, delay=MS and then jitter=MS (at most a day)"
-                    ))
-                }
+                _ => return Err(format!(
+                    "{part:?} is none of lba=FIRST[-LAST], count=N, delay=MS and then jitter=MS \
+                         (at most a day)"
+                )),
             }
         }
         Ok(spec)
@@ -120,6 +147,7 @@ pub struct Rules<A> {
 #[derive(Debug)]
 struct Rule<A> {
     selector: Selector,
+    lbas: Option<Lbas>,
     /// `None`: no limit.
     left: Option<u64>,
     action: A,
@@ -131,11 +159,12 @@ impl<A: Copy> Rules<A> {
         Self { rules: Vec::new() }
     }
 
-    /// Adds a rule for the next `count` commands that `selector` matches.
-    pub fn add(&mut self, selector: Selector, count: Option<u64>, action: A) {
+    /// Adds a rule for the commands that `spec` selects.
+    pub fn add(&mut self, spec: &Spec, action: A) {
         self.rules.push(Rule {
-            selector,
-            left: count,
+            selector: spec.selector,
+            lbas: spec.lbas,
+            left: spec.count,
             action,
         });
     }
@@ -146,11 +175,11 @@ impl<A: Copy> Rules<A> {
     }
 
     /// The action for a command, which counts as one of its rule's.
-    pub fn apply(&mut self, opcode: u8) -> Option<A> {
-        let at = self
-            .rules
-            .iter()
-            .position(|rule| rule.selector.matches(opcode))?;
+    pub fn apply(&mut self, cdb: &[u8]) -> Option<A> {
+        let opcode = cdb.first().copied().unwrap_or_default();
+        let at = self.rules.iter().position(|rule| {
+            rule.selector.matches(opcode) && rule.lbas.is_none_or(|lbas| lbas.matches(cdb))
+        })?;
         let rule = &mut self.rules[at];
         let action = rule.action;
         if let Some(left) = &mut rule.left {
@@ -256,6 +285,7 @@ mod tests {
         let spec = |selector, count, delay_ms| {
             Ok(Spec {
                 selector,
+                lbas: None,
                 count,
                 delay_ms,
                 jitter_ms: None,
@@ -265,6 +295,7 @@ mod tests {
             "all,delay=5,jitter=20".parse(),
             Ok(Spec {
                 selector: Selector::All,
+                lbas: None,
                 count: None,
                 delay_ms: Some(5),
                 jitter_ms: Some(20),
@@ -287,6 +318,21 @@ mod tests {
             spec(Selector::Write, Some(1), Some(0))
         );
         assert_eq!("all".parse(), spec(Selector::All, None, None));
+        for (text, first, last) in [
+            ("read,count=2,lba=7", 7, 7),
+            ("read,lba=0x4000-0x4fff,count=2", 0x4000, 0x4fff),
+        ] {
+            assert_eq!(
+                text.parse(),
+                Ok(Spec {
+                    selector: Selector::Read,
+                    lbas: Some(Lbas { first, last }),
+                    count: Some(2),
+                    delay_ms: None,
+                    jitter_ms: None,
+                })
+            );
+        }
     }
 
     #[test]
@@ -311,6 +357,13 @@ mod tests {
             "all,jitter=5,delay=5",
             "all,delay=5,jitter=86400001",
             "all,other=1",
+            "all,lba",
+            "all,lba=",
+            "all,lba=-1",
+            "all,lba=1-",
+            "all,lba=2-1",
+            "all,lba=1-2-3",
+            "all,lba=1,lba=1",
             "count=1",
         ] {
             assert!(bad.parse::<Spec>().is_err(), "{bad:?}");
@@ -320,15 +373,31 @@ mod tests {
     #[test]
     fn the_oldest_matching_rule_counts_and_wears_out() {
         let mut rules = Rules::new();
-        rules.add(Selector::Read, Some(2), 'a');
-        rules.add(Selector::All, None, 'b');
+        rules.add(&"read,count=2".parse().unwrap(), 'a');
+        rules.add(&"all".parse().unwrap(), 'b');
         let order: Vec<_> = [0x28, 0x2a, 0x88, 0x28, 0x00]
             .iter()
-            .map(|op| rules.apply(*op).unwrap())
+            .map(|op| rules.apply(&[*op]).unwrap())
             .collect();
         assert_eq!(order, ['a', 'b', 'a', 'b', 'b']);
         rules.clear();
-        assert_eq!(rules.apply(0x28), None);
+        assert_eq!(rules.apply(&[0x28]), None);
+    }
+
+    #[test]
+    fn a_rule_for_blocks_leaves_other_commands_alone() {
+        let mut rules = Rules::new();
+        rules.add(&"all,lba=0x100-0x1ff,count=2".parse().unwrap(), ());
+        let read = |lba: u16| {
+            let [high, low] = lba.to_be_bytes();
+            [0x28, 0, 0, 0, high, low, 0, 0, 8, 0]
+        };
+        let mut held = |cdb: &[u8]| rules.apply(cdb).is_some();
+        // Neighbours, a command without an address, and one that is too short for its address.
+        assert!(!held(&read(0xff)) && !held(&read(0x200)));
+        assert!(!held(&[0x12, 0, 0, 0, 0x01, 0, 0, 0, 8, 0]) && !held(&[0x28]));
+        assert!(held(&read(0x100)) && held(&read(0x1ff)));
+        assert!(!held(&read(0x100)), "only two");
     }
 
     fn command(id: u16) -> Command {

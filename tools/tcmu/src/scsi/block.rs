@@ -16,13 +16,13 @@ const READ_CAPACITY_16: u8 = 0x10;
 
 /// Blocks that a command names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Extent {
-    lba: u64,
+pub(super) struct Extent {
+    pub(super) lba: u64,
     blocks: u64,
 }
 
 /// Where the block address and the number of blocks are depends on the group of the operation code.
-fn extent(cdb: &Cdb) -> Extent {
+pub(super) fn extent(cdb: &Cdb) -> Extent {
     let (lba, blocks) = match cdb.byte(0) >> 5 {
         0 => {
             let lba = cdb.number(1, 3) & 0x1f_ffff;

@@ -67,6 +67,12 @@ pub fn is_write(code: u8) -> bool {
     matches!(code, WRITE_6 | WRITE_10 | WRITE_12 | WRITE_16)
 }
 
+/// Address of the first block of a READ or WRITE, `None` for other commands.
+pub fn first_block(cdb: &[u8]) -> Option<u64> {
+    let code = *cdb.first()?;
+    (is_read(code) || is_write(code)).then(|| block::extent(&Cdb::new(cdb)).lba)
+}
+
 /// Name of an operation code for people, `None` if the disk does not know it.
 pub fn opcode_name(code: u8) -> Option<&'static str> {
     use opcode::*;

@@ -61,7 +61,8 @@ struct ServeArgs {
     #[arg(
         long,
         value_name = "SPEC",
-        help = "Hold commands: opcode=NUMBER|read|write|all[,count=N][,delay=MS[,jitter=MS]]; may be repeated"
+        help = "Hold commands: opcode=NUMBER|read|write|all[,lba=FIRST[-LAST]][,count=N]\
+                [,delay=MS[,jitter=MS]]; may be repeated"
     )]
     hold: Vec<Spec>,
     /// Chooses the sequence of random delays (jitter)
