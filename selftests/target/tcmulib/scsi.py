@@ -124,9 +124,10 @@ class KernelLog:
         """Number of messages so far that contain all `parts`."""
         return sum(all(part in line for part in parts) for line in self.lines())
 
-    def wait(self, *parts: str, count: int = 1) -> None:
+    def wait(self, *parts: str, count: int = 1, seconds: float = 15.0) -> None:
         """Waits for so many messages that contain all `parts`."""
-        until(lambda: self.count(*parts) >= count, f"{count} kernel messages with {parts}")
+        what = f"{count} kernel messages with {parts}"
+        until(lambda: self.count(*parts) >= count, what, seconds)
 
 
 class EhLog(KernelLog):
