@@ -5,8 +5,8 @@
 # usually the virtual one of "make demo", that has the SCSI target modules
 # loaded; see demo.py for what it does.
 #
-# The event logs of the daemons go to RESULTS, if that is set. Whatever a part
-# waits for may take as long as on a slow machine.
+# The event logs of the daemons go to RESULTS, if that is set. What it waits for
+# may take as long as on a slow machine.
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export KSFT_MACHINE_SLOW=yes

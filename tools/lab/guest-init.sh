@@ -75,9 +75,9 @@ lab_init() {
 	if [ -e /sys/kernel/debug/kmemleak ]; then
 		echo scan=off > /sys/kernel/debug/kmemleak
 	fi
-	# Shorter than the default of two minutes, so that a task stuck for good is
-	# reported before a test's time is up, yet longer than any wait in a test.
-	echo 60 > /proc/sys/kernel/hung_task_timeout_secs
+	# So short that a task stuck for good is reported before a test's time is
+	# up (320 s), yet longer than any wait in a test on a busy machine.
+	echo 240 > /proc/sys/kernel/hung_task_timeout_secs
 	case $IMPL in
 	rust)
 		lab_load_rust

@@ -25,7 +25,7 @@ from tcmulib.rig import Rig  # noqa: E402
 _SIZE = 256 << 20
 
 #: Seconds for each suite, and for each test that has to be run by itself.
-_LIMIT = 300.0
+_LIMIT = 1200.0
 
 
 def main() -> int:

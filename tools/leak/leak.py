@@ -47,7 +47,7 @@ def prepare(folder: Path) -> None:
     daemon.use_copy(folder)
     if Path("/run/udev/control").exists():
         # Nobody needs its links here.
-        subprocess.run(["udevadm", "control", "--exit"], check=True, timeout=60)
+        subprocess.run(["udevadm", "control", "--exit"], check=True, timeout=60 * PATIENCE)
         Path("/run/udev/control").unlink(missing_ok=True)
 
 
@@ -96,7 +96,7 @@ def reload_all(_number: int) -> None:
         users = [path.name for path in Path(f"/sys/module/{CORE_MODULE}/holders").iterdir()]
         if SAMPLE in users:
             # modprobe does not know a module that was loaded from a file.
-            subprocess.run(["rmmod", SAMPLE], check=True, timeout=60)
+            subprocess.run(["rmmod", SAMPLE], check=True, timeout=60 * PATIENCE)
             users.remove(SAMPLE)
         done = module.modprobe("--remove", *users, CORE_MODULE)
         assert not module.loaded(CORE_MODULE), f"it cannot be unloaded: {done.stderr}"

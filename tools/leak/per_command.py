@@ -23,9 +23,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "selftests" / "targ
 from tcmulib import memory  # noqa: E402
 from tcmulib.aio import Reads  # noqa: E402
 from tcmulib.configfs import read  # noqa: E402
-from tcmulib.ktap import PATIENCE, Context, implementation, time_limit  # noqa: E402
+from tcmulib.ktap import PACE, PATIENCE, Context, implementation, time_limit  # noqa: E402
 from tcmulib.rig import Rig  # noqa: E402
 from tcmulib.scsi import BLOCK, Disk  # noqa: E402
+from tcmulib.udev import leave_disks_alone  # noqa: E402
 from tcmulib.wait import Task, until  # noqa: E402
 
 from ledger import recording  # noqa: E402
@@ -125,7 +126,7 @@ def measure(size: int, count: int) -> Row:
             task = Task(context, lambda: send(disk, count, size), f"{count} READs")
             until(lambda: in_flight(disk) == count, f"{count} READs in flight", 60)
             # On their way through the target the last ones may still be.
-            time.sleep(0.5)
+            time.sleep(0.5 * PACE)
         grown = vmalloc_bytes() - vmalloc
         state = rig.daemon.ctl("stats")
         assert "paused=1" in state, f"the daemon answered some: {state}"
@@ -143,12 +144,16 @@ def main() -> int:
     """Measures all of `PLAN`; the rows also go to RESULTS as JSON."""
     print(f"Linux {platform.release()}, modules: {implementation()}", flush=True)
     rows = []
+    shared = Context()
+    leave_disks_alone(shared)
     for size, counts in PLAN:
         for count in counts:
             with time_limit(LIMIT * PATIENCE):
                 row = measure(size, count)
             rows.append({"size": size, "commands": count, "own": row.own, "rest": row.rest})
             print("\n".join(row.lines()), flush=True)
+    errors = shared.clean_up()
+    assert not errors, "\n".join(errors)
     results = os.environ.get("RESULTS")
     if results:
         (Path(results) / "per-command.json").write_text(json.dumps(rows), encoding="utf-8")

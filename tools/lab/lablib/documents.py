@@ -17,7 +17,7 @@ from .report import Report, detail_of
 from .run import clean_environment
 
 #: Seconds that one of the tools may take; they need about one.
-_PATIENCE = 120
+_PATIENCE = 600
 
 _SPEC = CHECKOUT / "Documentation/netlink/specs/tcmu.yaml"
 

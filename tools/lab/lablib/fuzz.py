@@ -8,7 +8,7 @@ from .paths import CHECKOUT
 _SCRIPT = CHECKOUT / "tools" / "fuzz" / "fuzz.sh"
 
 #: Seconds for making devices before and repairing them after.
-_AROUND = 600.0
+_AROUND = 2400.0
 
 
 def fuzz(lab: Lab, guest: vm.Guest, count: int, seed: int, seconds: int, options: list[str]) -> int:

@@ -193,7 +193,7 @@ _GUEST_SCRIPT = "echo to the output; echo 'WARNING: lab self-test' > /dev/kmsg; 
 
 def guest_test(report: Report, lab: Lab, kernel: Kernel) -> None:
     """A guest hands back its script's output, its status and the kernel's reports."""
-    result = vm.run(lab.cache, vm.Guest(kernel, "none"), ["sh", "-c", _GUEST_SCRIPT], 60.0)
+    result = vm.run(lab.cache, vm.Guest(kernel, "none"), ["sh", "-c", _GUEST_SCRIPT], 300.0)
     wrong = []
     if result.status != 3:
         wrong.append(f"status {result.status} instead of 3")

@@ -116,8 +116,9 @@ def _check(
         say(f"in-tree {form.name}: starting a guest for {program}")
         command = [*script, program if program == "true" else f"./{program}"]
         folder = tree / "tools/testing/selftests/target"
-        settings = {"TCMUD": tcmud, "KSFT_MACHINE_SLOW": "yes"}
-        result = vm.run(lab.cache, guest, command, vmcheck.timeout(), settings, folder)
+        settings = {"TCMUD": tcmud}
+        limit = vmcheck.timeout() * vmcheck.BUSY_FACTOR
+        result = vm.run(lab.cache, guest, command, limit, settings, folder)
         name = f"in-tree {form.name}: {program}"
         if program == "true":
             report.verdict(

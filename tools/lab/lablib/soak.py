@@ -8,8 +8,8 @@ from .paths import CHECKOUT
 _SCRIPT = CHECKOUT / "tools" / "soak" / "soak.sh"
 
 #: Seconds for each second of sending: set-up, removal, and waiting for the end of everything.
-_SLOWNESS = 3.0
-_MARGIN = 600.0
+_SLOWNESS = 12.0
+_MARGIN = 2400.0
 
 
 def soak(lab: Lab, guest: vm.Guest, seconds: float, seed: "int | None") -> int:
