@@ -4,14 +4,17 @@
 
 from tcmulib.ktap import PACE, Context, Suite, equal
 from tcmulib.rig import Fill, Rig, pattern
-from tcmulib.scsi import BLOCK, DID_TIME_OUT, GOOD, EhLog, read10
+from tcmulib.scsi import BLOCK, DID_TIME_OUT, GOOD, OWN, OWN_READS, EhLog, read10
 
 suite = Suite()
 
 NOTIFY: dict[str, "str | int"] = {"tmr_notification": 1}
 
-#: A block that nothing else reads: it marks one command in the daemon's log.
-MARK = 0x1234
+#: The READ that most tests hold.
+READ = read10(OWN, 8)
+
+#: A block that no other test reads: it marks one command in the daemon's log.
+MARK = OWN + 0x1234
 
 
 def marked(blocks: int = 8) -> bytes:
@@ -29,25 +32,25 @@ def without(context: Context) -> None:
     rig = Rig(context)
     disk = rig.disk()
     log = EhLog(context)
-    rig.daemon.ctl("hold read,count=1")
-    task = disk.task_sg(read10(0, 8), data_in=8 * BLOCK, timeout=1)
-    (held,) = rig.daemon.wait_held(1)
+    rig.daemon.ctl(f"hold {OWN_READS},count=1")
+    task = disk.task_sg(READ, data_in=8 * BLOCK, timeout=1)
+    (held,) = rig.daemon.ids(READ)
     log.wait(disk.address, "aborting command")
     task.still_blocked(1.5)
     assert not log.count("cmd abort"), "the abort was answered before the command"
     rig.daemon.ctl(f"release {held}")
     equal(task.wait().host_status, DID_TIME_OUT, "host status")
     equal(rig.daemon.tmrs(), [], "notifications")
-    equal(disk.sg_io(read10(0, 8), data_in=8 * BLOCK).status, GOOD, "status of the next READ")
+    equal(disk.sg_io(READ, data_in=8 * BLOCK).status, GOOD, "status of the next READ")
 
 
 @suite.test("attribute 1, the daemon learns the id of the aborted command")
 def with_notification(context: Context) -> None:
     rig = Rig(context, attributes=NOTIFY)
     disk = rig.disk()
-    rig.daemon.ctl("hold read,count=1")
-    task = disk.task_sg(read10(0, 8), data_in=8 * BLOCK, timeout=1)
-    (held,) = rig.daemon.wait_held(1)
+    rig.daemon.ctl(f"hold {OWN_READS},count=1")
+    task = disk.task_sg(READ, data_in=8 * BLOCK, timeout=1)
+    (held,) = rig.daemon.ids(READ)
     notified = rig.daemon.wait_event("tmr")
     equal((notified["type"], notified["ids"]), (1, [held]), "type and ids")
     command = rig.daemon.wait_event("cmd", lambda event: event["id"] == held)
@@ -63,8 +66,8 @@ def with_notification(context: Context) -> None:
 def prompt(context: Context) -> None:
     rig = Rig(context, attributes=NOTIFY)
     disk = rig.disk()
-    rig.daemon.ctl("hold read,count=1,delay=20000")
-    task = disk.task_sg(read10(0, 8), data_in=8 * BLOCK, timeout=1)
+    rig.daemon.ctl(f"hold {OWN_READS},count=1,delay=20000")
+    task = disk.task_sg(READ, data_in=8 * BLOCK, timeout=1)
     task.wait(15)
     waited = task.end - rig.daemon.wait_event("cancel").time
     # 0.1 s is the goal; the rest is for emulated and for debug kernels.
@@ -75,9 +78,9 @@ def prompt(context: Context) -> None:
 def ignored(context: Context) -> None:
     rig = Rig(context, "--on-tmr", "ignore", attributes=NOTIFY)
     disk = rig.disk()
-    rig.daemon.ctl("hold read,count=1")
-    task = disk.task_sg(read10(0, 8), data_in=8 * BLOCK, timeout=1)
-    (held,) = rig.daemon.wait_held(1)
+    rig.daemon.ctl(f"hold {OWN_READS},count=1")
+    task = disk.task_sg(READ, data_in=8 * BLOCK, timeout=1)
+    (held,) = rig.daemon.ids(READ)
     rig.daemon.wait_event("tmr")
     task.still_blocked(1.0)
     # GOOD for an aborted command comes too late to count.
@@ -90,10 +93,11 @@ def retried(context: Context) -> None:
     rig = Rig(context, attributes=NOTIFY)
     disk = rig.disk()
     data = pattern(1, 8 * BLOCK)
-    disk.write(64, data)
-    disk.set_timeout(1)
-    rig.daemon.ctl("hold read,count=1")
-    task = disk.task_read(64, 8)
+    disk.write(OWN, data)
+    # Its second try must be answered in this time.
+    disk.set_timeout(int(PACE))
+    rig.daemon.ctl(f"hold {OWN_READS},count=1")
+    task = disk.task_read(OWN, 8)
     assert task.wait() == data
     equal([name for name, _ in rig.daemon.tmrs()], ["ABORT_TASK"], "notifications")
 
@@ -102,13 +106,14 @@ def retried(context: Context) -> None:
 def one_of_many(context: Context) -> None:
     rig = Rig(context, attributes=NOTIFY)
     disk = rig.disk()
-    rig.daemon.ctl("hold read")
-    others = []
+    rig.daemon.ctl(f"hold {OWN_READS}")
+    others, held = [], []
     for number in range(4):
-        others.append(disk.task_sg(read10(number * 8, 8), data_in=8 * BLOCK))
-        rig.daemon.wait_held(number + 1)
+        cdb = read10(OWN + number * 8, 8)
+        others.append(disk.task_sg(cdb, data_in=8 * BLOCK))
+        held += rig.daemon.ids(cdb)
     task = disk.task_sg(marked(), data_in=8 * BLOCK, timeout=1)
-    held = rig.daemon.wait_held(5)
+    held += rig.daemon.ids(marked())
     equal(task.wait().host_status, DID_TIME_OUT, "host status")
     equal(rig.daemon.tmrs(), [("ABORT_TASK", [held[4]])], "notifications")
     equal(rig.daemon.held(), held[:4], "commands still held")
@@ -122,18 +127,16 @@ def one_of_many(context: Context) -> None:
 def all_aborted(context: Context) -> None:
     rig = Rig(context, attributes=NOTIFY)
     disk = rig.disk()
-    rig.daemon.ctl("hold read")
-    tasks = [
-        disk.task_sg(read10(number * 8, 8), data_in=8 * BLOCK, timeout=2 * PACE)
-        for number in range(8)
-    ]
-    held = rig.daemon.wait_held(8)
+    rig.daemon.ctl(f"hold {OWN_READS}")
+    cdbs = [read10(OWN + number * 8, 8) for number in range(8)]
+    tasks = [disk.task_sg(cdb, data_in=8 * BLOCK, timeout=2 * PACE) for cdb in cdbs]
+    held = rig.daemon.ids(*cdbs)
     for task in tasks:
         equal(task.wait().host_status, DID_TIME_OUT, "host status")
     listed = sorted(ident for _, ids in rig.daemon.tmrs() for ident in ids)
     equal(listed, sorted(held), "listed ids")
     rig.daemon.ctl("unhold")
-    equal(disk.sg_io(read10(0, 8), data_in=8 * BLOCK).status, GOOD, "status of the next READ")
+    equal(disk.sg_io(READ, data_in=8 * BLOCK).status, GOOD, "status of the next READ")
 
 
 @suite.test("tmr_notification counts from the moment it is written")
@@ -141,12 +144,12 @@ def switched(context: Context) -> None:
     rig = Rig(context)
     disk = rig.disk()
     rig.device.set_attrib("tmr_notification", 1)
-    rig.daemon.ctl("hold read,count=1")
-    disk.task_sg(read10(0, 8), data_in=8 * BLOCK, timeout=1).wait()
+    rig.daemon.ctl(f"hold {OWN_READS},count=1")
+    disk.task_sg(READ, data_in=8 * BLOCK, timeout=1).wait()
     equal(len(rig.daemon.tmrs()), 1, "notifications with 1")
     rig.device.set_attrib("tmr_notification", 0)
-    rig.daemon.ctl("hold read,count=1,delay=2500")
-    disk.task_sg(read10(0, 8), data_in=8 * BLOCK, timeout=1).wait()
+    rig.daemon.ctl(f"hold {OWN_READS},count=1,delay=2500")
+    disk.task_sg(READ, data_in=8 * BLOCK, timeout=1).wait()
     equal(len(rig.daemon.tmrs()), 1, "notifications after 0")
 
 
@@ -161,7 +164,7 @@ def queued(context: Context, notify: int) -> None:
     expected: list[tuple[str, list[int]]] = [("ABORT_TASK", [])] if notify else []
     equal(rig.daemon.tmrs(), expected, "notifications")
     fill.release()
-    equal(disk.sg_io(read10(0, 8), data_in=8 * BLOCK).status, GOOD, "status of the next READ")
+    equal(disk.sg_io(READ, data_in=8 * BLOCK).status, GOOD, "status of the next READ")
     assert not seen(rig), "user space saw the aborted command"
 
 
@@ -183,7 +186,7 @@ def before_queued(context: Context) -> None:
     waiting = disk.task_sg(marked(), data_in=8 * BLOCK)
     equal(fill.tasks[0].wait().host_status, DID_TIME_OUT, "host status of the aborted one")
     # Its cancelled blocks are free, so the waiting one comes in.
-    rig.daemon.wait_held(len(fill.held))
+    rig.daemon.ids(marked())
     names = [
         event.name
         for event in rig.daemon.events()
@@ -208,11 +211,10 @@ def unknown_tag(context: Context, notify: int) -> list[tuple[str, list[int]]]:
     rig = Rig(context, "--on-tmr", "ignore", attributes=NOTIFY)
     disk = rig.disk()
     log = EhLog(context)
-    rig.daemon.ctl("hold read,count=2")
-    tasks = [
-        disk.task_sg(read10(number * 8, 8), data_in=8 * BLOCK, timeout=1) for number in range(2)
-    ]
-    held = rig.daemon.wait_held(2)
+    rig.daemon.ctl(f"hold {OWN_READS},count=2")
+    cdbs = [read10(OWN + number * 8, 8) for number in range(2)]
+    tasks = [disk.task_sg(cdb, data_in=8 * BLOCK, timeout=1) for cdb in cdbs]
+    held = rig.daemon.ids(*cdbs)
     log.wait(disk.address, "abort scheduled", count=2)
     (first,) = rig.daemon.wait_event("tmr")["ids"]
     (second,) = set(held) - {first}
@@ -242,8 +244,8 @@ def counters(context: Context) -> None:
     rig = Rig(context, attributes=NOTIFY)
     disk = rig.disk()
     before = rig.statistics("scsi_tgt_dev")
-    rig.daemon.ctl("hold read,count=1")
-    disk.task_sg(read10(0, 8), data_in=8 * BLOCK, timeout=1).wait()
+    rig.daemon.ctl(f"hold {OWN_READS},count=1")
+    disk.task_sg(READ, data_in=8 * BLOCK, timeout=1).wait()
     disk.lun_reset()
     after = rig.statistics("scsi_tgt_dev")
     grown = {name: after[name] - before[name] for name in ("aborts_complete", "resets")}

@@ -3,7 +3,7 @@
 """The actions block_dev and reset_ring: what they do to what is where."""
 
 from tcmulib.configfs import read
-from tcmulib.ktap import Context, Suite, equal
+from tcmulib.ktap import LONG, Context, Suite, equal
 from tcmulib.rig import Served
 from tcmulib.ring import UFLAG_KEEP_BUF, Entry
 from tcmulib.scsi import (
@@ -24,7 +24,7 @@ suite = Suite()
 UNREACHABLE = (0x2, 0x08, 0x00)
 
 
-def send(served: Served, lba: int = 0, timeout: float = 30.0) -> tuple[Task, Entry]:
+def send(served: Served, lba: int = 0, timeout: float = LONG) -> tuple[Task, Entry]:
     """A READ in flight."""
     task = served.disk.task_sg(read10(lba, 8), data_in=8 * BLOCK, timeout=timeout)
     return task, served.ring.next()
@@ -59,7 +59,7 @@ def block_in_flight(context: Context) -> None:
     equal(first.wait().status, GOOD, "status of the first")
     trace = CommandTrace(context)
     cdb = read10(0x100, 8)
-    refused = served.disk.task_sg(cdb, data_in=8 * BLOCK, timeout=30)
+    refused = served.disk.task_sg(cdb, data_in=8 * BLOCK)
     trace.wait_done(cdb, BUSY)
     equal(served.ring.poll(), None, "entry of a command for a blocked device")
     served.ring.complete(second_entry)

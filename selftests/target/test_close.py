@@ -16,11 +16,12 @@ from tcmulib.debugfs import Status
 from tcmulib.flooded import FLOOD, Flooded
 from tcmulib.genl import Family
 from tcmulib.handler import Handler, see, take
-from tcmulib.ktap import Context, Suite, diag, equal, implementation, raises_errno
+from tcmulib.ktap import LONG, PACE, Context, Suite, diag, equal, implementation, raises_errno
 from tcmulib.module import available, references, reload
 from tcmulib.rig import Fill, Rig, pattern
 from tcmulib.ring import OP_TMR, UFLAG_KEEP_BUF, Ring
 from tcmulib.scsi import BLOCK, CHECK_CONDITION, DID_OK, DID_TIME_OUT, GOOD, read10
+from tcmulib.stacks import functions_wait
 from tcmulib.wait import Task, until
 
 suite = Suite()
@@ -59,7 +60,7 @@ class Bench:
         self,
         count: int,
         blocks: int = 8,
-        timeout: float = 60.0,
+        timeout: float = 2 * LONG,
         end: "tuple[int | None, int]" = (GOOD, DID_OK),
     ) -> list[Task]:
         """So many READs; `end` is how they must end."""
@@ -196,7 +197,7 @@ def waiting(bench: Bench) -> None:
         until(lambda: Status.of(bench.device)["commands_waiting"] == 2, "commands that wait")
 
 
-@closed("with commands on the ring that have timed out", cmd_time_out=1)
+@closed("with commands on the ring that have timed out", cmd_time_out=int(PACE))
 def expired(bench: Bench) -> None:
     tasks = bench.send(2, end=(CHECK_CONDITION, DID_OK))
     bench.handler.do(see, 2)
@@ -297,6 +298,7 @@ def resetting(bench: Bench) -> None:
 def notification_waits(context: Context) -> None:
     flooded = Flooded(context)
     reset = flooded.reset()
+    functions_wait()
     reset.still_blocked(0.5)
     rig = flooded.rig
     rig.daemon.kill()

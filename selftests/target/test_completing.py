@@ -10,7 +10,7 @@ from tcmulib.configfs import LOOPBACK, write
 from tcmulib.cpu import Occupied, running_on, two_cpus
 from tcmulib.ktap import PACE, Context, Skip, Suite, equal
 from tcmulib.rig import Rig
-from tcmulib.scsi import BLOCK, DID_TIME_OUT, GOOD, Disk, EhLog, read10
+from tcmulib.scsi import BLOCK, DID_TIME_OUT, GOOD, OWN, OWN_READS, Disk, EhLog, read10
 from tcmulib.wait import Task
 
 suite = Suite()
@@ -24,10 +24,10 @@ class Stuck:
         self.rig = Rig(context, attributes={"cmd_time_out": 0, "tmr_notification": 1})
         self.disk, self.other = self.rig.disk(), self.rig.disk()
         complete_on(self.disk, there)
-        self.rig.daemon.ctl("hold read,count=1")
+        self.rig.daemon.ctl(f"hold {OWN_READS},count=1")
         # What it and its error recovery queue, runs where it was sent.
         with running_on(here):
-            cdb = read10(0, 8)
+            cdb = read10(OWN, 8)
             self.task = self.disk.task_sg(cdb, data_in=8 * BLOCK, timeout=timeout)
             self.rig.daemon.wait_held(1)
             self.cpu = Occupied(context, there, here)

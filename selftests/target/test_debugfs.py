@@ -3,16 +3,28 @@
 """What an operator sees of a device in debugfs, at any time."""
 
 import errno
+import mmap
 import os
+import time
+from functools import partial
 
 from tcmulib import debugfs
 from tcmulib.configfs import Device
 from tcmulib.debugfs import Status
-from tcmulib.ktap import Context, Skip, Suite, equal, raises_errno
+from tcmulib.ktap import PACE, Context, Skip, Suite, equal, raises_errno
 from tcmulib.module import MODULE, available, modprobe, reload
 from tcmulib.rig import Fill, Rig, Served, pattern
 from tcmulib.ring import UFLAG_KEEP_BUF
-from tcmulib.scsi import BLOCK, DID_TIME_OUT, GOOD, TEST_UNIT_READY, KernelLog, read10
+from tcmulib.scsi import (
+    BLOCK,
+    DID_TIME_OUT,
+    GOOD,
+    OWN,
+    OWN_READS,
+    TEST_UNIT_READY,
+    KernelLog,
+    read10,
+)
 from tcmulib.wait import Task, until
 
 suite = Suite()
@@ -37,7 +49,7 @@ def idle(context: Context) -> None:
 
 @suite.test("commands on the ring and in the qfull queue are told apart, expired ones counted")
 def queues(context: Context) -> None:
-    rig = Rig(context, options=Fill.OPTIONS, attributes={"qfull_time_out": 2})
+    rig = Rig(context, options=Fill.OPTIONS, attributes={"qfull_time_out": int(2 * PACE)})
     disk = rig.disk()
     fill = Fill(rig, disk)
     late = disk.task_sg(read10(0, 8), data_in=8 * BLOCK)
@@ -56,12 +68,12 @@ def queues(context: Context) -> None:
 
 @suite.test("a command past its time stays on the ring until user space gives it back")
 def late(context: Context) -> None:
-    rig = Rig(context, attributes={"cmd_time_out": 2})
+    rig = Rig(context, attributes={"cmd_time_out": int(2 * PACE)})
     disk = rig.disk()
     before = Status.of(rig.device)["total_expired"]
-    rig.daemon.ctl("hold read,count=1")
-    task = disk.task_sg(read10(0, 8), data_in=8 * BLOCK)
-    (held,) = rig.daemon.wait_held(1)
+    rig.daemon.ctl(f"hold {OWN_READS},count=1")
+    task = disk.task_sg(read10(OWN, 8), data_in=8 * BLOCK)
+    (held,) = rig.daemon.ids(read10(OWN, 8))
     until(lambda: Status.of(rig.device)["commands_late"], "the end of its time")
     status = Status.of(rig.device)
     status.check()
@@ -77,8 +89,8 @@ def late(context: Context) -> None:
 def aborted(context: Context) -> None:
     rig = Rig(context, attributes={"tmr_notification": 1})
     disk = rig.disk()
-    rig.daemon.ctl("hold read,count=1")
-    answer = disk.sg_io(read10(0, 8), data_in=8 * BLOCK, timeout=1)
+    rig.daemon.ctl(f"hold {OWN_READS},count=1")
+    answer = disk.sg_io(read10(OWN, 8), data_in=8 * BLOCK, timeout=1)
     equal(answer.host_status, DID_TIME_OUT, "host status")
     status = Status.of(rig.device)
     status.check()
@@ -115,6 +127,7 @@ def broken_often(context: Context) -> None:
     debugfs.need()
     served = Served(context)
     log = KernelLog(context)
+    start = time.monotonic()
     for turn in range(5):
         task = served.disk.task_sg(TEST_UNIT_READY)
         until(lambda: served.ring.head != served.ring.tail, "an entry")
@@ -124,8 +137,8 @@ def broken_often(context: Context) -> None:
         served.device.action("reset_ring", 2)
         task.wait()
     # One more for each five seconds that a slow machine takes.
-    count = log.count("ring broken")
-    assert 1 <= count < 5, f"{count} messages"
+    count, most = log.count("ring broken"), 4 + int((time.monotonic() - start) / 5)
+    assert 1 <= count <= most, f"{count} messages"
 
 
 @suite.test("a blocked device and a kept buffer are shown")
@@ -144,7 +157,7 @@ def special(context: Context) -> None:
     equal(Status.of(served.device)["buffers_kept"], 0, "kept buffers after the reset")
 
 
-def _read_on(device: Device) -> int:
+def _read_on(device: Device, begun: mmap.mmap, place: int) -> int:
     """Reads the file again and again until it goes; returns how often it was there."""
     count = 0
     path = debugfs.path(device)
@@ -160,6 +173,7 @@ def _read_on(device: Device) -> int:
         if text:
             Status(text).check()
             count += 1
+            begun[place] = 1
 
 
 @suite.test("reading while commands run and the device goes is safe", limit=90)
@@ -169,12 +183,15 @@ def any_time(context: Context) -> None:
         try:
             rig = Rig(inner)
             disk = rig.disk()
-            device = rig.device
+            begun = mmap.mmap(-1, 2)
             readers = [
-                Task(context, lambda: _read_on(device), f"reader {number}") for number in range(2)
+                Task(context, partial(_read_on, rig.device, begun, number), f"reader {number}")
+                for number in range(2)
             ]
             for number in range(30):
                 disk.write(8 * number, pattern(number, 8 * BLOCK))
+            # Otherwise the device might be gone before a reader begins.
+            until(partial(all, begun), "both readers")
         finally:
             errors = inner.clean_up()
         equal(errors, [], "errors while cleaning up")

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from tcmulib.aio import read_many
-from tcmulib.ktap import Context, Suite, equal, raises_errno
+from tcmulib.ktap import PATIENCE, Context, Suite, equal, raises_errno
 from tcmulib.rig import SIZE, Rig, Served, pattern
 from tcmulib.ring import (
     SAM_STAT_CHECK_CONDITION,
@@ -22,6 +22,8 @@ from tcmulib.scsi import (
     BLOCK,
     CHECK_CONDITION,
     GOOD,
+    OWN,
+    OWN_READS,
     RESERVATION_CONFLICT,
     TEST_UNIT_READY,
     read10,
@@ -81,9 +83,9 @@ def file_system(context: Context) -> None:
     mount = Path(tempfile.mkdtemp(prefix="tcmu-mount-"))
     context.defer(mount.rmdir)
     command = ["mkfs.ext4", "-q", "-F", "-b", "1024", "-O", "^has_journal", str(disk.block)]
-    subprocess.run(command, check=True, timeout=60, stdout=subprocess.DEVNULL)
+    subprocess.run(command, check=True, timeout=60 * PATIENCE, stdout=subprocess.DEVNULL)
     files = ["mount", str(disk.block), str(mount)]
-    subprocess.run(files, check=True, timeout=30)
+    subprocess.run(files, check=True, timeout=60 * PATIENCE)
     sums = {}
     try:
         for number in range(20):
@@ -91,15 +93,15 @@ def file_system(context: Context) -> None:
             (mount / f"file{number}").write_bytes(data)
             sums[number] = hashlib.sha256(data).hexdigest()
     finally:
-        subprocess.run(["umount", str(mount)], check=True, timeout=60)
-    subprocess.run(["blockdev", "--flushbufs", str(disk.block)], check=True, timeout=30)
-    subprocess.run(files, check=True, timeout=30)
+        subprocess.run(["umount", str(mount)], check=True, timeout=60 * PATIENCE)
+    subprocess.run(["blockdev", "--flushbufs", str(disk.block)], check=True, timeout=60 * PATIENCE)
+    subprocess.run(files, check=True, timeout=60 * PATIENCE)
     try:
         for number, expected in sums.items():
             found = hashlib.sha256((mount / f"file{number}").read_bytes()).hexdigest()
             equal(found, expected, f"checksum of file{number}")
     finally:
-        subprocess.run(["umount", str(mount)], check=True, timeout=60)
+        subprocess.run(["umount", str(mount)], check=True, timeout=60 * PATIENCE)
 
 
 @suite.test("writers and readers at the same time keep their own data")
@@ -135,10 +137,10 @@ def sense(context: Context) -> None:
     rig = Rig(context)
     disk = rig.disk()
     for triple in ((0x3, 0x11, 0x00), (0x4, 0x44, 0x00), (0x2, 0x04, 0x01)):
-        rig.daemon.ctl("sense {} {} {} opcode=0x28,count=1".format(*triple))
-        answer = disk.sg_io(read10(0, 1), data_in=BLOCK)
+        rig.daemon.ctl("sense {} {} {} {},count=1".format(*triple, OWN_READS))
+        answer = disk.sg_io(read10(OWN, 1), data_in=BLOCK)
         equal((answer.status, answer.sense_triple), (CHECK_CONDITION, triple), "status and sense")
-    equal(disk.sg_io(read10(0, 1), data_in=BLOCK).status, GOOD, "status of the next READ")
+    equal(disk.sg_io(read10(OWN, 1), data_in=BLOCK).status, GOOD, "status of the next READ")
 
 
 @suite.test("a medium error fails the reader, and only that one")
@@ -146,15 +148,15 @@ def medium_error(context: Context) -> None:
     rig = Rig(context)
     disk = rig.disk()
     data = pattern(1, BLOCK * 8)
-    disk.write(8, data)
-    rig.daemon.ctl("sense 3 0x11 0 read,count=1")
+    disk.write(OWN, data)
+    rig.daemon.ctl(f"sense 3 0x11 0 {OWN_READS},count=1")
     try:
-        disk.read(8, 8)
+        disk.read(OWN, 8)
     except OSError:
         pass
     else:
         raise AssertionError("the read succeeded")
-    assert disk.read(8, 8) == data
+    assert disk.read(OWN, 8) == data
 
 
 @suite.test("a status without sense data reaches the initiator")
@@ -173,13 +175,13 @@ def out_of_order(context: Context) -> None:
     rig = Rig(context)
     disk = rig.disk()
     for number in range(4):
-        disk.write(number * 8, pattern(number, 8 * BLOCK))
-    rig.daemon.ctl("hold read,count=3")
+        disk.write(OWN + number * 8, pattern(number, 8 * BLOCK))
+    rig.daemon.ctl(f"hold {OWN_READS},count=3")
     held, tasks = [], []
     for number in range(3):
-        tasks.append(disk.task_read(number * 8, 8))
+        tasks.append(disk.task_read(OWN + number * 8, 8))
         held.append(rig.daemon.wait_held(number + 1)[-1])
-    assert disk.read(24, 8) == pattern(3, 8 * BLOCK), "the READ that is not held"
+    assert disk.read(OWN + 24, 8) == pattern(3, 8 * BLOCK), "the READ that is not held"
     for number in (2, 0, 1):
         tasks[number].still_blocked(0.05)
         rig.daemon.ctl(f"release {held[number]}")

@@ -14,9 +14,9 @@ from pathlib import Path
 from tcmulib import iscsi, libiscsi
 from tcmulib.configfs import remove_leftovers
 from tcmulib.iscsi import Initiator, Session, Target, iscsiadm, need
-from tcmulib.ktap import PATIENCE, Context, Suite, equal
+from tcmulib.ktap import PACE, PATIENCE, Context, Suite, equal
 from tcmulib.rig import SIZE, Rig, pattern
-from tcmulib.scsi import BLOCK, DID_TIME_OUT, GOOD, EhLog, read10
+from tcmulib.scsi import BLOCK, DID_TIME_OUT, GOOD, OWN, OWN_READS, EhLog, read10
 from tcmulib.wait import until
 
 suite = Suite()
@@ -169,9 +169,9 @@ def abort(context: Context) -> None:
     export = Exported(context, NOTIFY)
     session = export.log_in()
     log = EhLog(context)
-    export.daemon.ctl("hold read,count=1")
-    task = session.disk.task_sg(read10(0, 8), data_in=8 * BLOCK, timeout=1)
-    (held,) = export.daemon.wait_held(1)
+    export.daemon.ctl(f"hold {OWN_READS},count=1")
+    task = session.disk.task_sg(read10(OWN, 8), data_in=8 * BLOCK, timeout=1)
+    (held,) = export.daemon.ids(read10(OWN, 8))
     equal(task.wait().host_status, DID_TIME_OUT, "host status")
     equal(export.daemon.tmrs(), [("ABORT_TASK", [held])], "notifications")
     equal(export.daemon.wait_event("cancel")["id"], held, "cancelled id")
@@ -187,12 +187,12 @@ def abort_amid(context: Context) -> None:
     session = export.log_in()
     disk = session.disk
     data = pattern(3, 64 * BLOCK)
-    disk.write(0, data)
-    # The disk driver sends an aborted READ again.
-    disk.set_timeout(2)
-    export.daemon.ctl("hold read,count=3")
-    tasks = [disk.task_read(number * 8, 8) for number in range(8)]
-    export.daemon.wait_held(3)
+    disk.write(OWN, data)
+    # The disk driver sends an aborted READ again, which must be answered in this time.
+    disk.set_timeout(int(2 * PACE))
+    export.daemon.ctl(f"hold {OWN_READS},count=3")
+    tasks = [disk.task_read(OWN + number * 8, 8) for number in range(8)]
+    export.daemon.wait_event("hold", count=3)
     for number, task in enumerate(tasks):
         expected = data[number * 8 * BLOCK : (number + 1) * 8 * BLOCK]
         assert task.wait(30) == expected, f"READ {number}"
@@ -205,10 +205,11 @@ def abort_amid(context: Context) -> None:
 def reset(context: Context) -> None:
     export = Exported(context, NOTIFY)
     session = export.log_in()
-    export.daemon.ctl("hold read")
-    for number in range(4):
-        session.disk.task_sg(read10(number * 8, 8), data_in=8 * BLOCK, timeout=20)
-    held = export.daemon.wait_held(4)
+    export.daemon.ctl(f"hold {OWN_READS}")
+    cdbs = [read10(OWN + number * 8, 8) for number in range(4)]
+    for cdb in cdbs:
+        session.disk.task_sg(cdb, data_in=8 * BLOCK, timeout=20 * PACE)
+    held = export.daemon.ids(*cdbs)
     session.disk.task_reset().wait(20)
     equal(export.daemon.tmrs(), [("LUN_RESET", sorted(held))], "notifications")
     export.daemon.ctl("unhold")
@@ -222,9 +223,9 @@ def lost(context: Context) -> None:
     export = Exported(context)
     kinds = ("abort_timeout", "lu_reset_timeout", "tgt_reset_timeout")
     session = export.log_in({f"node.session.err_timeo.{kind}": "2" for kind in kinds})
-    export.daemon.ctl("hold read,count=1")
-    task = session.disk.task_sg(read10(0, 8), data_in=8 * BLOCK, timeout=1)
-    (held,) = export.daemon.wait_held(1)
+    export.daemon.ctl(f"hold {OWN_READS},count=1")
+    task = session.disk.task_sg(read10(OWN, 8), data_in=8 * BLOCK, timeout=1)
+    (held,) = export.daemon.ids(read10(OWN, 8))
     until(lambda: session.breaks() or session.state() == "FAILED", "the end of the session", 40)
     equal(export.daemon.tmrs(), [], "notifications")
     equal(export.daemon.held(), [held], "held commands")
@@ -281,11 +282,10 @@ def log_out_held(context: Context) -> None:
     export = Exported(context)
     initiator = export.initiator()
     session = initiator.log_in()
-    export.daemon.ctl("hold read,count=4,delay=3000")
-    tasks = [
-        session.disk.task_sg(read10(number * 8, 8), data_in=8 * BLOCK) for number in range(4)
-    ]
-    export.daemon.wait_held(4)
+    export.daemon.ctl(f"hold {OWN_READS},count=4,delay={int(3000 * PACE)}")
+    cdbs = [read10(OWN + number * 8, 8) for number in range(4)]
+    tasks = [session.disk.task_sg(cdb, data_in=8 * BLOCK) for cdb in cdbs]
+    export.daemon.ids(*cdbs)
     initiator.log_out()
     until(lambda: export.target.sessions() == 0, "the end of the session at the target")
     for task in tasks:
@@ -300,9 +300,9 @@ def two(context: Context) -> None:
     session = export.log_in()
     resetting = export.initiator(other).log_in()
     data = pattern(5, 32 * BLOCK)
-    session.disk.write(0, data)
-    export.daemon.ctl("hold read,count=2")
-    tasks = [each.disk.task_read(0, 32) for each in (session, resetting)]
+    session.disk.write(OWN, data)
+    export.daemon.ctl(f"hold {OWN_READS},count=2")
+    tasks = [each.disk.task_read(OWN, 32) for each in (session, resetting)]
     held = export.daemon.wait_held(2)
     resetting.disk.task_reset().wait(20)
     equal(export.daemon.tmrs()[0], ("LUN_RESET", sorted(held)), "first notification")

@@ -4,7 +4,7 @@
 
 import errno
 
-from tcmulib.ktap import Context, Suite, equal, raises_errno
+from tcmulib.ktap import PACE, Context, Suite, equal, raises_errno
 from tcmulib.rig import Fill, Rig, Served, pattern
 from tcmulib.ring import (
     SAM_STAT_CHECK_CONDITION,
@@ -155,7 +155,7 @@ def answered_again(context: Context) -> None:
 @suite.test("the buffer of a command that has timed out can be kept")
 def expired(context: Context) -> None:
     # Set before the disk is there: cmd_time_out is fixed once a LUN exports the device.
-    rig = Rig(context, attributes={"cmd_time_out": 1})
+    rig = Rig(context, attributes={"cmd_time_out": int(PACE)})
     disk = rig.disk()
     rig.daemon.stop()
     ring = Ring(context, rig.device)

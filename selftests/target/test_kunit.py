@@ -33,7 +33,7 @@ def _run(context: Context) -> None:
     if done.returncode and not path:
         raise Skip(f"{_MODULE} is not installed (CONFIG_TCM_USER2_KUNIT_TEST)")
     assert done.returncode == 0, done.stderr
-    context.defer(lambda: subprocess.run(["rmmod", _MODULE], check=True, timeout=60))
+    context.defer(lambda: subprocess.run(["rmmod", _MODULE], check=True, timeout=60 * PATIENCE))
     tests: list[str] = []
     for line in log.lines():
         if line.startswith("    ") and re.match(r"(not )?ok \d+ ", line.strip()):

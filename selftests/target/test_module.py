@@ -3,11 +3,13 @@
 """Loading and unloading target_core_user."""
 
 import errno
+import mmap
+from functools import partial
 from pathlib import Path
 
 from tcmulib.configfs import Device, Hba, Loopback, read
 from tcmulib.handler import Handler, see
-from tcmulib.ktap import Context, Skip, Suite, equal, implementation, raises_errno
+from tcmulib.ktap import PACE, Context, Skip, Suite, equal, implementation, raises_errno
 from tcmulib.module import (
     MODULE,
     available,
@@ -18,8 +20,17 @@ from tcmulib.module import (
     reload,
 )
 from tcmulib.rig import Rig, pattern
-from tcmulib.scsi import BLOCK, CHECK_CONDITION, Disk, KernelLog, attach, read10
-from tcmulib.wait import Task
+from tcmulib.scsi import (
+    BLOCK,
+    CHECK_CONDITION,
+    OWN,
+    OWN_READS,
+    Disk,
+    KernelLog,
+    attach,
+    read10,
+)
+from tcmulib.wait import Task, until
 
 suite = Suite()
 
@@ -114,9 +125,9 @@ def in_flight(context: Context) -> None:
     rig = Rig(context)
     disk = rig.disk()
     data = pattern(1, 32 * BLOCK)
-    disk.write(0, data)
-    rig.daemon.ctl("hold read")
-    tasks = [disk.task_read(8 * number, 8) for number in range(4)]
+    disk.write(OWN, data)
+    rig.daemon.ctl(f"hold {OWN_READS}")
+    tasks = [disk.task_read(OWN + 8 * number, 8) for number in range(4)]
     held = rig.daemon.wait_held(4)
     for name in STACK:
         equal(delete_module(name), errno.EAGAIN, f"errno of unloading {name}")
@@ -131,7 +142,7 @@ def left_on_ring(context: Context) -> None:
     for close in (Handler.close, Handler.kill, Handler.close_mapping_last):
         inner, outer = Context(), Context()
         try:
-            rig = Rig(outer, attributes={"cmd_time_out": 1})
+            rig = Rig(outer, attributes={"cmd_time_out": int(PACE)})
             disk = attach(inner, rig.device)
             disk.remove_silently()
             rig.daemon.stop()
@@ -158,9 +169,10 @@ def hanging(context: Context) -> None:
     lun, log = Context(), KernelLog(context)
     disk = Disk(context, Loopback(lun).add_lun(rig.device), log)
     disk.remove_silently()
-    rig.daemon.ctl("hold read")
-    tasks = [disk.task_sg(read10(8 * number, 8), data_in=8 * BLOCK) for number in range(4)]
-    rig.daemon.wait_held(4)
+    rig.daemon.ctl(f"hold {OWN_READS}")
+    cdbs = [read10(OWN + 8 * number, 8) for number in range(4)]
+    tasks = [disk.task_sg(cdb, data_in=8 * BLOCK) for cdb in cdbs]
+    rig.daemon.ids(*cdbs)
     rig.daemon.kill()
     removal = Task(context, lun.clean_up, "removing the LUN")
     removal.still_blocked(0.5)
@@ -178,8 +190,8 @@ def hanging(context: Context) -> None:
         reload()
 
 
-def unload_when_possible() -> int:
-    """Tries again and again; returns how often it was refused."""
+def unload_when_possible(refused_once: mmap.mmap) -> int:
+    """Tries again and again; returns how often it was refused. Says so after the first time."""
     refused = 0
     while True:
         found = delete_module()
@@ -187,6 +199,7 @@ def unload_when_possible() -> int:
             return refused
         equal(found, errno.EAGAIN, "errno of unloading the module")
         refused += 1
+        refused_once[0] = 1
 
 
 @suite.test("unloading again and again while devices go and daemons die harms nothing", limit=120)
@@ -200,7 +213,10 @@ def racing(context: Context) -> None:
         data = pattern(turn, 64 * BLOCK)
         disk.write(0, data)
         assert disk.read(0, 64) == data, f"data in turn {turn}"
-        unloading = Task(context, unload_when_possible, "unloading the module")
+        refused = mmap.mmap(-1, 1)
+        unloading = Task(context, partial(unload_when_possible, refused), "unloading the module")
+        # Otherwise all might be gone before it begins.
+        until(lambda: refused[0], "the first refusal")
         if turn % 2:
             rig.daemon.kill()
         equal(inner.clean_up(), [], "errors while cleaning up")

@@ -13,7 +13,7 @@ from typing import Any
 from tcmulib import daemon, genl
 from tcmulib.configfs import Device, read, write
 from tcmulib.genl import Family
-from tcmulib.ktap import Context, Suite, equal, raises_errno
+from tcmulib.ktap import PATIENCE, Context, Suite, equal, raises_errno
 from tcmulib.module import PARAMETERS
 from tcmulib.wait import Task
 
@@ -82,7 +82,7 @@ def added_and_removed(context: Context) -> None:
 def reconfigured(context: Context) -> None:
     # Through the daemon's own listener.
     listener = subprocess.Popen(
-        [daemon.program(), "events", "--count", "4", "--timeout", "30"],
+        [daemon.program(), "events", "--count", "4", "--timeout", str(int(30 * PATIENCE))],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -99,7 +99,7 @@ def reconfigured(context: Context) -> None:
     equal(events[1]["dev_size"], 2 << 20, "dev_size in the event")
     equal(events[2]["dev_config"], "new/config", "dev_config in the event")
     equal(events[3]["write_cache"], True, "write cache in the event")
-    equal(listener.wait(timeout=20), 0, "exit status of the listener")
+    equal(listener.wait(timeout=20 * PATIENCE), 0, "exit status of the listener")
     equal(device.attrib("dev_size"), str(2 << 20), "dev_size")
     equal(device.attrib("dev_config"), "new/config", "dev_config")
     equal(device.attrib("emulate_write_cache"), "1", "emulate_write_cache")
@@ -198,7 +198,7 @@ def killed(context: Context) -> None:
     # A second writer does not get in the way of the first.
     raises_errno(errno.EBUSY, device.enable, "enabling a second time")
     writer.kill()
-    equal(writer.wait(timeout=20), -signal.SIGKILL, "end of the writer")
+    equal(writer.wait(timeout=20 * PATIENCE), -signal.SIGKILL, "end of the writer")
     equal((read(device.path / "enable"), device.uio()), ("0", None), "enable and UIO device")
     equal(family.event().command, genl.REMOVED, "what the daemon is told")
     # The node of the attempt is still open, and is in nobody's way.

@@ -18,7 +18,7 @@ from pathlib import Path
 from tcmulib.configfs import Device, read, write
 from tcmulib.genl import Family
 from tcmulib.golden import Recording, attempts, content, quoted, record, tree, written
-from tcmulib.ktap import Context, Skip, Suite, implementation
+from tcmulib.ktap import PATIENCE, Context, Skip, Suite, implementation
 from tcmulib.module import PARAMETERS
 
 suite = Suite()
@@ -260,7 +260,7 @@ def module(_context: Context) -> list[str]:
     for field in ("description", "license", "parm", "name"):
         done = subprocess.run(
             ["modinfo", "--field", field, "target_core_user"],
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, timeout=60 * PATIENCE, check=False,
         )  # fmt: skip
         if done.returncode:
             raise Skip("modinfo does not find the module")

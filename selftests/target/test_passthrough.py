@@ -3,7 +3,7 @@
 """Who answers: LIO itself or user space (pgr_support, alua_support, emulate_pr)."""
 
 from tcmulib.configfs import Device, write
-from tcmulib.ktap import Context, Suite, equal
+from tcmulib.ktap import PACE, Context, Suite, equal
 from tcmulib.rig import Served
 from tcmulib.ring import SAM_STAT_CHECK_CONDITION
 from tcmulib.scsi import (
@@ -122,7 +122,7 @@ def access_states(context: Context) -> None:
     for support in (1, 0, 1):
         served.device.set_attrib("alua_support", support)
         equal(served.device.attrib("alua_support"), str(support), "alua_support")
-        task = served.disk.task_sg(read10(0, 8), data_in=8 * BLOCK, timeout=3)
+        task = served.disk.task_sg(read10(0, 8), data_in=8 * BLOCK, timeout=3 * PACE)
         if support:
             answer = task.wait()
             equal((answer.status, answer.sense_triple), (CHECK_CONDITION, STANDBY), "answer")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tcmulib.configfs import read, write
 from tcmulib.fio import Fio, wait_all
-from tcmulib.ktap import Context, Skip, Suite, diag, equal
+from tcmulib.ktap import PATIENCE, Context, Skip, Suite, diag, equal
 from tcmulib.memory import parse_meminfo
 from tcmulib.rig import Rig
 from tcmulib.scsi import Disk
@@ -84,11 +84,11 @@ def spare(pid: int) -> None:
 def mounted(context: Context, disk: Disk) -> Path:
     """A new ext4, with journal, on the disk."""
     mkfs = ["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0", str(disk.block)]
-    subprocess.run(mkfs, check=True, timeout=60, stdout=subprocess.DEVNULL)
+    subprocess.run(mkfs, check=True, timeout=60 * PATIENCE, stdout=subprocess.DEVNULL)
     folder = Path(tempfile.mkdtemp(prefix="tcmu-mount-"))
     context.defer(folder.rmdir)
-    subprocess.run(["mount", str(disk.block), str(folder)], check=True, timeout=30)
-    context.defer(lambda: subprocess.run(["umount", str(folder)], check=True, timeout=60))
+    subprocess.run(["mount", str(disk.block), str(folder)], check=True, timeout=60 * PATIENCE)
+    context.defer(lambda: subprocess.run(["umount", str(folder)], check=True, timeout=60 * PATIENCE))
     return folder
 
 
@@ -126,11 +126,11 @@ def file_system(context: Context) -> None:
     assert hog.least < 2 * LEFT, "memory was never short"
     check = ["fsck.ext4", "-n", "-f", str(disk.block)]
     hog.release()
-    subprocess.run(["umount", str(folder)], check=True, timeout=60)
+    subprocess.run(["umount", str(folder)], check=True, timeout=60 * PATIENCE)
     try:
-        subprocess.run(check, check=True, timeout=60, capture_output=True)
+        subprocess.run(check, check=True, timeout=60 * PATIENCE, capture_output=True)
     finally:
-        subprocess.run(["mount", str(disk.block), str(folder)], check=True, timeout=30)
+        subprocess.run(["mount", str(disk.block), str(folder)], check=True, timeout=60 * PATIENCE)
 
 
 def rss_file(status: str) -> int:

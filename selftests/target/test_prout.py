@@ -4,17 +4,26 @@
 
 from tcmulib import reserve
 from tcmulib.cpu import running_on, two_cpus
-from tcmulib.ktap import Context, Suite, equal
+from tcmulib.ktap import LONG, Context, Suite, equal
 from tcmulib.reserve import PREEMPT, PREEMPT_AND_ABORT, REGISTER, RESERVE
 from tcmulib.rig import Rig
-from tcmulib.scsi import BLOCK, CHECK_CONDITION, GOOD, TEST_UNIT_READY, Disk, read10
+from tcmulib.scsi import (
+    BLOCK,
+    CHECK_CONDITION,
+    GOOD,
+    OWN,
+    OWN_READS,
+    TEST_UNIT_READY,
+    Disk,
+    read10,
+)
 from tcmulib.stacks import waiting_in
 from tcmulib.wait import Task, until
 
 suite = Suite()
 
 
-def prout(disk: Disk, action: int, key: int, action_key: int = 0, limit: float = 30.0) -> int:
+def prout(disk: Disk, action: int, key: int, action_key: int = 0, limit: float = LONG) -> int:
     """PERSISTENT RESERVE OUT; returns the status."""
     cdb, parameters = reserve.prout(action, key, action_key)
     answer = disk.sg_io(cdb, data_out=parameters, timeout=limit)
@@ -45,9 +54,9 @@ def registrants(context: Context) -> None:
 def preempt(context: Context) -> None:
     reserved = Reserved(context)
     first, second = reserved.disks
-    reserved.rig.daemon.ctl("hold read,count=1")
-    task = first.task_sg(read10(0, 8), data_in=8 * BLOCK)
-    reserved.rig.daemon.wait_held(1)
+    reserved.rig.daemon.ctl(f"hold {OWN_READS},count=1")
+    task = first.task_sg(read10(OWN, 8), data_in=8 * BLOCK)
+    reserved.rig.daemon.ids(read10(OWN, 8))
     equal(prout(second, PREEMPT, 2, 1), GOOD, "status of PREEMPT")
     task.still_blocked(0.3)
     equal(reserved.rig.daemon.tmrs(), [], "notifications")
@@ -60,9 +69,10 @@ def preempt_and_abort(context: Context) -> None:
     reserved = Reserved(context)
     daemon = reserved.rig.daemon
     first, second = reserved.disks
-    daemon.ctl("hold read")
-    tasks = [first.task_sg(read10(n * 8, 8), data_in=8 * BLOCK) for n in range(2)]
-    held = daemon.wait_held(2)
+    daemon.ctl(f"hold {OWN_READS}")
+    cdbs = [read10(OWN + n * 8, 8) for n in range(2)]
+    tasks = [first.task_sg(cdb, data_in=8 * BLOCK) for cdb in cdbs]
+    held = daemon.ids(*cdbs)
     equal(prout(second, PREEMPT_AND_ABORT, 2, 1), GOOD, "status of PREEMPT AND ABORT")
     notified = daemon.wait_event("tmr")
     equal((notified["type"], sorted(notified["ids"])), (128, sorted(held)), "type and ids")
@@ -79,9 +89,9 @@ def without_notification(context: Context) -> None:
     reserved = Reserved(context, notify=0)
     daemon = reserved.rig.daemon
     first, second = reserved.disks
-    daemon.ctl("hold read,count=1,delay=1000")
-    task = first.task_sg(read10(0, 8), data_in=8 * BLOCK)
-    daemon.wait_held(1)
+    daemon.ctl(f"hold {OWN_READS},count=1,delay=1000")
+    task = first.task_sg(read10(OWN, 8), data_in=8 * BLOCK)
+    daemon.ids(read10(OWN, 8))
     equal(prout(second, PREEMPT_AND_ABORT, 2, 1), GOOD, "status of PREEMPT AND ABORT")
     # The answer came after the command's own.
     equal(daemon.held(), [], "commands still held")
@@ -105,8 +115,8 @@ def two_of_one_nexus(context: Context) -> None:
     reserved = Reserved(context, notify=0)
     daemon = reserved.rig.daemon
     first, second = reserved.disks
-    daemon.ctl("hold read,count=1")
-    task = first.task_sg(read10(0, 8), data_in=8 * BLOCK)
+    daemon.ctl(f"hold {OWN_READS},count=1")
+    task = first.task_sg(read10(OWN, 8), data_in=8 * BLOCK)
     daemon.wait_held(1)
     one = preempt_on(context, cpus[0], second, 2, 1)
     until(lambda: waiting_in("core_tmr_lun_reset"), "the first to wait")
@@ -119,7 +129,7 @@ def two_of_one_nexus(context: Context) -> None:
     task.wait()
     # The registration is whole: it is used once more.
     equal(prout(second, PREEMPT_AND_ABORT, 2, 2), GOOD, "status of a third one")
-    equal(second.sg_io(read10(0, 8), data_in=8 * BLOCK).status, GOOD, "status of the next READ")
+    equal(second.sg_io(read10(OWN, 8), data_in=8 * BLOCK).status, GOOD, "status of the next READ")
 
 
 @suite.test("commands of others reach user space while a PREEMPT AND ABORT waits", c_wedges=True)
@@ -128,15 +138,15 @@ def others_go_on(context: Context) -> None:
     reserved = Reserved(context, notify=0, nexuses=3)
     daemon = reserved.rig.daemon
     first, second, third = reserved.disks
-    daemon.ctl("hold read,count=1")
-    task = first.task_sg(read10(0, 8), data_in=8 * BLOCK)
+    daemon.ctl(f"hold {OWN_READS},count=1")
+    task = first.task_sg(read10(OWN, 8), data_in=8 * BLOCK)
     daemon.wait_held(1)
     waiting = preempt_on(context, cpus[0], second, 2, 1)
     until(lambda: waiting_in("core_tmr_lun_reset"), "the PREEMPT AND ABORT to wait")
     for _ in range(3):
         with running_on(cpus[1]):
             ready = third.task_sg(TEST_UNIT_READY)
-        equal(ready.wait(8).status, GOOD, "status of TEST UNIT READY")
+        equal(ready.wait(15).status, GOOD, "status of TEST UNIT READY")
     waiting.still_blocked(0.0)
     daemon.let_go()
     equal(waiting.wait(), GOOD, "status of PREEMPT AND ABORT")
@@ -150,8 +160,8 @@ def others_go_on_before(context: Context) -> None:
     reserved = Reserved(context, notify=0, nexuses=4)
     daemon = reserved.rig.daemon
     first, second, third, fourth = reserved.disks
-    daemon.ctl("hold read,count=1")
-    task = first.task_sg(read10(0, 8), data_in=8 * BLOCK)
+    daemon.ctl(f"hold {OWN_READS},count=1")
+    task = first.task_sg(read10(OWN, 8), data_in=8 * BLOCK)
     daemon.wait_held(1)
     reset = fourth.task_reset()
     until(lambda: waiting_in("core_tmr_lun_reset"), "the LUN RESET to wait")
@@ -160,7 +170,7 @@ def others_go_on_before(context: Context) -> None:
     for _ in range(3):
         with running_on(cpus[1]):
             ready = third.task_sg(TEST_UNIT_READY)
-        equal(ready.wait(8).status, GOOD, "status of TEST UNIT READY")
+        equal(ready.wait(15).status, GOOD, "status of TEST UNIT READY")
     preempt.still_blocked(0.0)
     daemon.let_go()
     reset.wait()

@@ -3,21 +3,44 @@
 """LUN RESET, reset_ring and block_dev."""
 
 from tcmulib.configfs import write
-from tcmulib.ktap import PACE, Context, Suite, equal
+from tcmulib.ktap import LONG, PACE, Context, Suite, equal
 from tcmulib.rig import Fill, Rig, pattern
 from tcmulib.scsi import (
     BLOCK,
     BUSY,
     CHECK_CONDITION,
     GOOD,
+    OWN,
+    OWN_READS,
     TASK_ABORTED,
     TEST_UNIT_READY,
+    CommandTrace,
+    Disk,
     read10,
 )
+from tcmulib.wait import Task
 
 suite = Suite()
 
 NOTIFY: dict[str, "str | int"] = {"tmr_notification": 1}
+
+#: READs for which there is no space, and which nothing but their test sends.
+MARKED = read10(0x1234, 8)
+
+
+def own(number: int) -> bytes:
+    """A READ that nobody else sends."""
+    return read10(OWN + 8 * number, 8)
+
+
+def wait_for_space(context: Context, disk: Disk, timeout: float = LONG) -> Task:
+    """Sends a READ for which there is no space."""
+    trace = CommandTrace(context)
+    task = disk.task_sg(MARKED, data_in=8 * BLOCK, timeout=timeout)
+    trace.wait_start(MARKED)
+    # What the target does with it needs a moment, too.
+    task.still_blocked(0.3 * PACE)
+    return task
 
 
 @suite.test("a LUN RESET of an idle device is announced with an empty list")
@@ -37,10 +60,11 @@ def idle(context: Context) -> None:
 def in_flight(context: Context) -> None:
     rig = Rig(context, attributes=NOTIFY)
     disk = rig.disk()
-    rig.daemon.ctl("hold read")
-    for number in range(6):
-        disk.task_sg(read10(number * 8, 8), data_in=8 * BLOCK, timeout=3 * PACE)
-    held = rig.daemon.wait_held(6)
+    rig.daemon.ctl(f"hold {OWN_READS}")
+    cdbs = [own(number) for number in range(6)]
+    for cdb in cdbs:
+        disk.task_sg(cdb, data_in=8 * BLOCK, timeout=3 * PACE)
+    held = rig.daemon.ids(*cdbs)
     # One that has ended is not listed.
     ended = held.pop(2)
     rig.daemon.ctl(f"release {ended}")
@@ -54,10 +78,10 @@ def in_flight(context: Context) -> None:
 def without(context: Context) -> None:
     rig = Rig(context)
     disk = rig.disk()
-    rig.daemon.ctl("hold read")
+    rig.daemon.ctl(f"hold {OWN_READS}")
     for number in range(3):
-        disk.task_sg(read10(number * 8, 8), data_in=8 * BLOCK, timeout=6 * PACE)
-    rig.daemon.wait_held(3)
+        disk.task_sg(own(number), data_in=8 * BLOCK, timeout=6 * PACE)
+    rig.daemon.ids(*[own(number) for number in range(3)])
     reset = disk.task_reset()
     reset.still_blocked(1.0)
     rig.daemon.ctl("release all")
@@ -69,10 +93,10 @@ def without(context: Context) -> None:
 def other_nexus(context: Context) -> None:
     rig = Rig(context, attributes=NOTIFY)
     first, second = rig.disk(), rig.disk()
-    rig.daemon.ctl("hold read")
-    task = first.task_sg(read10(0, 8), data_in=8 * BLOCK)
-    second.task_sg(read10(8, 8), data_in=8 * BLOCK, timeout=3 * PACE)
-    held = rig.daemon.wait_held(2)
+    rig.daemon.ctl(f"hold {OWN_READS}")
+    task = first.task_sg(own(0), data_in=8 * BLOCK)
+    second.task_sg(own(1), data_in=8 * BLOCK, timeout=3 * PACE)
+    held = rig.daemon.ids(own(0), own(1))
     second.task_reset().wait(10)
     equal(rig.daemon.tmrs()[0], ("LUN_RESET", sorted(held)), "first notification")
     equal(task.wait().status, TASK_ABORTED, "status at the other nexus")
@@ -83,23 +107,21 @@ def waiting(context: Context) -> None:
     rig = Rig(context, options=Fill.OPTIONS, attributes=NOTIFY)
     first, second = rig.disk(), rig.disk()
     fill = Fill(rig, first)
-    task = first.task_sg(read10(0x1234, 8), data_in=8 * BLOCK)
-    task.still_blocked(0.3)
+    task = wait_for_space(context, first)
     second.task_reset().wait(15)
     equal(task.wait().status, TASK_ABORTED, "status of the waiting READ")
     equal(rig.daemon.tmrs(), [("LUN_RESET", sorted(fill.held))], "notifications")
     rig.daemon.ctl("unhold")
-    cdb = read10(0x1234, 8).hex()
-    assert all(event["cdb"] != cdb for event in rig.daemon.events("cmd")), "the daemon saw it"
+    assert all(event["cdb"] != MARKED.hex() for event in rig.daemon.events("cmd")), "the daemon saw it"
 
 
 @suite.test("a command that has timed out is not listed")
 def expired(context: Context) -> None:
-    rig = Rig(context, "--on-tmr", "ignore", attributes={**NOTIFY, "cmd_time_out": 1})
+    rig = Rig(context, "--on-tmr", "ignore", attributes={**NOTIFY, "cmd_time_out": int(PACE)})
     disk = rig.disk()
-    rig.daemon.ctl("hold read")
-    task = disk.task_sg(read10(0, 8), data_in=8 * BLOCK)
-    rig.daemon.wait_held(1)
+    rig.daemon.ctl(f"hold {OWN_READS}")
+    task = disk.task_sg(own(0), data_in=8 * BLOCK)
+    rig.daemon.ids(own(0))
     equal(task.wait(10).status, CHECK_CONDITION, "status of the one that timed out")
     disk.task_reset().wait(10)
     rig.daemon.wait_event("tmr")
@@ -128,9 +150,9 @@ def ring_level_1(context: Context) -> None:
     rig = Rig(context)
     disk = rig.disk()
     data = pattern(1, 32 * BLOCK)
-    disk.write(0, data)
-    rig.daemon.ctl("hold read")
-    tasks = [disk.task_read(number * 8, 8) for number in range(4)]
+    disk.write(OWN, data)
+    rig.daemon.ctl(f"hold {OWN_READS}")
+    tasks = [disk.task_read(OWN + number * 8, 8) for number in range(4)]
     rig.daemon.wait_held(4)
     rig.daemon.ctl("unhold")
     rig.device.action("reset_ring", 1)
@@ -142,8 +164,8 @@ def ring_level_1(context: Context) -> None:
 def ring_level_2(context: Context) -> None:
     rig = Rig(context)
     disk = rig.disk()
-    rig.daemon.ctl("hold read")
-    tasks = [disk.task_sg(read10(number * 8, 8), data_in=8 * BLOCK) for number in range(4)]
+    rig.daemon.ctl(f"hold {OWN_READS}")
+    tasks = [disk.task_sg(own(number), data_in=8 * BLOCK) for number in range(4)]
     rig.daemon.wait_held(4)
     rig.daemon.ctl("unhold")
     rig.device.action("reset_ring", 2)
@@ -156,8 +178,7 @@ def ring_waiting(context: Context) -> None:
     rig = Rig(context, options=Fill.OPTIONS)
     disk = rig.disk()
     fill = Fill(rig, disk)
-    task = disk.task_sg(read10(0x1234, 8), data_in=8 * BLOCK)
-    task.still_blocked(0.3)
+    task = wait_for_space(context, disk)
     rig.daemon.ctl("unhold")
     rig.device.action("reset_ring", 2)
     equal(task.wait().status, GOOD, "status of the one that waited")
@@ -194,8 +215,7 @@ def blocked_waiting(context: Context) -> None:
     rig = Rig(context, options=Fill.OPTIONS)
     disk = rig.disk()
     fill = Fill(rig, disk)
-    task = disk.task_sg(read10(0x1234, 8), data_in=8 * BLOCK, timeout=2)
-    task.still_blocked(0.3)
+    task = wait_for_space(context, disk, 4 * PACE)
     rig.device.action("block_dev", 1)
     context.defer(lambda: write(rig.device.path / "action" / "block_dev", "0"))
     fill.check()

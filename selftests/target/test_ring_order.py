@@ -4,7 +4,8 @@
 
 from tcmulib.flooded import FLOOD, MARKED, Flooded
 from tcmulib.ktap import Context, Suite, equal
-from tcmulib.scsi import GOOD
+from tcmulib.scsi import GOOD, OWN_READS
+from tcmulib.stacks import functions_wait
 
 suite = Suite()
 
@@ -14,9 +15,10 @@ def overtaking(context: Context) -> None:
     flooded = Flooded(context)
     daemon = flooded.rig.daemon
     reset = flooded.reset()
+    functions_wait()
     reset.still_blocked(1.0)
     # Space for some commands, and free ids, but not yet enough for the notification.
-    daemon.ctl("hold read")
+    daemon.ctl(f"hold {OWN_READS}")
     daemon.ctl("resume")
     held = daemon.wait_held(FLOOD, 60)
     for ident in held[:40]:
@@ -42,6 +44,7 @@ def overtaking(context: Context) -> None:
 def discarded(context: Context) -> None:
     flooded = Flooded(context)
     reset = flooded.reset()
+    functions_wait()
     reset.still_blocked(1.0)
     flooded.rig.device.action("reset_ring", 1)
     flooded.rig.daemon.ctl("resume")

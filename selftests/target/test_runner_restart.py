@@ -79,7 +79,7 @@ def notified(context: Context) -> None:
     # The aborted command is sent again.
     assert reading.wait(40) == data, "data after the abort"
     equal(Snapshot(runner, device).uflags(told), UFLAG_UNKNOWN_OP, "tcmu-runner's answer")
-    disk.set_timeout(120)
+    disk.set_timeout(int(120 * PACE))
     load = Load(context, disk)
     load.goes_on()
     written = load.stop()

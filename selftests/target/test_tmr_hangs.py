@@ -15,6 +15,8 @@ from tcmulib.scsi import (
     BLOCK,
     DID_TIME_OUT,
     GOOD,
+    OWN,
+    OWN_READS,
     TASK_ABORTED,
     TEST_UNIT_READY,
     EhLog,
@@ -37,9 +39,9 @@ def drained_abort(context: Context) -> None:
     rig = Rig(context, "--on-tmr", "ignore", attributes=attributes)
     first, second = rig.disk(), rig.disk()
     log = EhLog(context)
-    rig.daemon.ctl("hold read")
-    task = first.task_sg(read10(0, 8), data_in=8 * BLOCK, timeout=2 * PACE)
-    (held,) = rig.daemon.wait_held(1)
+    rig.daemon.ctl(f"hold {OWN_READS}")
+    task = first.task_sg(read10(OWN, 8), data_in=8 * BLOCK, timeout=2 * PACE)
+    (held,) = rig.daemon.ids(read10(OWN, 8))
     log.wait(first.address, "aborting command")
     until(lambda: waiting_in("target_put_cmd_and_wait"), "the ABORT TASK to wait")
     reset = second.task_reset()
@@ -180,7 +182,7 @@ def full_workqueue(context: Context) -> None:
     aborts = [(user, user.task_management(ABORT_TASK, tag)) for user, own in tags for tag in own]
     until(lambda: len(waiting_in("target_put_cmd_and_wait")) == MAX_ACTIVE, "all to wait", 30)
     # The daemon answers nothing: only the timer can end the commands. Nothing may sleep for as
-    # long as a minute meanwhile, which the kernel would complain about.
+    # long as four minutes meanwhile, which the kernel would complain about in the lab.
     for user, own in aborts:
         equal(user.wait(own), Answer(COMPLETE), "response")
     equal(len(exported.daemon.held()), sessions * each, "commands that the daemon still has")

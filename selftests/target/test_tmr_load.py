@@ -8,9 +8,18 @@ from functools import partial
 
 from tcmulib.exported import ExportedTcmu, become_ready, send_reads
 from tcmulib.iscsi_raw import ABORT_TASK, COMPLETE, LUN_RESET, NO_TASK, Answer, RawSession
-from tcmulib.ktap import PACE, Context, Skip, Suite, equal
+from tcmulib.ktap import LONG, PACE, Context, Skip, Suite, equal
 from tcmulib.rig import Rig
-from tcmulib.scsi import BLOCK, GOOD, TASK_ABORTED, Disk, KernelLog, read10
+from tcmulib.scsi import (
+    BLOCK,
+    GOOD,
+    OWN,
+    OWN_READS,
+    TASK_ABORTED,
+    Disk,
+    KernelLog,
+    read10,
+)
 from tcmulib.stacks import waiting_in
 from tcmulib.wait import Task, until
 
@@ -28,7 +37,7 @@ SESSIONS, EACH = 4, 250
 def read_on(disk: Disk, cpu: int, number: int, timeout: float) -> None:
     """A read that a CPU submits, and so goes to the queue of this CPU."""
     os.sched_setaffinity(0, {cpu})
-    disk.sg_io(read10(8 * number, 8), data_in=8 * BLOCK, timeout=timeout)
+    disk.sg_io(read10(OWN + 8 * number, 8), data_in=8 * BLOCK, timeout=timeout)
 
 
 def held_on_two(context: Context, rig: Rig, disk: Disk, count: int, timeout: float) -> list[int]:
@@ -36,19 +45,20 @@ def held_on_two(context: Context, rig: Rig, disk: Disk, count: int, timeout: flo
     cpus = sorted(os.sched_getaffinity(0))[:2]
     if len(cpus) < 2:
         raise Skip("needs two CPUs")
-    rig.daemon.ctl("hold read")
+    rig.daemon.ctl(f"hold {OWN_READS}")
+    held = []
     for number in range(count):
         what = partial(read_on, disk, cpus[number % 2], number, timeout)
         Task(context, what, f"read {number}")
-        rig.daemon.wait_held(number + 1)
-    return rig.daemon.held()
+        held += rig.daemon.ids(read10(OWN + 8 * number, 8))
+    return held
 
 
 @suite.test("LUN RESET goes through the queues of all CPUs, one after the other")
 def queues(context: Context) -> None:
     rig = Rig(context, attributes={"tmr_notification": 1})
     disk = rig.disk()
-    held = held_on_two(context, rig, disk, 6, timeout=30)
+    held = held_on_two(context, rig, disk, 6, timeout=LONG)
     disk.task_reset().wait(10)
     equal(rig.daemon.wait_event("tmr")["ids"], held[0::2] + held[1::2], "ids")
 

@@ -18,6 +18,7 @@ from tcmulib.iscsi_raw import (
 from tcmulib.ktap import Context, Suite, equal
 from tcmulib.reserve import PREEMPT_AND_ABORT, REGISTER, RESERVE
 from tcmulib.scsi import BLOCK, GOOD, TASK_ABORTED, TEST_UNIT_READY, read10
+from tcmulib.stacks import functions_wait
 
 suite = Suite()
 
@@ -45,6 +46,7 @@ def waits(context: Context) -> None:
     (tag,) = exported.hold(session)
     own = session.task_management(ABORT_TASK, tag)
     session.silent(own)
+    functions_wait()
     exported.daemon.ctl("release all")
     equal(session.wait(own), Answer(COMPLETE), "response")
     session.silent(tag)
@@ -155,6 +157,7 @@ def drains_abort(context: Context) -> None:
     (tag,) = exported.hold(first)
     abort = first.task_management(ABORT_TASK, tag)
     first.silent(abort)
+    functions_wait()
     reset_tag = second.task_management(LUN_RESET)
     second.silent(reset_tag)
     exported.daemon.let_go()

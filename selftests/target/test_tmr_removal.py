@@ -6,7 +6,7 @@ from tcmulib.configfs import write
 from tcmulib.exported import ExportedTcmu, become_ready
 from tcmulib.iscsi_raw import ABORT_TASK, COMPLETE, LUN_RESET, Answer
 from tcmulib.ktap import Context, Suite, equal
-from tcmulib.stacks import waiting_in
+from tcmulib.stacks import functions_wait, waiting_in
 from tcmulib.wait import Task, until
 
 suite = Suite()
@@ -18,6 +18,7 @@ def dropped(context: Context) -> None:
     first, second = exported.session(), exported.session()
     (tag,) = exported.hold(first)
     first.silent(first.task_management(ABORT_TASK, tag), 0.3)
+    functions_wait()
     first.drop()
     # Whether it waits depends on how far the shutdown is, see below.
     reset_tag = second.task_management(LUN_RESET)
@@ -34,6 +35,7 @@ def dropped_reset(context: Context) -> None:
     exported.hold(first, 2)
     (other,) = exported.hold(second)
     first.silent(first.task_management(LUN_RESET), 0.3)
+    functions_wait()
     first.drop()
     exported.daemon.let_go()
     second.wait(other)
@@ -66,6 +68,7 @@ def fabric_stop_of_abort(context: Context) -> None:
     first, second = exported.session(), exported.session()
     (tag,) = exported.hold(first)
     first.silent(first.task_management(ABORT_TASK, tag), 0.3)
+    functions_wait()
     first.drop()
     until(lambda: waiting_in("transport_generic_free_cmd"), "the shutdown to wait")
     equal(second.wait(second.task_management(LUN_RESET)), Answer(COMPLETE), "response")
@@ -82,6 +85,7 @@ def lun_removed(context: Context) -> None:
     (tag,) = exported.hold(session)
     own = session.task_management(ABORT_TASK, tag)
     session.silent(own, 0.3)
+    functions_wait()
     removal = Task(context, exported.link.unlink, "removing the LUN")
     removal.still_blocked(0.3)
     exported.daemon.let_go()
@@ -97,6 +101,7 @@ def lun_removed_reset(context: Context) -> None:
     exported.hold(second, 2)
     own = second.task_management(LUN_RESET)
     second.silent(own, 0.3)
+    functions_wait()
     removal = Task(context, exported.link.unlink, "removing the LUN")
     removal.still_blocked(0.3)
     exported.daemon.let_go()
@@ -112,6 +117,7 @@ def target_disabled(context: Context) -> None:
     exported.hold(first, 2)
     exported.hold(second, 2)
     first.silent(first.task_management(LUN_RESET), 0.3)
+    functions_wait()
     off = Task(context, lambda: write(exported.target.tpg / "enable", "0"), "disabling the target")
     off.still_blocked(0.3)
     exported.daemon.let_go()

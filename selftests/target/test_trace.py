@@ -4,7 +4,7 @@
 
 from tcmulib.ktap import PACE, Context, Suite, equal
 from tcmulib.rig import Rig
-from tcmulib.scsi import BLOCK, read10
+from tcmulib.scsi import BLOCK, OWN, OWN_READS, read10
 from tcmulib.trace import Trace
 from tcmulib.wait import until
 
@@ -27,8 +27,8 @@ def wait_done(trace: Trace) -> list[tuple[str, str]]:
 def abort(context: Context) -> None:
     rig, trace = traced(context)
     disk = rig.disk()
-    rig.daemon.ctl("hold read")
-    disk.task_sg(read10(0, 8), data_in=8 * BLOCK, timeout=2 * PACE)
+    rig.daemon.ctl(f"hold {OWN_READS}")
+    disk.task_sg(read10(OWN, 8), data_in=8 * BLOCK, timeout=2 * PACE)
     events = wait_done(trace)
     equal(
         [name for name, _ in events],
@@ -48,11 +48,11 @@ def abort(context: Context) -> None:
 def reset(context: Context) -> None:
     rig, trace = traced(context)
     first, second = rig.disk(), rig.disk()
-    rig.daemon.ctl("hold read")
+    rig.daemon.ctl(f"hold {OWN_READS}")
     for number in range(3):
-        first.task_sg(read10(8 * number, 8), data_in=8 * BLOCK, timeout=6 * PACE)
-    second.task_sg(read10(0, 8), data_in=8 * BLOCK, timeout=6 * PACE)
-    rig.daemon.wait_held(4)
+        first.task_sg(read10(OWN + 8 * number, 8), data_in=8 * BLOCK, timeout=6 * PACE)
+    second.task_sg(read10(OWN + 24, 8), data_in=8 * BLOCK, timeout=6 * PACE)
+    rig.daemon.ids(*[read10(OWN + 8 * number, 8) for number in range(4)])
     first.task_reset().wait(10)
     events = wait_done(trace)
     aborted = [text for name, text in events if name == "tmr_abort"]

@@ -10,10 +10,10 @@ import signal
 import struct
 
 from tcmulib.configfs import Device
-from tcmulib.ktap import Context, Suite, equal, raises_errno
+from tcmulib.ktap import PACE, PATIENCE, Context, Suite, equal, raises_errno
 from tcmulib.rig import SIZE, Rig, Served, file_backed, pattern
 from tcmulib.ring import Ring, touch_in_child
-from tcmulib.scsi import BLOCK, GOOD, TEST_UNIT_READY, read10
+from tcmulib.scsi import BLOCK, GOOD, OWN, OWN_READS, TEST_UNIT_READY, read10
 from tcmulib.wait import until
 
 suite = Suite()
@@ -100,14 +100,18 @@ def readable(context: Context) -> None:
 
     drain()
     task = served.disk.task_sg(TEST_UNIT_READY)
-    ready = select.select([descriptor], [], [], 15)[0]
-    assert ready, "not readable after 15 s"
+    ready = select.select([descriptor], [], [], 15 * PATIENCE)[0]
+    assert ready, "not readable in time"
     count = struct.unpack("=I", os.read(descriptor, 4))[0]
     assert count > 0, f"event count {count}"
     served.ring.complete(served.ring.next())
     equal(task.wait().status, GOOD, "status")
-    drain()
-    equal(select.select([descriptor], [], [], 0.2)[0], [], "readable without a command")
+    # The end of the batch in which it came may wake user space once more, a little later.
+    late = 0
+    while select.select([descriptor], [], [], 0.2 * PACE)[0]:
+        os.read(descriptor, 4)
+        late += 1
+        assert late <= 1, "readable again and again without a command"
 
 
 @suite.test("writing anything but four bytes to the node gives EINVAL")
@@ -138,9 +142,9 @@ def killed(context: Context) -> None:
     rig = file_backed(context)
     disk = rig.disk()
     data = pattern(4, 512 * BLOCK)
-    disk.write(0, data)
-    rig.daemon.ctl("hold read")
-    tasks = [disk.task_read(number * 64, 64) for number in range(8)]
+    disk.write(OWN, data)
+    rig.daemon.ctl(f"hold {OWN_READS}")
+    tasks = [disk.task_read(OWN + number * 64, 64) for number in range(8)]
     rig.daemon.wait_held(8)
     rig.daemon.kill()
     for task in tasks:
@@ -150,7 +154,7 @@ def killed(context: Context) -> None:
     for number, task in enumerate(tasks):
         expected = data[number * 64 * BLOCK : (number + 1) * 64 * BLOCK]
         assert task.wait() == expected, f"data of READ {number}"
-    assert disk.read(0, 512) == data, "data after the restart"
+    assert disk.read(OWN, 512) == data, "data after the restart"
 
 
 @suite.test("after SIGKILL a new handler may also go on with the ring as it is")
@@ -158,9 +162,9 @@ def killed_no_reset(context: Context) -> None:
     rig = file_backed(context)
     disk = rig.disk()
     data = pattern(5, 64 * BLOCK)
-    disk.write(0, data)
-    rig.daemon.ctl("hold read")
-    tasks = [disk.task_read(number * 8, 8) for number in range(8)]
+    disk.write(OWN, data)
+    rig.daemon.ctl(f"hold {OWN_READS}")
+    tasks = [disk.task_read(OWN + number * 8, 8) for number in range(8)]
     rig.daemon.wait_held(8)
     rig.daemon.kill()
     rig.restart(reset_ring=False)
@@ -189,7 +193,7 @@ def killed_often(context: Context) -> None:
 def remove_under_handler(context: Context) -> None:
     rig = Rig(context)
     rig.device.remove()
-    equal(rig.daemon.process.wait(timeout=20), 0, "exit status of the daemon")
+    equal(rig.daemon.process.wait(timeout=20 * PATIENCE), 0, "exit status of the daemon")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from tcmulib.aio import Reads
 from tcmulib.ktap import PACE, Context, Suite, equal
 from tcmulib.rig import Fill, Served
 from tcmulib.ring import UFLAG_KEEP_BUF
-from tcmulib.scsi import BLOCK, GOOD, TEST_UNIT_READY, read10
+from tcmulib.scsi import BLOCK, GOOD, TEST_UNIT_READY, CommandTrace, read10
 from tcmulib.wait import Task, until
 
 suite = Suite()
@@ -108,8 +108,10 @@ def waiting(context: Context) -> None:
         tasks.append(served.disk.task_sg(read10(0, 256), data_in=256 * BLOCK))
         entries.append(served.ring.next())
     counter = Counter(served)
-    tasks.append(served.disk.task_sg(read10(0, 256), data_in=256 * BLOCK))
-    tasks[-1].still_blocked(0.3)
+    trace, cdb = CommandTrace(context), read10(0x1000, 256)
+    tasks.append(served.disk.task_sg(cdb, data_in=256 * BLOCK))
+    trace.wait_start(cdb)
+    tasks[-1].still_blocked(_QUIET)
     # The end of a batch wakes user space, with C also if nothing got onto the ring.
     assert counter.since() <= 1, "several events for one that waits"
     served.ring.complete(entries[0])

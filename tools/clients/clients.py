@@ -26,6 +26,7 @@ from tcmulib.ktap import (  # noqa: E402
 )
 from tcmulib.runner import Clients  # noqa: E402
 from tcmulib.scsi import Disk, KernelLog  # noqa: E402
+from tcmulib.udev import leave_disks_alone  # noqa: E402
 
 #: Seconds for the whole session; emulated machines need most of it.
 _LIMIT = 240.0
@@ -55,6 +56,7 @@ def shell(*command: "str | Path") -> None:
 
 def session(context: Context) -> None:
     """All of it."""
+    leave_disks_alone(context)
     log = KernelLog(context)
     ours = Clients(context, "--debug")
     runner, folder = ours.runner, ours.folder

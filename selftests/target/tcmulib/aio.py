@@ -105,11 +105,14 @@ class Reads:
         return [(event.data, event.res) for event in self._events[:count]]
 
 
-def read_many(node: Path, count: int, depth: int, step: int = 1) -> int:
-    """Reads `count` single blocks, at most `depth` at a time; returns how many succeeded."""
+def read_many(node: Path, count: int, depth: int, step: int = 1, first: int = 0) -> int:
+    """Reads `count` single blocks from `first` on, at most `depth` at a time.
+
+    Returns how many succeeded.
+    """
     reads = Reads(node, depth)
     started = min(count, depth)
-    reads.submit(list(range(started)), 0, step)
+    reads.submit(list(range(started)), first, step)
     done = succeeded = 0
     while done < count:
         finished = reads.reap(1)
@@ -118,5 +121,5 @@ def read_many(node: Path, count: int, depth: int, step: int = 1) -> int:
         again = [slot for slot, _ in finished][: count - started]
         started += len(again)
         if again:
-            reads.submit(again, 0, step)
+            reads.submit(again, first, step)
     return succeeded

@@ -143,7 +143,7 @@ def load_fabric() -> None:
     # The target core asks for the module itself when the folder is made, but
     # gives up without saying why when modprobe is not where the kernel looks.
     if not Path("/sys/module/tcm_loop").is_dir():
-        subprocess.run(["modprobe", "tcm_loop"], check=True, timeout=60)
+        subprocess.run(["modprobe", "tcm_loop"], check=True, timeout=60 * ktap.PATIENCE)
     LOOPBACK.mkdir(exist_ok=True)
 
 

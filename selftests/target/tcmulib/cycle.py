@@ -9,13 +9,17 @@ from pathlib import Path
 from . import genl
 from .configfs import Device, Hba
 from .genl import Family
-from .ktap import Context, equal
+from .ktap import PACE, PATIENCE, Context, equal
 from .rig import Rig, pattern
 from .scsi import BLOCK, DID_TIME_OUT, GOOD, TEST_UNIT_READY, Disk, read10
 from .wait import Task, until
 
 #: Bytes of the disk. A large one takes the daemon time.
 _SIZE = 2 << 20
+
+#: The blocks that are held, in the middle of the disk: nobody else reads them.
+_OWN = 0x800
+_OWN_READS = f"read,lba={_OWN}-{_OWN + 63}"
 
 #: Blocks of a transfer that takes many blocks of the data area.
 _LARGE = 512
@@ -50,15 +54,15 @@ class Replies:
 
     def _stop(self) -> None:
         self._ended.set()
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=10 * PATIENCE)
         equal(self._thread.is_alive(), False, "whether replies are still given")
         equal(self._family.set_features(False), 0, "answer to SET_FEATURES")
 
 
 def _held_read(rig: Rig, disk: Disk) -> tuple[Task, int]:
     """A READ that the daemon holds, and its id."""
-    rig.daemon.ctl("hold read,count=1")
-    task = disk.task_sg(read10(0, 64), data_in=64 * BLOCK, timeout=120)
+    rig.daemon.ctl(f"hold {_OWN_READS},count=1")
+    task = disk.task_sg(read10(_OWN, 64), data_in=64 * BLOCK, timeout=120 * PACE)
     stack = Path(f"/proc/{task.pid}/stack")
     try:
         until(lambda: task.done() or rig.daemon.held(), "a held READ", 60)
@@ -73,8 +77,8 @@ def _held_read(rig: Rig, disk: Disk) -> tuple[Task, int]:
 
 def _abort(rig: Rig, disk: Disk) -> None:
     """A command times out, and the daemon is told of its abort."""
-    rig.daemon.ctl("hold read,count=1")
-    answer = disk.sg_io(read10(0, 8), data_in=8 * BLOCK, timeout=1)
+    rig.daemon.ctl(f"hold {_OWN_READS},count=1")
+    answer = disk.sg_io(read10(_OWN, 8), data_in=8 * BLOCK, timeout=1)
     equal(answer.host_status, DID_TIME_OUT, "host status of the aborted READ")
     equal([name for name, _ in rig.daemon.tmrs()], ["ABORT_TASK"], "notifications")
 
@@ -139,7 +143,7 @@ _SPECIALS = (
     Special(7, _keep_and_free),
     Special(6, _keep_and_close),
     Special(9, _kill),
-    Special(20, _expire, {"cmd_time_out": 1}, alone=True),
+    Special(20, _expire, {"cmd_time_out": int(PACE)}, alone=True),
     Special(4, _reconfigure),
 )
 

@@ -113,7 +113,7 @@ class Daemon:
     def ctl(self, request: str) -> str:
         """One request on the control socket; returns the answer without the leading "ok"."""
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(15 * PATIENCE)
+            connection.settimeout(30 * PATIENCE)
             connection.connect(str(self._socket))
             connection.sendall(request.encode() + b"\n")
             answer = b""
@@ -133,6 +133,22 @@ class Daemon:
         """Waits until so many commands are held, and returns their ids."""
         until(lambda: len(self.held()) >= count, f"{count} held commands", seconds)
         return self.held()
+
+    def ids(self, *cdbs: bytes, seconds: float = 15.0) -> list[int]:
+        """The ids under which these commands came, once all have.
+
+        Unlike `held` it takes nobody else's command for one of them, and it does not matter
+        whether one has ended meanwhile. They must be the first of their kind, or have been answered.
+        """
+
+        def look() -> "list[int] | None":
+            came = {event["cdb"]: int(event["id"]) for event in self.events("cmd")}
+            wanted = [cdb.hex() for cdb in cdbs]
+            return [came[cdb] for cdb in wanted] if set(wanted) <= set(came) else None
+
+        found = until(look, f"{len(cdbs)} commands, the first of them {cdbs[0].hex()}", seconds)
+        assert found is not None
+        return found
 
     def events(self, name: "str | None" = None) -> list[Event]:
         """The log so far, in order; only events of that name if one is given."""

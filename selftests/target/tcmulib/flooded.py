@@ -8,7 +8,7 @@ from .aio import read_many
 from .configfs import load_fabric, read, set_for_test
 from .ktap import Context, equal
 from .rig import Rig
-from .scsi import BLOCK, CommandTrace, Disk, read10
+from .scsi import BLOCK, OWN, CommandTrace, Disk, read10
 from .wait import Task, until
 
 #: A READ of one block takes 128 of the 1048448 bytes of a 1 MiB ring: 8190 of them fit.
@@ -55,7 +55,7 @@ class Flooded:
         return task
 
     def _send(self, disk: Disk, reads: int) -> Task:
-        work = partial(read_many, disk.block, reads, reads, step=2)
+        work = partial(read_many, disk.block, reads, reads, step=2, first=OWN)
         return Task(self._context, work, f"{reads} reads")
 
     def _wait_in_flight(self, disk: Disk, reads: int) -> None:

@@ -5,7 +5,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from .ktap import PATIENCE, Context, equal
+from .ktap import PACE, PATIENCE, Context, equal
 from .runner import Clients
 from .scsi import Disk, KernelLog
 
@@ -19,7 +19,7 @@ WWN = "naa.500140517e50000"
 SMALL = "control=max_data_area_mb=8,cmd_ring_size_mb=1"
 
 #: tcmu's own limit of time must not end the commands that a daemon leaves behind.
-PATIENT = 300
+PATIENT = int(300 * PACE)
 
 
 def qemu_img(*arguments: "str | Path") -> str:
@@ -73,7 +73,7 @@ class Served:
         log = KernelLog(context)
         self.target = self.clients.target(WWN + "1")
         self.disk = Disk(context, self.clients.export(self.target, "qcow", name), log)
-        self.disk.set_timeout(120)
+        self.disk.set_timeout(int(120 * PACE))
 
     def remove(self) -> bytes:
         """Removes it by targetcli, checks what is left, and returns the image's contents."""

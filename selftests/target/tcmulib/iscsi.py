@@ -31,7 +31,7 @@ _RECORD = {
     "node.startup": "manual",
     "node.conn[0].timeo.noop_out_interval": "0",
     "node.conn[0].timeo.noop_out_timeout": "0",
-    "node.conn[0].timeo.login_timeout": "30",
+    "node.conn[0].timeo.login_timeout": str(int(30 * PATIENCE)),
 }
 
 _next_target = 0

@@ -25,11 +25,19 @@ KSFT_PASS, KSFT_FAIL, KSFT_SKIP = 0, 1, 4
 #: The debug kernels of tools/lab say so here; they are several times slower.
 _DEBUG = os.environ.get("FLAVOUR") == "debug"
 
-#: Factor for all limits, which nobody waits for unless something is wrong.
-PATIENCE = 4.0 if _DEBUG else 2.0 if os.environ.get("KSFT_MACHINE_SLOW") else 1.0
+#: An emulated machine, and one that gets only a fourth of its processors besides.
+_SLOW = bool(os.environ.get("KSFT_MACHINE_SLOW"))
 
-#: Factor for times in which a test must have brought something about.
-PACE = 4.0 if _DEBUG else 1.0
+#: Factor for all limits, which nobody waits for unless something is wrong.
+PATIENCE = (4.0 if _DEBUG else 2.0 if _SLOW else 1.0) * (4.0 if _SLOW else 1.0)
+
+#: Factor for times in which a test must have brought something about. It may have to wait for their
+#: end: where it can, a test waits for what happens instead.
+PACE = 8.0 if _DEBUG and _SLOW else 4.0 if _DEBUG or _SLOW else 1.0
+
+#: Seconds after which the initiator, and the backend, give up a command that is not to time out. At
+#: pace 1 they are what both would have by themselves.
+LONG = 30.0 * PACE
 
 #: Seconds for one test unless it says otherwise. Emulated machines need most of it.
 DEFAULT_LIMIT = 40.0

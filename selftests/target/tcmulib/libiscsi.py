@@ -148,7 +148,7 @@ def tests(listing: str) -> dict[str, list[str]]:
 def listed() -> dict[str, list[str]]:
     """All suites and their tests that the installed program has."""
     done = subprocess.run(
-        [PROGRAM, "--list"], check=True, text=True, capture_output=True, timeout=30
+        [PROGRAM, "--list"], check=True, text=True, capture_output=True, timeout=240
     )
     return tests(done.stdout)
 

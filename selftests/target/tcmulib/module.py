@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from .ktap import equal
+from .ktap import PATIENCE, equal
 
 #: The backend's module.
 MODULE = "target_core_user"
@@ -28,7 +28,7 @@ def references() -> int:
 def modprobe(*arguments: str) -> "subprocess.CompletedProcess[str]":
     """modprobe and its output."""
     return subprocess.run(
-        ["modprobe", *arguments], capture_output=True, text=True, timeout=60, check=False
+        ["modprobe", *arguments], capture_output=True, text=True, timeout=60 * PATIENCE, check=False
     )
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from .configfs import Device, read
 from .daemon import Daemon
-from .ktap import Context, equal
+from .ktap import LONG, Context, equal
 from .ring import Ring
-from .scsi import BLOCK, GOOD, Disk, attach, read10
+from .scsi import BLOCK, GOOD, OWN, OWN_READS, Disk, attach, read10
 from .wait import Task, until
 
 #: Bytes of the disk.
@@ -41,7 +41,7 @@ class Rig:
         self._backing = backing or f"ram:{size}"
         self.device = Device(context)
         self.device.control(f"dev_size={size},{options}")
-        for name, value in (attributes or {}).items():
+        for name, value in ({"cmd_time_out": int(LONG)} | (attributes or {})).items():
             self.device.set_attrib(name, value)
         self.device.enable()
         # A daemon that starts late, even during the cleanup, must outlive the disks too.
@@ -101,16 +101,17 @@ class Fill:
     #: Eight of 128 KiB are the 1 MiB of the data area.
     _COUNT, _BLOCKS = 8, 256
 
-    def __init__(self, rig: Rig, disk: Disk, first_timeout: float = 30.0) -> None:
+    def __init__(self, rig: Rig, disk: Disk, first_timeout: float = LONG) -> None:
         self._rig = rig
-        rig.daemon.ctl("hold read")
+        rig.daemon.ctl(f"hold {OWN_READS}")
         self.tasks: list[Task] = []
+        #: Ids in the order of `tasks`.
+        self.held: list[int] = []
         for number in range(self._COUNT):
-            timeout = 30.0 if number else first_timeout
-            cdb = read10(number * self._BLOCKS, self._BLOCKS)
+            timeout = LONG if number else first_timeout
+            cdb = read10(OWN + number * self._BLOCKS, self._BLOCKS)
             self.tasks.append(disk.task_sg(cdb, data_in=self._BLOCKS * BLOCK, timeout=timeout))
-            #: Ids in the order of `tasks`.
-            self.held = rig.daemon.wait_held(number + 1)
+            self.held += rig.daemon.ids(cdb)
 
     def check(self) -> None:
         """Fails the test unless all are still held."""

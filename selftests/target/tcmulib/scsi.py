@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .configfs import Device, Loopback, read, write
-from .ktap import Context, Skip
+from .ktap import LONG, Context, Skip
 from .trace import Trace
 from .wait import Task, until
 
@@ -33,6 +33,13 @@ GOOD, CHECK_CONDITION, BUSY, RESERVATION_CONFLICT, TASK_SET_FULL, TASK_ABORTED =
 BLOCK = 512
 
 TEST_UNIT_READY = bytes(6)
+
+#: First of the blocks that only tests read, in the middle of a disk of the usual size: partition
+#: tables, and what tells file systems and RAIDs, are near the start and the end.
+OWN = 0x4000
+
+#: READs of these blocks, for the daemon's rules.
+OWN_READS = f"read,lba={OWN}-{OWN + 0x1FFF}"
 
 
 def read10(lba: int, blocks: int) -> bytes:
@@ -194,7 +201,7 @@ class Unit:
         return name
 
     def sg_io(
-        self, cdb: bytes, data_in: int = 0, data_out: bytes = b"", timeout: float = 30.0
+        self, cdb: bytes, data_in: int = 0, data_out: bytes = b"", timeout: float = LONG
     ) -> Answer:
         """Sends one command and waits for it; not retried by the SCSI layer."""
         size = data_in or len(data_out)
@@ -259,6 +266,7 @@ class Disk(Unit):
         log.wait(f"sd {address}:", "Attached SCSI disk")
         super().__init__(context, address)
         self.block = Path("/dev") / self._child("block")
+        self.set_timeout(int(LONG))
 
     def queue(self, name: str, value: "str | int") -> None:
         """Sets a limit of the block queue."""

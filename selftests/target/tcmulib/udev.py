@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Keeps udev away from the disks of the tests."""
 
-import contextlib
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,9 @@ if TYPE_CHECKING:
     from .ktap import Context
 
 _CONTROL = Path("/run/udev/control")
+
+#: Seconds for it to do what it is told.
+_LIMIT = 240
 
 #: Before 60-persistent-storage.rules, in the folder that a reboot empties.
 _RULES = Path("/run/udev/rules.d/59-target-selftest.rules")
@@ -36,6 +38,13 @@ def leave_disks_alone(context: "Context") -> None:
 
 
 def _reload() -> None:
-    # It may have ended meanwhile.
-    with contextlib.suppress(subprocess.CalledProcessError):
-        subprocess.run(["udevadm", "control", "--reload"], check=True, timeout=60)
+    if not _control("--reload"):
+        # It may have ended meanwhile; then there is nothing to keep away.
+        assert not _control("--ping"), "udev does not take the rules"
+
+
+def _control(order: str) -> bool:
+    """Whether udev has carried out an order; it is waited for, for long on a slow machine."""
+    command = ["udevadm", "control", order, f"--timeout={_LIMIT}"]
+    done = subprocess.run(command, check=False, capture_output=True, timeout=2 * _LIMIT)
+    return done.returncode == 0

@@ -117,8 +117,8 @@ def _check(
         command = [*script, program if program == "true" else f"./{program}"]
         folder = tree / "tools/testing/selftests/target"
         settings = {"TCMUD": tcmud}
-        limit = vmcheck.timeout() * vmcheck.BUSY_FACTOR
-        result = vm.run(lab.cache, guest, command, limit, settings, folder)
+        seconds = vmcheck.timeout() * vmcheck.BUSY_FACTOR
+        result = vm.run(lab.cache, guest, command, seconds, settings, folder)
         name = f"in-tree {form.name}: {program}"
         if program == "true":
             report.verdict(
