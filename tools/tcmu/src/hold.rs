@@ -128,10 +128,12 @@ impl FromStr for Spec {
                 {
                     spec.jitter_ms = number
                 }
-                _ => return Err(format!(
+                _ => {
+                    return Err(format!(
                     "{part:?} is none of lba=FIRST[-LAST], count=N, delay=MS and then jitter=MS \
                          (at most a day)"
-                )),
+                ))
+                }
             }
         }
         Ok(spec)

@@ -95,6 +95,17 @@ fn what_cannot_be_opened_is_an_error_before_waiting() {
     }
 }
 
+/// Whether a process has a handler for this signal.
+fn catches(process: u32, signal: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let caught = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigCgt:"))
+        .unwrap();
+    let caught = u64::from_str_radix(caught.trim(), 16).unwrap();
+    caught >> (signal - 1) & 1 == 1
+}
+
 #[test]
 fn a_signal_ends_the_wait() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_tcmud"))
@@ -109,8 +120,12 @@ fn a_signal_ends_the_wait() {
         ])
         .spawn()
         .unwrap();
-    // Time to set up its handlers; a shorter time would end it with the signal.
-    std::thread::sleep(Duration::from_millis(500));
+    // Before it has set up its handler the signal would end it.
+    let limit = Instant::now() + Duration::from_secs(120);
+    while !catches(child.id(), 15) {
+        assert!(Instant::now() < limit, "no handler");
+        std::thread::sleep(Duration::from_millis(10));
+    }
     let killed = Command::new("kill")
         .arg(child.id().to_string())
         .status()

@@ -459,6 +459,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let requests = [
         "hold read,count=2",
+        "hold read,lba=1-8",
         "hold all,delay=3",
         "hold write",
         "unhold",
