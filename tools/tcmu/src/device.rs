@@ -157,13 +157,20 @@ pub fn discover(sysfs: &Path) -> Result<Vec<DeviceInfo>, DeviceError> {
         match DeviceInfo::read(&entry.path()) {
             Ok(Some(device)) => devices.push(device),
             Ok(None) => (),
-            // It went away between the listing and the reading.
+            // It went away between the listing and the reading, or is about to.
             Err(_) if !entry.path().exists() => (),
+            Err(DeviceError::Io { source, .. }) if is_leaving(&source) => (),
             Err(error) => return Err(error),
         }
     }
     devices.sort_by_key(|device| (device.uio.len(), device.uio.clone()));
     Ok(devices)
+}
+
+/// Whether an error says that the kernel is taking a device away: the folder is the last to go.
+fn is_leaving(error: &io::Error) -> bool {
+    let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
+    matches!(errno, Errno::ENOENT | Errno::ENODEV | Errno::EINVAL)
 }
 
 /// The one device that `wanted`, `NAME` or `HOST/NAME`, means.
@@ -391,6 +398,21 @@ mod tests {
             discover(sysfs.path()),
             Err(DeviceError::NotTcmu { .. })
         ));
+    }
+
+    #[test]
+    fn a_device_that_is_being_removed_is_none() {
+        let sysfs = fake_sysfs(&[
+            ("uio0", "tcm-user/0/going", "0x1000"),
+            ("uio1", "tcm-user/0/disk", "0x1000"),
+        ]);
+        fs::remove_dir_all(sysfs.path().join("uio0/maps")).unwrap();
+        let found = discover(sysfs.path()).unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].name, "disk");
+        // What the kernel says once the driver has let the device go.
+        let leaving = |errno: Errno| is_leaving(&io::Error::from(errno));
+        assert!(leaving(Errno::EINVAL) && leaving(Errno::ENODEV) && !leaving(Errno::EACCES));
     }
 
     #[test]
