@@ -9,6 +9,7 @@ use super::backend::{
     Device, //
 };
 use super::bindings;
+use super::memalloc::NoIoScope;
 use core::ptr::NonNull;
 use kernel::{
     page::{
@@ -22,8 +23,16 @@ use kernel::{
         ArcBorrow,
         Mutex, //
     },
+    time::{
+        delay::fsleep,
+        Delta, //
+    },
     types::Opaque, //
 };
+
+/// How often a number is tried that another driver's device has not let go of. The first pause is a
+/// millisecond, each one twice as long as the one before: a second in all.
+const TRIES: u32 = 11;
 
 /// A page that a mapping gets, with a reference of its own, and locked until it is mapped.
 pub(crate) struct MappedPage(NonNull<bindings::page>);
@@ -139,6 +148,10 @@ pub(crate) trait HasUio: Backend {
 }
 
 /// A device without a parent, below which UIO devices appear in sysfs.
+///
+/// Whoever registers or unregisters one has it for himself meanwhile: the UIO core gives the number
+/// of a device away before it takes the name with that number out of sysfs, and the next device
+/// with the number could not be registered.
 pub(crate) struct RootDevice(NonNull<bindings::device>);
 
 // SAFETY: The driver core does its own locking.
@@ -189,24 +202,56 @@ impl Uio {
 
     /// Registers the UIO device of `device` under `name`; `region` is the address of its memory.
     ///
-    /// `EBUSY`: it is registered.
+    /// `EBUSY`: it is registered. `EEXIST`: another driver's device keeps the number for too long.
     pub(crate) fn register<T: HasUio>(
         device: &Device<T>,
         module: &'static ThisModule,
-        parent: &RootDevice,
+        parent: &mut RootDevice,
         name: CString,
         region: *const u8,
     ) -> Result {
+        // Who has to wait for `parent` may serve a disk that reclaim writes to.
+        let _noio = NoIoScope::enter();
         let uio = T::uio(device);
         let mut stored = uio.name.lock();
         if stored.is_some() {
             return Err(EBUSY);
         }
+        for attempt in 1..=TRIES {
+            match uio.try_register(device, module, parent, &name, region) {
+                Err(error) if error == EEXIST && attempt < TRIES => {
+                    if attempt == 1 {
+                        pr_warn!(
+                            "{}: the number of another UIO device is not free yet\n",
+                            &*name
+                        );
+                    }
+                    fsleep(Delta::from_millis(1 << (attempt - 1)));
+                }
+                result => {
+                    result?;
+                    break;
+                }
+            }
+        }
+        *stored = Some(name);
+        Ok(())
+    }
+
+    /// Registers the UIO device; the caller holds the lock of the name, which it stores.
+    fn try_register<T: HasUio>(
+        &self,
+        device: &Device<T>,
+        module: &'static ThisModule,
+        parent: &mut RootDevice,
+        name: &CStr,
+        region: *const u8,
+    ) -> Result {
         // SAFETY: Without a name the struct is not registered, and the lock is held: nobody else
         // uses it. It lives in the device, whose owner calls `unregister` before the device goes;
         // the name lives as long as it is stored; the functions keep UIO's contract.
         kernel::error::to_result(unsafe {
-            let info = uio.info.get();
+            let info = self.info.get();
             (*info).uio_dev = core::ptr::null_mut();
             (*info).name = name.as_char_ptr();
             (*info).version = T::VERSION.as_char_ptr();
@@ -224,13 +269,15 @@ impl Uio {
             (*info).open = Some(Operations::<T>::open);
             (*info).release = Some(Operations::<T>::release);
             bindings::__uio_register_device(module.as_ptr(), parent.0.as_ptr(), info)
-        })?;
-        *stored = Some(name);
-        Ok(())
+        })
     }
 
     /// Undoes [`Uio::register`], if it succeeded; waits for calls that are under way.
-    pub(crate) fn unregister(&self) {
+    ///
+    /// `parent` is that of the registration.
+    pub(crate) fn unregister(&self, _parent: &mut RootDevice) {
+        // As in `register`; and UIO allocates memory while users of the node wait for its lock.
+        let _noio = NoIoScope::enter();
         let mut stored = self.name.lock();
         if stored.is_some() {
             // SAFETY: The struct is registered while a name is stored.

@@ -36,6 +36,8 @@ module! {
 
 kernel::sync::global_lock! {
     // SAFETY: Initialised in `TcmuModule::init` before its first use.
+    /// Taken before the lock of a UIO device's name, UIO's `info_lock` and the lock of a device;
+    /// users of a node, who come with `info_lock` held, never take it.
     pub(crate) unsafe(uninit) static ROOT: Mutex<Option<Root>> = None;
 }
 

@@ -28,6 +28,16 @@ _libc.write.restype = ctypes.c_ssize_t
 _next_hba = _FIRST_HBA
 _next_port = 0
 
+#: Adapters and ports that one of several processes can make.
+_SHARE = 256
+
+
+def take_share(worker: int) -> None:
+    """Gives a forked process, the `worker`-th from 0, numbers that none of the others uses."""
+    global _next_hba, _next_port
+    _next_hba = _FIRST_HBA + (worker + 1) * _SHARE
+    _next_port = (worker + 1) * _SHARE
+
 
 def read(path: Path) -> str:
     """A small file without its last newline."""
@@ -57,13 +67,18 @@ def set_for_test(context: Context, path: Path, value: str) -> None:
     context.defer(lambda: write(path, before))
 
 
+def free_number() -> int:
+    """A number for an adapter that no other one of the tests has."""
+    global _next_hba
+    _next_hba += 1
+    return _next_hba - 1
+
+
 class Hba:
     """A host bus adapter of the target core. `kind` is the name of its backend."""
 
     def __init__(self, context: Context, kind: str = "user") -> None:
-        global _next_hba
-        self.number = _next_hba
-        _next_hba += 1
+        self.number = free_number()
         self.path = CORE / f"{kind}_{self.number}"
         self.path.mkdir()
         context.defer(self.remove)

@@ -24,7 +24,8 @@ _OWN_READS = f"read,lba={_OWN}-{_OWN + 63}"
 #: Blocks of a transfer that takes many blocks of the data area.
 _LARGE = 512
 
-_REPLIES = {
+#: How each event is replied to.
+REPLIES = {
     genl.ADDED: genl.ADDED_DONE,
     genl.REMOVED: genl.REMOVED_DONE,
     genl.RECONFIG: genl.RECONFIG_DONE,
@@ -49,7 +50,7 @@ class Replies:
             if self._family.waiting(0.1):
                 event = self._family.event()
                 device = event.number(genl.ATTR_DEVICE_ID)
-                self._family.done(_REPLIES[event.command], device, 0)
+                self._family.done(REPLIES[event.command], device, 0)
                 self.given.append(event.command)
 
     def _stop(self) -> None:

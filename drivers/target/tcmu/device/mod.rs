@@ -272,12 +272,12 @@ impl Tcmu {
         // LIO may have destroyed the device before without freeing it.
         let old = device.state.lock().active.replace(active);
         drop(old);
-        match &*ROOT.lock() {
+        match &mut *ROOT.lock() {
             Some(root) => {
                 Uio::register(
                     &device,
                     module::this_module::<TcmuModule>(),
-                    &root.device,
+                    &mut root.device,
                     name,
                     region,
                 )?;
@@ -319,7 +319,10 @@ impl Tcmu {
         reclaim::leave(device);
         // INVARIANT: The phase has ended; work that runs now does not arm itself again.
         device.timer.cancel();
-        device.uio.unregister();
+        // Without it there is no module, and no device.
+        if let Some(root) = &mut *ROOT.lock() {
+            device.uio.unregister(&mut root.device);
+        }
         let mut state = device.state.lock();
         state.phase = Phase::Disabled;
         state.armed = None;
