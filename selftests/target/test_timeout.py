@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """cmd_time_out and qfull_time_out."""
 
+import re
 import time
 
 from tcmulib.ktap import PACE, Context, Suite, equal
@@ -16,6 +17,7 @@ from tcmulib.scsi import (
     CommandTrace,
     read10,
 )
+from tcmulib.trace import Trace
 
 suite = Suite()
 
@@ -82,6 +84,30 @@ def none(context: Context) -> None:
     task.still_blocked(2.5)
     rig.daemon.ctl("release all")
     equal(task.wait().status, GOOD, "status")
+
+
+#: A timer that is set, for how many ticks, and how many of them are never reached: the longest
+#: delay that a timer can be given in milliseconds, with the most ticks that a kernel can have.
+TIMER = re.compile(r"function=(?:delayed_work_timer_fn|tcmu_\w+)\S* .*\[timeout=(-?\d+)\]")
+NEVER = 1 << 31
+
+#: The fewest ticks in a day.
+DAY = 24 * 3600 * 100
+
+
+@suite.test("the longest cmd_time_out is one that ends")
+def longest(context: Context) -> None:
+    # Of 49 days, more than a timer takes.
+    rig = Rig(context, attributes={"cmd_time_out": 4294967})
+    trace = Trace(context, "timer", "timer_start")
+    # The first command that the device is given sets the timer.
+    rig.disk()
+    found = [int(match[1]) for _, text in trace.events() if (match := TIMER.search(text))]
+    delays = [ticks for ticks in found if ticks > DAY]
+    equal(trace.lost(), 0, "lost events")
+    assert delays, "no timer was set for more than a day"
+    assert max(delays) <= NEVER, f"timers were set for {sorted(set(delays))} ticks"
+    equal(rig.device.attrib("cmd_time_out"), "4294967", "cmd_time_out")
 
 
 @suite.test("cmd_time_out cannot change while the device is exported")

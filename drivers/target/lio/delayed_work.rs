@@ -86,6 +86,8 @@ impl<T: HasDelayedWork> DelayedWork<T> {
 
     /// Runs the work of `device` after `delay` milliseconds, whether it was queued or not.
     ///
+    /// A `delay` above `i32::MAX` would be one without end, as `msecs_to_jiffies()` has it.
+    ///
     /// # Safety
     ///
     /// Calls for the same device exclude each other. [`DelayedWork::cancel`] is called after the

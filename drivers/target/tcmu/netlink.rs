@@ -21,6 +21,7 @@ use super::lio::{
     },
     memalloc::NoIoScope,
 };
+use super::policy::MOST_MS;
 use super::TcmuModule;
 use kernel::{
     module,
@@ -45,6 +46,7 @@ use kernel::{
 
 /// How long a daemon is waited for, in seconds. Opening an image over a network takes a while.
 const REPLY_TIMEOUT_S: u32 = 120;
+const _: () = assert!(REPLY_TIMEOUT_S <= MOST_MS / 1000, "such a wait has no end");
 
 /// Highest errno that a daemon can answer with (`MAX_ERRNO`).
 const MAX_ERRNO: i32 = 4095;

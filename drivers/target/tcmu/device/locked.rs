@@ -7,6 +7,7 @@ use super::super::lio::{
     delayed_work::DelayedWork,
     memalloc::NoIoScope, //
 };
+use super::super::policy::delay_ms;
 use super::{
     Phase,
     QfullTimeout,
@@ -74,12 +75,13 @@ impl Locked<'_> {
                     unsafe { device.uio.notify() };
                 }
             }
-            let wake = active.engine.wake();
-            if wake.is_some_and(|wake| state.armed.is_none_or(|armed| wake < armed)) {
-                state.armed = wake;
-                let delay = wake.unwrap_or(now).saturating_sub(now);
-                // SAFETY: The phase is `Enabled`, and the lock is held.
-                unsafe { DelayedWork::arm(device, u32::try_from(delay).unwrap_or(u32::MAX)) };
+            if let Some(wake) = active.engine.wake() {
+                if state.armed.is_none_or(|armed| wake < armed) {
+                    // The work may run before that, and sets the timer again then.
+                    state.armed = Some(wake);
+                    // SAFETY: The phase is `Enabled`, and the lock is held.
+                    unsafe { DelayedWork::arm(device, delay_ms(now, wake)) };
+                }
             }
         }
     }

@@ -109,7 +109,7 @@ pub(crate) struct State {
     active: Option<Active>,
     /// Whether somebody has the UIO node open.
     open: bool,
-    /// When the delayed work runs, in ticks, if it is queued.
+    /// What the delayed work waits for, in ticks, if it is queued. It may run earlier.
     armed: Option<u64>,
     /// What debugfs shows while the device is enabled.
     status: Option<debugfs::File<Device<Tcmu>>>,

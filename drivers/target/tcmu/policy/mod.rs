@@ -22,6 +22,7 @@ pub(crate) mod parameters;
 pub(crate) mod ring;
 pub(crate) mod seam;
 pub(crate) mod slots;
+pub(crate) mod timer;
 pub(crate) mod tmr_queue;
 pub(crate) mod uapi;
 
@@ -59,5 +60,9 @@ pub(crate) use seam::{
     NoMemory, //
 };
 pub(crate) use slots::SlotIndex;
+pub(crate) use timer::{
+    delay_ms,
+    MOST_MS, //
+};
 pub(crate) use tmr_queue::TmrKind;
 pub(crate) use uapi::RING_OFFSET;

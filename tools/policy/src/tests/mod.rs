@@ -28,6 +28,7 @@ mod publication;
 mod ring;
 mod slots;
 mod state_machine;
+mod timer;
 mod tmr_queue;
 mod uapi;
 
