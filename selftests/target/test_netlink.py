@@ -222,6 +222,111 @@ def reset(context: Context) -> None:
     equal(read(device.path / "enable"), "0", "enable")
 
 
+@suite.test("a silent daemon that has the node open does not leave the device busy")
+def reset_open(context: Context) -> None:
+    family = listening(context, wait_for_reply=True)
+    device = prepared(context)
+    work = Task(context, device.enable, "enabling")
+    family.event()
+    node = os.open(device.node(), os.O_RDWR)
+    write(PARAMETERS / "block_netlink", "1")
+    context.defer(lambda: write(PARAMETERS / "block_netlink", "0"))
+    write(PARAMETERS / "reset_netlink", "1")
+    raises_errno(errno.EINTR, work.wait, "enabling")
+    os.close(node)
+    write(PARAMETERS / "block_netlink", "0")
+    family.set_features(False)
+    device.enable()
+    os.close(os.open(device.node(), os.O_RDWR))
+
+
+def unanswered(context: Context, family: Family, work: Task) -> None:
+    """Ends the wait of `work` for a reply without one, as an administrator does."""
+    equal(family.event().command, genl.RECONFIG, "command")
+    work.still_blocked(0.2)
+    write(PARAMETERS / "block_netlink", "1")
+    context.defer(lambda: write(PARAMETERS / "block_netlink", "0"))
+    write(PARAMETERS / "reset_netlink", "1")
+    raises_errno(errno.EINTR, work.wait, "the change without a reply")
+    write(PARAMETERS / "block_netlink", "0")
+
+
+def owing(context: Context) -> tuple[Family, Device, int]:
+    """A daemon that has not replied to a new size of its device, and may do so late."""
+    family = listening(context, wait_for_reply=True)
+    device, device_id = enabled(context, family)
+    unanswered(context, family, resizing(context, device, 4096))
+    return family, device, device_id
+
+
+def resizing(context: Context, device: Device, size: int) -> Task:
+    """A new size, for which a reply is waited for."""
+    return Task(context, lambda: device.set_attrib("dev_size", size), "setting dev_size")
+
+
+@suite.test("a reply that comes too late is not taken for the next one")
+def late(context: Context) -> None:
+    family, device, device_id = owing(context)
+    work = resizing(context, device, 8192)
+    family.event()
+    equal(family.done(genl.RECONFIG_DONE, device_id, 0), -errno.ENODEV, "answer to the late reply")
+    work.still_blocked(0.3)
+    raises_errno(
+        errno.EPERM,
+        lambda: answered(context, family, work, genl.RECONFIG_DONE, device_id, -errno.EPERM),
+        "setting dev_size",
+    )
+    equal(device.attrib("dev_size"), "1048576", "dev_size")
+    # Nothing is owed any more.
+    work = resizing(context, device, 8192)
+    family.event()
+    answered(context, family, work, genl.RECONFIG_DONE, device_id)
+    equal(device.attrib("dev_size"), "8192", "dev_size after a good reply")
+
+
+@suite.test("after a late reply that nobody waited for the next one counts")
+def late_alone(context: Context) -> None:
+    family, device, device_id = owing(context)
+    equal(family.done(genl.RECONFIG_DONE, device_id, 0), -errno.ENODEV, "answer to the late reply")
+    work = resizing(context, device, 8192)
+    family.event()
+    answered(context, family, work, genl.RECONFIG_DONE, device_id)
+    equal(device.attrib("dev_size"), "8192", "dev_size")
+
+
+def first_reply_counts(context: Context, announced: bool) -> None:
+    """A daemon that has come since the wait ended owes nothing, whatever the old one does."""
+    old, device, device_id = owing(context)
+    new = Family(context)
+    if announced:
+        equal(new.set_features(True), 0, "answer to SET_FEATURES")
+    work = resizing(context, device, 8192)
+    new.event()
+    answered(context, new, work, genl.RECONFIG_DONE, device_id)
+    equal(device.attrib("dev_size"), "8192", "dev_size")
+    equal(old.done(genl.RECONFIG_DONE, device_id, 0), -errno.ENODEV, "answer to the old one")
+
+
+@suite.test("the first reply of a daemon that has come since counts")
+def successor(context: Context) -> None:
+    first_reply_counts(context, announced=True)
+
+
+@suite.test("so does that of one that does not announce itself")
+def silent_successor(context: Context) -> None:
+    first_reply_counts(context, announced=False)
+
+
+@suite.test("so does that of one that announces itself once more")
+def announced_again(context: Context) -> None:
+    family, device, device_id = owing(context)
+    equal(family.set_features(True), 0, "answer to SET_FEATURES")
+    work = resizing(context, device, 8192)
+    family.event()
+    answered(context, family, work, genl.RECONFIG_DONE, device_id)
+    equal(device.attrib("dev_size"), "8192", "dev_size")
+
+
 @suite.test("block_netlink refuses what would need a reply")
 def blocked(context: Context) -> None:
     family = listening(context, wait_for_reply=True)

@@ -55,8 +55,8 @@ pub(crate) trait Protocol: 'static {
     /// Commands that are requests to the kernel; they need `CAP_NET_ADMIN`.
     const REQUESTS: &'static [bindings::genl_small_ops];
 
-    /// Handles a request.
-    fn handle(command: u8, attributes: &Attributes<'_>) -> Result;
+    /// Handles a request of the socket `sender` (`portid`).
+    fn handle(command: u8, sender: u32, attributes: &Attributes<'_>) -> Result;
 }
 
 /// Makes the table entry of a request of protocol `P`.
@@ -81,11 +81,12 @@ unsafe extern "C" fn doit<P: Protocol>(
 ) -> c_int {
     // SAFETY: By the safety requirements `info` is valid, and `attrs` has an entry for every
     // attribute of the policy.
-    let (command, attributes) = unsafe {
+    let (command, sender, attributes) = unsafe {
         let attributes = core::slice::from_raw_parts((*info).attrs, P::POLICY.len());
-        ((*(*info).genlhdr).cmd, Attributes(attributes))
+        let command = (*(*info).genlhdr).cmd;
+        (command, (*info).snd_portid, Attributes(attributes))
     };
-    kernel::error::from_result(|| P::handle(command, &attributes).map(|()| 0))
+    kernel::error::from_result(|| P::handle(command, sender, &attributes).map(|()| 0))
 }
 
 /// The attributes of a request.

@@ -4,7 +4,8 @@
 //!
 //! A daemon that has announced replies (`TCMU_CMD_SET_FEATURES`) is waited for. Unlike C, that wait
 //! ends: when the waiting process is killed, and after [`REPLY_TIMEOUT_S`] (property P9). A reply to
-//! another command than the one that is waited for is refused and ends nothing.
+//! another command than the one that is waited for is refused and ends nothing, and so is a reply
+//! that an earlier event of the same kind is still owed: see [`Replies`].
 
 use super::device::Tcmu;
 use super::lio::{
@@ -21,7 +22,12 @@ use super::lio::{
     },
     memalloc::NoIoScope,
 };
-use super::policy::MOST_MS;
+use super::policy::{
+    EventId,
+    Replies,
+    Socket,
+    MOST_MS, //
+};
 use super::TcmuModule;
 use kernel::{
     module,
@@ -68,12 +74,31 @@ static REPLY_SUPPORTED: Atomic<u32> = Atomic::new(0);
 /// Whether messages that need a reply are held back (module parameter `block_netlink`).
 static BLOCKED: Atomic<u32> = Atomic::new(0);
 
-/// Whether `PENDING` may be used: module parameters can come before.
+/// Whether `BOOK` may be used: module parameters can come before.
 static READY: Atomic<u32> = Atomic::new(0);
 
 kernel::sync::global_lock! {
     // SAFETY: Initialised in `TcmuModule::init` before its first use.
-    pub(crate) unsafe(uninit) static PENDING: Mutex<KVec<Arc<Pending>>> = KVec::new();
+    pub(crate) unsafe(uninit) static BOOK: Mutex<Book> = Book::new();
+}
+
+/// The replies that are waited for, and those that may still come although nobody waits.
+pub(crate) struct Book {
+    waiting: KVec<Arc<Pending>>,
+    replies: Replies,
+    /// The socket that has last said whether its daemon answers.
+    announced: Socket,
+}
+
+impl Book {
+    /// Makes an empty one.
+    pub(crate) const fn new() -> Self {
+        Self {
+            waiting: KVec::new(),
+            replies: Replies::new(),
+            announced: 0,
+        }
+    }
 }
 
 /// Commands of the family (`enum tcmu_genl_cmd`).
@@ -124,10 +149,18 @@ impl From<Failure> for Error {
 /// What ended the wait for a reply.
 #[derive(Clone, Copy)]
 enum End {
-    /// The daemon's status.
-    Reply(i32),
+    /// The daemon's status, and the socket it came from.
+    Reply(i32, Socket),
     /// Module parameter `reset_netlink`.
     Reset,
+}
+
+/// What has come while a reply was waited for.
+struct Outcome {
+    /// What ended the wait, if it was neither time nor a signal.
+    end: Option<End>,
+    /// Whether a reply was taken for that to an earlier event.
+    late: bool,
 }
 
 /// A reply that a device waits for.
@@ -137,9 +170,10 @@ pub(crate) struct Pending {
     device: u32,
     /// The command that was sent.
     command: u8,
-    /// What ended the wait, if it was neither time nor a signal.
+    /// The event in `Book::replies`.
+    event: EventId,
     #[pin]
-    end: Mutex<Option<End>>,
+    outcome: Mutex<Outcome>,
     #[pin]
     reply: Awaited,
 }
@@ -148,59 +182,82 @@ impl Pending {
     /// Enters the list of replies that are waited for.
     ///
     /// `EBUSY`: the device waits already. `EAGAIN`: netlink is blocked.
-    fn register(device: u32, command: u8) -> Result<Arc<Self>> {
+    fn register(device: &Device<Tcmu>, command: u8) -> Result<Arc<Self>> {
+        let index = device.index();
+        // A daemon that answers needs the lock, and reclaim may need the daemon.
+        let _noio = NoIoScope::enter();
+        let mut book = BOOK.lock();
+        // Looked at under the lock: `reset` finds what was registered before it was set.
+        if is_blocked() {
+            pr_warn!("device {index}: netlink command {command} not sent, netlink is blocked\n");
+            return Err(EAGAIN);
+        }
+        if let Some(other) = book.waiting.iter().find(|other| other.device == index) {
+            let other = other.command;
+            pr_warn!("device {index}: netlink command {other} is waited for already\n");
+            return Err(EBUSY);
+        }
+        book.waiting.reserve(1, GFP_KERNEL)?;
+        // Who may answer after the wait has ended: the sockets that are known by now.
+        let debtors = [book.announced, device.daemon()];
+        let event = book.replies.sent(index, command, debtors);
         let pending = Arc::pin_init(
             pin_init!(Self {
-                device,
+                device: index,
                 command,
-                end <- new_mutex!(None, "Pending::end"),
+                event,
+                outcome <- new_mutex!(Outcome { end: None, late: false }, "Pending::outcome"),
                 reply <- Awaited::new(),
             }),
             GFP_KERNEL,
-        )?;
-        // A daemon that answers needs the lock, and reclaim may need the daemon.
-        let _noio = NoIoScope::enter();
-        let mut list = PENDING.lock();
-        // Looked at under the lock: `reset` finds what was registered before it was set.
-        if is_blocked() {
-            pr_warn!("device {device}: netlink command {command} not sent, netlink is blocked\n");
-            return Err(EAGAIN);
-        }
-        if let Some(other) = list.iter().find(|other| other.device == device) {
-            let other = other.command;
-            pr_warn!("device {device}: netlink command {other} is waited for already\n");
-            return Err(EBUSY);
-        }
-        list.push(pending.clone(), GFP_KERNEL)?;
+        )
+        .inspect_err(|_| book.replies.settle(event))?;
+        book.waiting.push(pending.clone(), GFP_KERNEL)?;
         Ok(pending)
     }
 
-    /// Leaves the list.
-    fn unregister(this: &Arc<Self>) {
-        PENDING.lock().retain(|other| !Arc::ptr_eq(this, other));
+    /// Leaves the list. With `settled` no reply will come any more.
+    fn unregister(this: &Arc<Self>, settled: bool) {
+        let mut book = BOOK.lock();
+        book.waiting.retain(|other| !Arc::ptr_eq(this, other));
+        if settled {
+            book.replies.settle(this.event);
+        }
     }
 
-    /// Waits for the reply.
-    fn wait(&self) -> Result<(), Failure> {
+    /// Waits for the reply. Says too whether it is settled that none comes any more.
+    fn wait(&self, daemon_of: &Device<Tcmu>) -> (Result<(), Failure>, bool) {
         let result = self.reply.wait(msecs_to_jiffies(REPLY_TIMEOUT_S * 1000));
         let (device, command) = (self.device, self.command);
-        match *self.end.lock() {
-            Some(End::Reply(0)) => Ok(()),
-            Some(End::Reply(status)) if (-MAX_ERRNO..0).contains(&status) => {
-                Err(Failure::Refused(Error::from_errno(status)))
+        let outcome = self.outcome.lock();
+        match outcome.end {
+            Some(End::Reply(status, sender)) => {
+                daemon_of.set_daemon(sender);
+                (self.judge(status), true)
             }
-            Some(End::Reply(status)) => {
-                pr_err!(
-                    "device {device}: netlink command {command}: status {status} is no errno\n"
-                );
-                Err(Failure::Refused(EINVAL))
-            }
-            Some(End::Reset) => Err(Failure::Silent(EINTR)),
+            Some(End::Reset) => (Err(Failure::Silent(EINTR)), false),
             None => {
                 pr_err!("device {device}: no reply to netlink command {command}\n");
-                result.map_err(Failure::Silent)
+                // One reply has come for two events, and then none for as long as any is waited
+                // for: it may be that the daemon never got the first event. If it were believed to
+                // owe another reply, each of its replies would be taken for a late one from now on.
+                let settled = outcome.late && result == Err(ETIMEDOUT);
+                (result.map_err(Failure::Silent), settled)
             }
         }
+    }
+
+    /// What the daemon's status says.
+    fn judge(&self, status: i32) -> Result<(), Failure> {
+        if status == 0 {
+            return Ok(());
+        }
+        if (-MAX_ERRNO..0).contains(&status) {
+            return Err(Failure::Refused(Error::from_errno(status)));
+        }
+        let (device, command) = (self.device, self.command);
+        pr_err!("device {device}: netlink command {command}: status {status} is no errno\n");
+        Err(Failure::Refused(EINVAL))
     }
 }
 
@@ -232,25 +289,28 @@ impl Protocol for TcmuProtocol {
         request::<Self>(cmd::RECONFIG_DONE),
     ];
 
-    fn handle(command: u8, attributes: &Attributes<'_>) -> Result {
+    fn handle(command: u8, sender: Socket, attributes: &Attributes<'_>) -> Result {
         match command {
             cmd::SET_FEATURES => {
                 if let Some(supported) = attributes.u8(attr::SUPP_REPLY) {
+                    let mut book = BOOK.lock();
+                    book.announced = sender;
+                    book.replies.announced(sender);
                     REPLY_SUPPORTED.store(supported.into(), Relaxed);
                     pr_info!("daemon: command reply support {supported}\n");
                 }
                 Ok(())
             }
-            cmd::ADDED_DONE => done(cmd::ADDED, attributes),
-            cmd::REMOVED_DONE => done(cmd::REMOVED, attributes),
-            cmd::RECONFIG_DONE => done(cmd::RECONFIG, attributes),
+            cmd::ADDED_DONE => done(cmd::ADDED, sender, attributes),
+            cmd::REMOVED_DONE => done(cmd::REMOVED, sender, attributes),
+            cmd::RECONFIG_DONE => done(cmd::RECONFIG, sender, attributes),
             _ => Err(EOPNOTSUPP),
         }
     }
 }
 
 /// A daemon has done `command`.
-fn done(command: u8, attributes: &Attributes<'_>) -> Result {
+fn done(command: u8, sender: Socket, attributes: &Attributes<'_>) -> Result {
     let (Some(status), Some(device)) = (
         attributes.u32(attr::CMD_STATUS),
         attributes.u32(attr::DEVICE_ID),
@@ -258,8 +318,24 @@ fn done(command: u8, attributes: &Attributes<'_>) -> Result {
         pr_err!("netlink reply without status or device id\n");
         return Err(EINVAL);
     };
-    let list = PENDING.lock();
-    let Some(pending) = list.iter().find(|pending| pending.device == device) else {
+    let mut book = BOOK.lock();
+    let Book {
+        waiting, replies, ..
+    } = &mut *book;
+    let pending = waiting.iter().find(|pending| pending.device == device);
+    if replies.is_late(
+        device,
+        command,
+        sender,
+        pending.map(|pending| pending.event),
+    ) {
+        if let Some(pending) = pending.filter(|pending| pending.command == command) {
+            pending.outcome.lock().late = true;
+        }
+        pr_warn!("device {device}: late netlink reply to command {command} ignored\n");
+        return Err(ENODEV);
+    }
+    let Some(pending) = pending else {
         pr_err!("netlink reply to command {command} for device {device}, which awaits none\n");
         return Err(ENODEV);
     };
@@ -269,9 +345,15 @@ fn done(command: u8, attributes: &Attributes<'_>) -> Result {
         pr_err!("device {device}: netlink reply to command {command}, expected {expected}\n");
         return Err(EINVAL);
     }
-    *pending.end.lock() = Some(End::Reply(status as i32));
+    replies.settle(pending.event);
+    pending.outcome.lock().end = Some(End::Reply(status as i32, sender));
     pending.reply.complete();
     Ok(())
+}
+
+/// A device goes: no reply about it is of interest any more.
+pub(crate) fn forget(device: &Device<Tcmu>) {
+    BOOK.lock().replies.forget(device.index());
 }
 
 /// Makes the list of replies ready for use; called once, after its lock was initialised.
@@ -296,13 +378,13 @@ pub(crate) fn reset() -> Result {
     if READY.load(Acquire) == 0 {
         return Ok(());
     }
-    let list = PENDING.lock();
-    if !list.is_empty() && !is_blocked() {
+    let book = BOOK.lock();
+    if !book.waiting.is_empty() && !is_blocked() {
         pr_err!("netlink cannot be reset while it is not blocked\n");
         return Err(EBUSY);
     }
-    for pending in list.iter() {
-        *pending.end.lock() = Some(End::Reset);
+    for pending in book.waiting.iter() {
+        pending.outcome.lock().end = Some(End::Reset);
         pending.reply.complete();
     }
     Ok(())
@@ -384,11 +466,19 @@ fn send(device: &Device<Tcmu>, command: u8, message: Message) -> Result<Result<(
         return message.multicast::<TcmuProtocol>(GROUP).map(Ok);
     }
     // Registered before the message goes out: the reply may come at once.
-    let pending = Pending::register(device.index(), command)?;
-    let result = match message.multicast::<TcmuProtocol>(GROUP) {
-        Err(error) if error != ESRCH || command != cmd::ADDED => Err(error),
-        _ => Ok(pending.wait()),
+    let pending = Pending::register(device, command)?;
+    let sent = message.multicast::<TcmuProtocol>(GROUP);
+    if sent.is_err() {
+        // Nobody has it, so nobody owes an answer.
+        BOOK.lock().replies.settle(pending.event);
+    }
+    let (result, settled) = match sent {
+        Err(error) if error != ESRCH || command != cmd::ADDED => (Err(error), true),
+        _ => {
+            let (result, settled) = pending.wait(device);
+            (Ok(result), settled)
+        }
     };
-    Pending::unregister(&pending);
+    Pending::unregister(&pending, settled);
     result
 }

@@ -72,8 +72,8 @@ impl RootGuard {
 impl Drop for RootGuard {
     fn drop(&mut self) {
         *ROOT.lock() = None;
-        // Statics are not dropped: an empty list still holds memory.
-        *netlink::PENDING.lock() = KVec::new();
+        // Statics are not dropped: an empty list may still hold memory.
+        *netlink::BOOK.lock() = netlink::Book::new();
         reclaim::end();
     }
 }
@@ -83,7 +83,7 @@ impl kernel::Module for TcmuModule {
         // SAFETY: Called once, before anything else uses the locks.
         unsafe {
             ROOT.init();
-            netlink::PENDING.init();
+            netlink::BOOK.init();
             reclaim::DEVICES.init();
         }
         netlink::set_ready();

@@ -130,6 +130,8 @@ pub(crate) struct Tcmu {
     epoch: Instant<Monotonic>,
     /// Until when, in ticks, nothing is said about a broken ring.
     silent_until: Atomic<u64>,
+    /// The socket from which the last netlink reply about the device came, 0 if none did.
+    daemon: Atomic<u32>,
     /// `dev_size` in bytes. No lock: LIO asks for it to build sense data, wherever it does that.
     size: Atomic<u64>,
     #[pin]
@@ -207,6 +209,16 @@ impl Tcmu {
     /// Sets the attribute `dev_size` in bytes.
     pub(crate) fn set_size(&self, size: u64) {
         self.size.store(size, Relaxed);
+    }
+
+    /// The netlink socket that has last replied about the device; 0 is none.
+    pub(crate) fn daemon(&self) -> u32 {
+        self.daemon.load(Relaxed)
+    }
+
+    /// A netlink socket has replied about the device.
+    pub(crate) fn set_daemon(&self, socket: u32) {
+        self.daemon.store(socket, Relaxed);
     }
 
     /// Whether the device is blocked (action `block_dev`).
@@ -316,6 +328,7 @@ impl Tcmu {
         };
         // Waits for readers, which take the lock.
         drop(status);
+        netlink::forget(device);
         reclaim::leave(device);
         // INVARIANT: The phase has ended; work that runs now does not arm itself again.
         device.timer.cancel();

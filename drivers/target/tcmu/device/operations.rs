@@ -75,6 +75,7 @@ impl Backend for Tcmu {
             name: CString::try_from(name)?,
             epoch: Instant::now(),
             silent_until: Atomic::new(0),
+            daemon: Atomic::new(0),
             size: Atomic::new(0),
             state <- new_mutex!(
                 State {

@@ -19,6 +19,7 @@ pub(crate) mod growth;
 pub(crate) mod ids;
 pub(crate) mod number;
 pub(crate) mod parameters;
+pub(crate) mod replies;
 pub(crate) mod ring;
 pub(crate) mod seam;
 pub(crate) mod slots;
@@ -48,6 +49,11 @@ pub(crate) use parameters::{
     Sizes,
     CONFIG_LEN,
     DEFAULT_MAX_DATA_AREA_MB, //
+};
+pub(crate) use replies::{
+    EventId,
+    Replies,
+    Socket, //
 };
 pub(crate) use ring::Broken;
 pub(crate) use seam::{

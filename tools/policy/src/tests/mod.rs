@@ -25,6 +25,7 @@ mod model_check;
 mod number;
 mod parameters;
 mod publication;
+mod replies;
 mod ring;
 mod slots;
 mod state_machine;
