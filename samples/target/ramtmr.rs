@@ -17,10 +17,16 @@ mod attributes;
 mod lio;
 
 use kernel::{
-    fmt::Write as _,
+    fmt::{
+        self,
+        Write as _, //
+    },
     new_mutex,
     prelude::*,
-    str::BStr,
+    str::{
+        BStr,
+        CString, //
+    },
     sync::{
         atomic::{
             Atomic,
@@ -127,6 +133,8 @@ fn answer(command: Command, status: u8) {
 /// A disk.
 #[pin_data]
 struct RamTmr {
+    host_id: u32,
+    name: CString,
     /// In bytes, 0 if not set.
     size: Atomic<u64>,
     #[pin]
@@ -134,6 +142,16 @@ struct RamTmr {
 }
 
 impl RamTmr {
+    /// Says that something is refused, and why; the result is the error.
+    fn refuse(&self, why: fmt::Arguments<'_>) -> Error {
+        pr_err!(
+            "ramtmr_{}/{}: {why}: {EINVAL:?}\n",
+            self.host_id,
+            &*self.name
+        );
+        EINVAL
+    }
+
     /// Executes all commands that are kept.
     fn release(&self) {
         let mut inner = self.inner.lock();
@@ -150,8 +168,10 @@ impl Backend for RamTmr {
     const NAME: &'static CStr = c"ramtmr";
     const MODE: Mode = Mode::Emulated;
 
-    fn new(_host_id: u32, _name: &CStr) -> impl PinInit<Self, Error> {
+    fn new(host_id: u32, name: &CStr) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
+            host_id,
+            name: CString::try_from(name)?,
             size: Atomic::new(0),
             inner <- new_mutex!(
                 Inner {
@@ -168,8 +188,7 @@ impl Backend for RamTmr {
     fn configure(device: ArcBorrow<'_, Device<Self>>) -> Result {
         let size = device.size.load(Relaxed);
         if size == 0 {
-            pr_err!("dev_size is not set\n");
-            return Err(EINVAL);
+            return Err(device.refuse(fmt!("dev_size is not set")));
         }
         let memory = VVec::from_elem(0, size as usize, GFP_KERNEL)?;
         device.inner.lock().memory = memory;
@@ -222,8 +241,8 @@ impl Backend for RamTmr {
         let size = text.trim_ascii().strip_prefix(b"dev_size=").ok_or(EINVAL)?;
         let size = kernel::str::parse_int::ParseInt::from_str(BStr::from_bytes(size))?;
         if device.is_configured() || size == 0 || size % BLOCK != 0 || size > MAX_SIZE {
-            pr_err!("dev_size must be a multiple of {BLOCK} up to {MAX_SIZE}, set once\n");
-            return Err(EINVAL);
+            let size = fmt!("dev_size must be a multiple of {BLOCK} up to {MAX_SIZE}, set once");
+            return Err(device.refuse(size));
         }
         device.size.store(size, Relaxed);
         Ok(())

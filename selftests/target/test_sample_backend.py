@@ -7,7 +7,7 @@ import errno
 from tcmulib.ktap import PACE, Context, Suite, equal, raises_errno
 from tcmulib.ram import SIZE, Ram, ram
 from tcmulib.rig import pattern
-from tcmulib.scsi import BLOCK, GOOD, TASK_ABORTED, TEST_UNIT_READY, read10
+from tcmulib.scsi import BLOCK, GOOD, TASK_ABORTED, TEST_UNIT_READY, KernelLog, read10
 from tcmulib.wait import until
 
 suite = Suite()
@@ -27,7 +27,9 @@ def data(context: Context) -> None:
 @suite.test("sizes that cannot be are refused")
 def bad_sizes(context: Context) -> None:
     device = ram(context)
+    log = KernelLog(context)
     raises_errno(errno.EINVAL, device.enable, "enabling without a size")
+    equal(log.count(f"{device.hba.path.name}/{device.name}: dev_size is not set"), 1, "messages")
     for option in ("dev_size=0", "dev_size=511", "dev_size=2G", "dev_size=", "size=512", "512"):
         raises_errno(errno.EINVAL, lambda: device.control(option), option)
     raises_errno(errno.EINVAL, lambda: device.control("dev_size=1073742336"), "above 1 GiB")

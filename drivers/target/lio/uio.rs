@@ -221,10 +221,7 @@ impl Uio {
             match uio.try_register(device, module, parent, &name, region) {
                 Err(error) if error == EEXIST && attempt < TRIES => {
                     if attempt == 1 {
-                        pr_warn!(
-                            "{}: the number of another UIO device is not free yet\n",
-                            &*name
-                        );
+                        pr_warn!("{}: another UIO device has the number: {error:?}\n", &*name);
                     }
                     fsleep(Delta::from_millis(1 << (attempt - 1)));
                 }

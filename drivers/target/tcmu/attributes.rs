@@ -74,8 +74,7 @@ fn require_configured(device: &Device<Tcmu>) -> Result {
     if device.is_configured() {
         return Ok(());
     }
-    pr_err!("the device has not been enabled\n");
-    Err(EINVAL)
+    Err(device.refuse(EINVAL, fmt!("the device has not been enabled")))
 }
 
 /// `cmd_time_out`: time limit of a command on the ring in seconds, 0 is none.
@@ -91,8 +90,8 @@ impl Attribute<Tcmu> for CmdTimeOut {
 
     fn store(device: &Device<Tcmu>, text: &[u8]) -> Result {
         if device.is_exported() {
-            pr_err!("cmd_time_out cannot be set while LUNs export the device\n");
-            return Err(EINVAL);
+            let why = "cmd_time_out cannot be set while LUNs export the device";
+            return Err(device.refuse(EINVAL, fmt!("{why}")));
         }
         // C lets the number of milliseconds wrap.
         let seconds = unsigned(text, u64::from(u32::MAX / 1000))?;
@@ -123,8 +122,7 @@ impl Attribute<Tcmu> for QfullTimeOut {
             0 => QfullTimeout::Never,
             seconds if seconds > 0 => QfullTimeout::Ms(seconds as u32 * 1000),
             seconds => {
-                pr_err!("invalid qfull_time_out {seconds}\n");
-                return Err(EINVAL);
+                return Err(device.refuse(EINVAL, fmt!("qfull_time_out cannot be {seconds}")));
             }
         };
         device.lock().settings.qfull_timeout = timeout;
@@ -179,17 +177,16 @@ impl Attribute<Tcmu> for DevConfig {
 
     fn store(device: &Device<Tcmu>, text: &[u8]) -> Result {
         if text.is_empty() || text.len() >= CONFIG_LEN {
-            pr_err!("dev_config must have 1 to {} bytes\n", CONFIG_LEN - 1);
-            return Err(EINVAL);
+            let most = CONFIG_LEN - 1;
+            return Err(device.refuse(EINVAL, fmt!("dev_config must have 1 to {most} bytes")));
         }
         let config = text_of(text)?;
         if !device.is_configured() {
             device.lock().settings.config = Some(config);
             return Ok(());
         }
-        netlink::reconfigure(device, &config).inspect_err(|_| {
-            pr_err!("the device could not be reconfigured\n");
-        })?;
+        netlink::reconfigure(device, &config)
+            .map_err(|error| device.refuse(error, fmt!("dev_config could not be changed")))?;
         device.lock().settings.config = Some(config);
         device.rename()
     }
@@ -209,9 +206,8 @@ impl Attribute<Tcmu> for DevSize {
     fn store(device: &Device<Tcmu>, text: &[u8]) -> Result {
         let size = unsigned(text, u64::MAX)?;
         if device.is_configured() {
-            netlink::resize(device, size).inspect_err(|_| {
-                pr_err!("the device could not be reconfigured\n");
-            })?;
+            netlink::resize(device, size)
+                .map_err(|error| device.refuse(error, fmt!("dev_size could not be changed")))?;
         }
         device.set_size(size);
         Ok(())
@@ -232,8 +228,8 @@ impl Attribute<Tcmu> for EmulateWriteCache {
     fn store(device: &Device<Tcmu>, text: &[u8]) -> Result {
         let value = unsigned(text, u8::MAX.into())? as u8;
         if device.is_configured() {
-            netlink::set_write_cache(device, value).inspect_err(|_| {
-                pr_err!("the device could not be reconfigured\n");
+            netlink::set_write_cache(device, value).map_err(|error| {
+                device.refuse(error, fmt!("emulate_write_cache could not be changed"))
             })?;
         }
         device.set_write_cache(value != 0);
@@ -255,8 +251,7 @@ impl Attribute<Tcmu> for TmrNotification {
     fn store(device: &Device<Tcmu>, text: &[u8]) -> Result {
         let value = unsigned(text, u8::MAX.into())?;
         if value > 1 {
-            pr_err!("tmr_notification must be 0 or 1\n");
-            return Err(EINVAL);
+            return Err(device.refuse(EINVAL, fmt!("tmr_notification must be 0 or 1")));
         }
         device.lock().settings.tmr_notification = value == 1;
         Ok(())
@@ -301,8 +296,7 @@ impl Attribute<Tcmu> for BlockDev {
         require_configured(device)?;
         let value = unsigned(text, u8::MAX.into())?;
         if value > 1 {
-            pr_err!("block_dev must be 0 or 1\n");
-            return Err(EINVAL);
+            return Err(device.refuse(EINVAL, fmt!("block_dev must be 0 or 1")));
         }
         Tcmu::set_blocked(device, value == 1);
         Ok(())
@@ -323,8 +317,7 @@ impl Attribute<Tcmu> for ResetRing {
             1 => ResetStatus::Busy,
             2 => ResetStatus::CheckCondition,
             _ => {
-                pr_err!("reset_ring must be 1 or 2\n");
-                return Err(EINVAL);
+                return Err(device.refuse(EINVAL, fmt!("reset_ring must be 1 or 2")));
             }
         };
         Tcmu::reset_ring(device, status);
@@ -346,7 +339,7 @@ impl Attribute<Tcmu> for FreeKeptBuf {
         if Tcmu::free_kept(device, id) {
             return Ok(());
         }
-        pr_err!("free_kept_buf: cmd_id {id} was not completed with KEEP_BUF\n");
-        Err(EINVAL)
+        let why = "was not completed with KEEP_BUF";
+        Err(device.refuse(EINVAL, fmt!("free_kept_buf: cmd_id {id} {why}")))
     }
 }

@@ -42,8 +42,7 @@ pub(crate) fn store(device: &Device<Tcmu>, text: &[u8]) -> Result {
                 Invalid::Enabled => (EINVAL, "cannot be set after the device has been enabled"),
                 Invalid::NoMemory => (ENOMEM, "no memory"),
             };
-            pr_err!("control option '{name}': {why}\n");
-            return Err(errno);
+            return Err(device.refuse(errno, fmt!("control option '{name}': {why}")));
         }
     }
     Ok(())
@@ -105,12 +104,14 @@ fn apply(device: &Device<Tcmu>, name: &BStr, option: ControlOption<'_>) -> Resul
         }
         ControlOption::CmdRingSizeMb(mb) => settings.sizes.set_ring_mb(mb),
         ControlOption::Unknown(_) => {
-            kernel::pr_warn_once!("control option '{name}' is not known and is ignored\n");
+            let label = device.label();
+            kernel::pr_warn_once!("{label}: control option '{name}' is not known and is ignored\n");
             None
         }
     };
     if let Some(Clamped(limit)) = clamped {
-        pr_err!("control option '{name}' is too large, using the limit of {limit}\n");
+        let label = device.label();
+        pr_err!("{label}: control option '{name}' is too large, using the limit of {limit}\n");
     }
     Ok(())
 }

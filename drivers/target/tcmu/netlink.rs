@@ -30,13 +30,14 @@ use super::policy::{
 };
 use super::TcmuModule;
 use kernel::{
-    module,
+    fmt, module,
     net::netlink::{
         Family,
         MulticastGroup, //
     },
     new_mutex,
     prelude::*,
+    str::CString,
     sync::{
         atomic::{
             Acquire,
@@ -163,11 +164,25 @@ struct Outcome {
     late: bool,
 }
 
+/// A device as messages name it. A daemon knows only the index.
+struct Who<'a>(u32, Option<&'a Pending>);
+
+impl fmt::Display for Who<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.1 {
+            Some(pending) => out.write_fmt(fmt!("{} (device {})", &*pending.name, self.0)),
+            None => out.write_fmt(fmt!("device {}", self.0)),
+        }
+    }
+}
+
 /// A reply that a device waits for.
 #[pin_data]
 pub(crate) struct Pending {
     /// Index of the device in LIO.
     device: u32,
+    /// Its name, for messages.
+    name: CString,
     /// The command that was sent.
     command: u8,
     /// The event in `Book::replies`.
@@ -186,16 +201,17 @@ impl Pending {
         let index = device.index();
         // A daemon that answers needs the lock, and reclaim may need the daemon.
         let _noio = NoIoScope::enter();
+        let name = CString::try_from_fmt(fmt!("{}", device.label()))?;
         let mut book = BOOK.lock();
         // Looked at under the lock: `reset` finds what was registered before it was set.
         if is_blocked() {
-            pr_warn!("device {index}: netlink command {command} not sent, netlink is blocked\n");
-            return Err(EAGAIN);
+            let why = fmt!("netlink command {command} not sent, netlink is blocked");
+            return Err(device.refuse(EAGAIN, why));
         }
         if let Some(other) = book.waiting.iter().find(|other| other.device == index) {
             let other = other.command;
-            pr_warn!("device {index}: netlink command {other} is waited for already\n");
-            return Err(EBUSY);
+            let why = fmt!("netlink command {other} is waited for already");
+            return Err(device.refuse(EBUSY, why));
         }
         book.waiting.reserve(1, GFP_KERNEL)?;
         // Who may answer after the wait has ended: the sockets that are known by now.
@@ -204,6 +220,7 @@ impl Pending {
         let pending = Arc::pin_init(
             pin_init!(Self {
                 device: index,
+                name,
                 command,
                 event,
                 outcome <- new_mutex!(Outcome { end: None, late: false }, "Pending::outcome"),
@@ -225,10 +242,15 @@ impl Pending {
         }
     }
 
+    /// The device as messages name it.
+    fn who(&self) -> Who<'_> {
+        Who(self.device, Some(self))
+    }
+
     /// Waits for the reply. Says too whether it is settled that none comes any more.
     fn wait(&self, daemon_of: &Device<Tcmu>) -> (Result<(), Failure>, bool) {
         let result = self.reply.wait(msecs_to_jiffies(REPLY_TIMEOUT_S * 1000));
-        let (device, command) = (self.device, self.command);
+        let command = self.command;
         let outcome = self.outcome.lock();
         match outcome.end {
             Some(End::Reply(status, sender)) => {
@@ -237,12 +259,16 @@ impl Pending {
             }
             Some(End::Reset) => (Err(Failure::Silent(EINTR)), false),
             None => {
-                pr_err!("device {device}: no reply to netlink command {command}\n");
+                let error = result.err().unwrap_or(EINTR);
+                pr_err!(
+                    "{}: no reply to netlink command {command}: {error:?}\n",
+                    self.who()
+                );
                 // One reply has come for two events, and then none for as long as any is waited
                 // for: it may be that the daemon never got the first event. If it were believed to
                 // owe another reply, each of its replies would be taken for a late one from now on.
-                let settled = outcome.late && result == Err(ETIMEDOUT);
-                (result.map_err(Failure::Silent), settled)
+                let settled = outcome.late && error == ETIMEDOUT;
+                (Err(Failure::Silent(error)), settled)
             }
         }
     }
@@ -255,8 +281,8 @@ impl Pending {
         if (-MAX_ERRNO..0).contains(&status) {
             return Err(Failure::Refused(Error::from_errno(status)));
         }
-        let (device, command) = (self.device, self.command);
-        pr_err!("device {device}: netlink command {command}: status {status} is no errno\n");
+        let (who, command) = (self.who(), self.command);
+        pr_err!("{who}: netlink command {command}: status {status} is no errno: {EINVAL:?}\n");
         Err(Failure::Refused(EINVAL))
     }
 }
@@ -315,7 +341,7 @@ fn done(command: u8, sender: Socket, attributes: &Attributes<'_>) -> Result {
         attributes.u32(attr::CMD_STATUS),
         attributes.u32(attr::DEVICE_ID),
     ) else {
-        pr_err!("netlink reply without status or device id\n");
+        pr_err!("netlink reply without status or device id: {EINVAL:?}\n");
         return Err(EINVAL);
     };
     let mut book = BOOK.lock();
@@ -323,6 +349,7 @@ fn done(command: u8, sender: Socket, attributes: &Attributes<'_>) -> Result {
         waiting, replies, ..
     } = &mut *book;
     let pending = waiting.iter().find(|pending| pending.device == device);
+    let who = Who(device, pending.map(|pending| &**pending));
     if replies.is_late(
         device,
         command,
@@ -332,17 +359,17 @@ fn done(command: u8, sender: Socket, attributes: &Attributes<'_>) -> Result {
         if let Some(pending) = pending.filter(|pending| pending.command == command) {
             pending.outcome.lock().late = true;
         }
-        pr_warn!("device {device}: late netlink reply to command {command} ignored\n");
+        pr_warn!("{who}: late netlink reply to command {command} ignored: {ENODEV:?}\n");
         return Err(ENODEV);
     }
     let Some(pending) = pending else {
-        pr_err!("netlink reply to command {command} for device {device}, which awaits none\n");
+        pr_err!("{who}: netlink reply to command {command}, but none is awaited: {ENODEV:?}\n");
         return Err(ENODEV);
     };
     if pending.command != command {
         // C takes the waiter off its list here, which then waits for ever.
         let expected = pending.command;
-        pr_err!("device {device}: netlink reply to command {command}, expected {expected}\n");
+        pr_err!("{who}: netlink reply to command {command}, expected {expected}: {EINVAL:?}\n");
         return Err(EINVAL);
     }
     replies.settle(pending.event);
@@ -380,7 +407,7 @@ pub(crate) fn reset() -> Result {
     }
     let book = BOOK.lock();
     if !book.waiting.is_empty() && !is_blocked() {
-        pr_err!("netlink cannot be reset while it is not blocked\n");
+        pr_err!("netlink cannot be reset while it is not blocked: {EBUSY:?}\n");
         return Err(EBUSY);
     }
     for pending in book.waiting.iter() {

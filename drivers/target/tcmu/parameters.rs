@@ -38,6 +38,12 @@ pub(crate) fn max_data_area_mb() -> u32 {
     MAX_DATA_AREA_MB.load(Relaxed)
 }
 
+/// Says why a value is refused; the result is the error.
+fn refuse(why: &str) -> Error {
+    pr_err!("{why}: {EINVAL:?}\n");
+    EINVAL
+}
+
 /// Module parameter `global_max_data_area_mb`.
 struct GlobalMaxDataAreaMb;
 
@@ -46,8 +52,7 @@ impl Parameter for GlobalMaxDataAreaMb {
         // As in C: any malformed number is EINVAL here, and all are decimal.
         let value = decimal(text, i32::MAX as u64).map_err(|_| EINVAL)?;
         if value == 0 {
-            pr_err!("global_max_data_area_mb must be larger than 0\n");
-            return Err(EINVAL);
+            return Err(refuse("global_max_data_area_mb must be larger than 0"));
         }
         MAX_DATA_AREA_MB.store(value as u32, Relaxed);
         reclaim::limit_changed();
@@ -66,8 +71,7 @@ impl Parameter for BlockNetlink {
     fn set(text: &[u8]) -> Result {
         let value = unsigned(text, u8::MAX.into())?;
         if value > 1 {
-            pr_err!("block_netlink must be 0 or 1\n");
-            return Err(EINVAL);
+            return Err(refuse("block_netlink must be 0 or 1"));
         }
         netlink::set_blocked(value == 1);
         Ok(())
@@ -88,8 +92,7 @@ struct ResetNetlink;
 impl Parameter for ResetNetlink {
     fn set(text: &[u8]) -> Result {
         if unsigned(text, u8::MAX.into())? != 1 {
-            pr_err!("reset_netlink must be 1\n");
-            return Err(EINVAL);
+            return Err(refuse("reset_netlink must be 1"));
         }
         netlink::reset()
     }

@@ -3,6 +3,7 @@
 //! A tcmu device: its state under its lock, and its life.
 
 mod locked;
+mod message;
 mod operations;
 mod status;
 mod user_space;

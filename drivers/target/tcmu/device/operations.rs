@@ -107,17 +107,18 @@ impl Backend for Tcmu {
             let mut state = device.state.lock();
             // LIO does not keep a second writer of `enable` out while the first waits for a daemon.
             if state.phase != Phase::Disabled {
-                return Err(EBUSY);
+                return Err(device.refuse(EBUSY, fmt!("is being enabled by somebody else")));
             }
             state.phase = Phase::Changing;
             state.settings.sizes
         };
-        let result = Self::enable(device, &sizes).inspect_err(|_| {
+        let result = Self::enable(device, &sizes).map_err(|error| {
             let mut state = Self::disable(&device);
             // A daemon may have mapped the memory meanwhile; faults find nothing from here on.
             let active = state.active.take();
             drop(state);
             drop(active);
+            device.refuse(error, fmt!("cannot be enabled"))
         });
         // A second writer of `enable` has been refused above, but not before LIO changed this.
         device.restore_index(index);
@@ -126,8 +127,11 @@ impl Backend for Tcmu {
 
     fn destroy(device: ArcBorrow<'_, Device<Self>>) {
         // Nobody listens, or does not answer in time: the device goes all the same.
-        if let Err(error) = netlink::removed(&device) {
-            pr_debug!("{}: removal not confirmed: {:?}\n", &*device.name, error);
+        match netlink::removed(&device) {
+            Err(error) if error != ESRCH => {
+                pr_warn!("{}: removal not confirmed: {error:?}\n", device.label());
+            }
+            _ => {}
         }
         let state = Self::disable(&device);
         // LIO has drained its commands before.
@@ -136,7 +140,7 @@ impl Backend for Tcmu {
             let tmrs = engine.counters();
             pr_debug!(
                 "{}: TMRs: {} announced, {} on the ring, {} dropped\n",
-                &*device.name,
+                device.label(),
                 tmrs.announced,
                 tmrs.delivered,
                 tmrs.dropped

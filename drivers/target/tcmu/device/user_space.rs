@@ -44,7 +44,7 @@ pub(super) fn report(device: &Device<Tcmu>, result: Result<(), Broken>) {
             return;
         }
         device.silent_until.store(now + SILENCE_MS, Relaxed);
-        pr_err!("{}: ring broken: {broken}\n", &*device.name);
+        pr_err!("{}: ring broken: {broken}\n", device.label());
     }
 }
 
@@ -92,7 +92,7 @@ impl HasUio for Tcmu {
         let state = device.state.lock();
         let page = state.active.as_ref()?.memory.page(offset);
         if page.is_none() {
-            let name = &*device.name;
+            let name = device.label();
             kernel::pr_err_once!("{name}: access to offset {offset}, which no command was given\n");
         }
         page
