@@ -29,6 +29,9 @@ const QUIET: Duration = Duration::from_secs(3);
 /// With fewer commands than that it waits a little for more.
 const FEW: usize = 12;
 
+/// A slow phase takes so long at least: what is kept back must be given up meanwhile.
+const SLOW: Duration = Duration::from_secs(4);
+
 /// Seconds between lines of progress.
 const PROGRESS: Duration = Duration::from_secs(10);
 
@@ -239,8 +242,13 @@ impl Attack {
         // Scribbling costs many resets.
         let part = if self.phase.1.scribbles() { 4 } else { 1 };
         let length = self.options.phase_length.div_ceil(part);
+        let least = match self.phase.1 {
+            Phase::Slow => Some(Instant::now() + SLOW),
+            _ => None,
+        };
+        let goes_on = |done| done < length || least.is_some_and(|end| Instant::now() < end);
         // A thread that met something impossible has set `stop`.
-        while done < length && !self.is_over() && !stop.load(Ordering::Relaxed) {
+        while goes_on(done) && !self.is_over() && !stop.load(Ordering::Relaxed) {
             self.tell_progress();
             let now = Instant::now();
             self.view.let_go(now);

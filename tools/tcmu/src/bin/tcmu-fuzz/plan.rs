@@ -12,6 +12,9 @@ use crate::class::{Class, Rule};
 pub enum Phase {
     /// Nothing: every outcome is checked
     Quiet,
+    /// Nothing, nothing breaks the ring, and commands are kept back until others give them up: every
+    /// outcome is checked
+    Slow,
     /// Threads and children map, move, unmap, fork, exec: every outcome is checked
     Mappings,
     /// Threads write to mailbox and ring: the kernel must survive, outcomes are not checked
@@ -35,7 +38,15 @@ impl Phase {
         match self {
             Self::Quiet => 5,
             Self::Mappings => 3,
-            Self::Scribble | Self::Everything => 1,
+            Self::Slow | Self::Scribble | Self::Everything => 1,
+        }
+    }
+
+    /// One completion in how many has a command kept back.
+    fn hold_one_in(self) -> u32 {
+        match self {
+            Self::Slow => 32,
+            Self::Quiet | Self::Mappings | Self::Scribble | Self::Everything => 512,
         }
     }
 
@@ -88,6 +99,7 @@ impl Only {
 
 /// The choices of one phase.
 pub struct Steps {
+    phase: Phase,
     random: ChaCha8Rng,
     classes: Vec<(Class, u32)>,
     total: u32,
@@ -125,16 +137,21 @@ pub fn phase(seed: u64, number: u64, only: &Only) -> Phase {
 }
 
 impl Steps {
-    /// The choices of phase number `phase`.
-    pub fn new(seed: u64, phase: u64, only: &Only) -> Self {
+    /// The choices of phase number `number`.
+    pub fn new(seed: u64, number: u64, only: &Only) -> Self {
+        let phase = phase(seed, number, only);
+        // After a reset of the ring, what was kept back is complete.
+        let fits = |c: &&Class| phase != Phase::Slow || c.rule() == Rule::Tolerate;
         let classes: Vec<_> = Class::value_variants()
             .iter()
             .filter(|c| only.allows(**c))
+            .filter(fits)
             .map(|c| (*c, only.weight(*c)))
             .collect();
         let total = classes.iter().map(|(_, weight)| weight).sum();
         Self {
-            random: generator(seed, phase, 1),
+            phase,
+            random: generator(seed, number, 1),
             classes,
             total,
         }
@@ -148,7 +165,7 @@ impl Iterator for Steps {
         let class = pick(&self.classes, self.random.random_range(0..self.total))?;
         let (a, b) = (self.random.next_u64(), self.random.next_u64());
         let (held, ms) = (
-            self.random.random_bool(1.0 / 512.0),
+            self.random.random_ratio(1, self.phase.hold_one_in()),
             self.random.random_range(0..4000),
         );
         Some(Step {
@@ -166,8 +183,16 @@ mod tests {
     use super::*;
     use std::collections::{HashMap, HashSet};
 
+    /// Only phases of this kind.
+    fn only(phase: Phase) -> Only {
+        Only {
+            phases: vec![phase],
+            ..Only::default()
+        }
+    }
+
     fn steps(seed: u64, number: u64, count: usize) -> Vec<Step> {
-        Steps::new(seed, number, &Only::default())
+        Steps::new(seed, number, &only(Phase::Quiet))
             .take(count)
             .collect()
     }
@@ -217,6 +242,14 @@ mod tests {
     }
 
     #[test]
+    fn a_slow_phase_breaks_nothing_and_keeps_commands_back() {
+        let steps: Vec<_> = Steps::new(1, 0, &only(Phase::Slow)).take(10_000).collect();
+        assert!(steps.iter().all(|s| s.class.rule() == Rule::Tolerate));
+        let held = steps.iter().filter(|s| s.hold.is_some()).count();
+        assert!((250..400).contains(&held), "{held} held");
+    }
+
+    #[test]
     fn a_run_can_be_restricted() {
         let only = Only {
             classes: vec![Class::ZeroId],
@@ -233,15 +266,15 @@ mod tests {
 
     #[test]
     fn what_breaks_can_be_made_more_frequent() {
-        let only = Only {
-            breaks: 20,
-            ..Only::default()
-        };
-        let breaking = |only| {
-            let steps = Steps::new(1, 0, only).take(10_000);
+        let breaking = |breaks| {
+            let only = Only {
+                breaks,
+                ..only(Phase::Quiet)
+            };
+            let steps = Steps::new(1, 0, &only).take(10_000);
             steps.filter(|s| s.class.rule() != Rule::Tolerate).count()
         };
-        let (usual, more) = (breaking(&Only::default()), breaking(&only));
+        let (usual, more) = (breaking(0), breaking(20));
         assert!(more > 10 * usual && usual > 15, "{usual}, {more}");
     }
 
