@@ -38,7 +38,8 @@ help:
 	@echo 'make leak       1,000 cycles of devices and reloads of modules: memory must stay flat'
 	@echo 'make soak       10 minutes of commands, aborts, resets and preempts, all of them counted'
 	@echo 'make fuzz       a daemon that attacks: 1,000,000 spoiled completions on the debug kernel'
-	@echo '                (COUNT=, SEED=, SECONDS=, FLAVOUR=fast)'
+	@echo '                (COUNT=, SEED=, SECONDS=, FLAVOUR=fast; FABRIC=loopback|both: commands are'
+	@echo '                given up by the SCSI layer too, not only over iSCSI)'
 	@echo 'make kills      500 times SIGKILL of the daemon under verified input and output (COUNT=, SEED=)'
 	@echo 'make c-hazards  what the stock C modules do in the tests that make check spares them'
 	@echo 'make memory     kernel memory for each command in flight, Rust and C'
@@ -83,7 +84,7 @@ demo:
 
 fuzz:
 	@$(LAB) fuzz $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) \
-		$(if $(SECONDS),--seconds $(SECONDS))
+		$(if $(SECONDS),--seconds $(SECONDS)) $(if $(FABRIC),--fabric $(FABRIC))
 
 kills:
 	@$(LAB) kills $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))

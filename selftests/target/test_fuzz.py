@@ -17,7 +17,7 @@ HARMLESS = ("kernel-flags", "read-length", "uflags", "status", "late-id")
 @suite.test("a hostile daemon breaks its own ring only", limit=120, c_wedges=True)
 def hostile(context: Context) -> None:
     victim = Victim(context)
-    attacked = Attacked(context, SEED)
+    attacked = Attacked(context, SEED, "both")
     attacked.start_load()
     status, result = attacked.attack(
         "--count", "20000", "--seconds", str(int(20 * PACE)), "--phase-length", "300", "--breaks", "9",
@@ -28,6 +28,7 @@ def hostile(context: Context) -> None:
     for class_name in ("pad_length", "tmr_length", "request_fields", "uflags", "status"):
         assert result["classes"][class_name]["tolerated"], f"{class_name} never tolerated"
     assert result["broke"], "the ring was never broken"
+    diag(f"given up: {attacked.given_up()}")
     victim.check()
     attacked.repair()
     victim.finish()

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Attacks the kernel with a hostile daemon, in a virtual machine of its own.
 
-One device is served by tcmu-fuzz, under reads, writes and aborts. Beside it an honest daemon
-serves another one, every byte of which is checked all the time. In the end an honest daemon
+One device is served by tcmu-fuzz, under reads and writes, aborts and resets. Beside it an honest
+daemon serves another one, every byte of which is checked all the time. In the end an honest daemon
 takes over the attacked device. The last line is the verdict.
 """
 
@@ -18,12 +18,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "selftests" / "target"))
 
+from tcmulib.abuse import FABRICS  # noqa: E402
 from tcmulib.configfs import remove_leftovers  # noqa: E402
 from tcmulib.fuzz import Attacked, Victim, use_copies  # noqa: E402
 from tcmulib.ktap import Context, implementation  # noqa: E402
 
 #: Seconds between two looks at the honest device, and between two chunks of each of its processes.
 LOOK, PAUSE = 60.0, 1.0
+
+#: Seconds in which some commands must have been aborted, and units reset.
+LONG = 50.0
 
 #: Seconds that the hostile daemon gets to end, beyond what it was given.
 GRACE = 180.0
@@ -72,11 +76,14 @@ class Watch:
 def attack(context: Context, arguments: argparse.Namespace) -> list[str]:
     """The whole run; returns what is wrong."""
     victim = Victim(context, PAUSE)
-    attacked = Attacked(context, arguments.seed)
+    attacked = Attacked(context, arguments.seed, arguments.fabric)
     nurse = attacked.start_load()
     watch = Watch(victim)
     started = time.strftime("%H:%M:%S")
-    say(f"{started} attack: seed {arguments.seed}, {arguments.count} mutated completions")
+    say(
+        f"{started} attack: seed {arguments.seed}, {arguments.count} mutated completions, "
+        f"commands given up over {arguments.fabric}"
+    )
     options = ["--count", str(arguments.count), "--seconds", str(arguments.seconds)]
     status, result = attacked.attack(
         *options, *arguments.options, limit=arguments.seconds + GRACE, line=say
@@ -87,7 +94,11 @@ def attack(context: Context, arguments: argparse.Namespace) -> list[str]:
         wrong.append(f"tcmu-fuzz ended with {status}")
     if result["wrong"]:
         wrong.append(f"{result['wrong']} wrong outcomes")
-    say(f"the initiator took the attacked disk off line {nurse.revived} times")
+    say(f"the initiator took disks of the attacked device off line {nurse.revived} times")
+    given_up = attacked.given_up()
+    say("given up: " + ", ".join(f"{name} {count}" for name, count in given_up.items()))
+    if result["seconds"] > LONG and not (given_up["aborts_complete"] and given_up["resets"]):
+        wrong.append("nothing was given up")
     say(f"honest daemon and verified I/O on the attacked device: {attacked.repair():.1f} s")
     say(f"the honest device: {victim.finish()} chunks written and read back, no error")
     say(
@@ -103,6 +114,11 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=int, default=14400)
+    parser.add_argument(
+        "--fabric", choices=FABRICS, default="iscsi",
+        help="commands are given up by iSCSI initiators (default), or by the kernel's SCSI layer "
+        "on loopback ports, or by both",
+    )  # fmt: skip
     parser.add_argument("options", nargs="*", help="more options of 'tcmu-fuzz run', after --")
     arguments = parser.parse_args()
     say(f"Linux {platform.release()}, modules: {implementation()}")

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .abuse import Abuse
+from .abuse import DISK_TIMEOUT, abuses
 from .configfs import read, write
 from .daemon import program, use_copy
 from .ktap import PATIENCE, Context, Skip, equal
@@ -40,16 +40,16 @@ def fuzzer() -> str:
 
 
 class Nurse:
-    """Undoes what wrong answers make of the initiator's view of a disk.
+    """Undoes what wrong answers make of the initiator's view of disks.
 
-    After some of them the SCSI layer takes the disk off line, or lets it have one command at a time,
+    After some of them the SCSI layer takes a disk off line, or lets it have one command at a time,
     or takes it for one of another size.
     """
 
-    def __init__(self, context: Context, disk: Disk) -> None:
-        self._disk = disk
+    def __init__(self, context: Context, *disks: Disk) -> None:
+        self._disks = disks
         self._ended = threading.Event()
-        #: How often the disk was off line.
+        #: How often a disk was off line.
         self.revived = 0
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
@@ -57,12 +57,12 @@ class Nurse:
 
     def look(self) -> None:
         """One look now."""
-        # A disk that error recovery has in its hands refuses.
-        with contextlib.suppress(OSError):
-            self._look()
+        for disk in self._disks:
+            # A disk that error recovery has in its hands refuses.
+            with contextlib.suppress(OSError):
+                self._look_at(disk)
 
-    def _look(self) -> None:
-        disk = self._disk
+    def _look_at(self, disk: Disk) -> None:
         if read(disk.sysfs / "state") == "offline":
             write(disk.sysfs / "state", "running\n")
             self.revived += 1
@@ -81,15 +81,19 @@ class Nurse:
 
 
 class Attacked:
-    """The device that is attacked, and load that keeps commands coming."""
+    """The device that is attacked, and load that keeps commands coming.
+
+    `fabric` is over what initiators lose patience: one of `abuse.FABRICS`.
+    """
 
     #: 64 blocks of the data area, one a command: commands wait in the qfull queue, and few have to be
     #: sent again after a reset.
     _OPTIONS = "data_pages_per_blk=4,max_data_area_mb=1,cmd_ring_size_mb=1"
 
-    def __init__(self, context: Context, seed: int) -> None:
+    def __init__(self, context: Context, seed: int, fabric: str = "iscsi") -> None:
         self._context = context
         self._seed = seed
+        self._fabric = fabric
         self._fuzzer = fuzzer()
         self._rig = Rig(
             context,
@@ -103,12 +107,14 @@ class Attacked:
         self.disk.queue("max_sectors_kb", 4)
         with contextlib.suppress(OSError):
             self.disk.queue("scheduler", "none")
-        # Longer than the device takes for a command, and short enough for a command that is
-        # refused with BUSY again and again to fail before the kernel takes its process for stuck.
-        self.disk.set_timeout(8)
+        # Short enough for a command that is refused with BUSY again and again to fail before the
+        # kernel takes its process for stuck. Longer than the device takes for a command, unless the
+        # SCSI layer is to give commands up.
+        self.disk.set_timeout(8 if fabric == "iscsi" else DISK_TIMEOUT)
         # A child that touches a page without memory is to leave no dump.
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        self._abuse = Abuse(context, self._rig.device, _SIZE)
+        self._abuses = abuses(fabric, context, self._rig, _SIZE)
+        self._disks = [self.disk, *(disk for abuse in self._abuses for disk in abuse.disks)]
         self._rig.daemon.stop()
         self._loads = Context()
         context.defer(self._stop_load)
@@ -120,9 +126,14 @@ class Attacked:
             stdin=subprocess.DEVNULL,
         )
         self._loads.defer(partial(self._end, process))
-        self._loads.defer(self._abuse.stop)
-        self._abuse.start(self._seed)
-        return Nurse(self._loads, self.disk)
+        for abuse in self._abuses:
+            abuse.start(self._loads, self._seed)
+        return Nurse(self._loads, *self._disks)
+
+    def given_up(self) -> dict[str, int]:
+        """Task management that the device has carried out so far, by name."""
+        numbers = self._rig.statistics("scsi_tgt_dev") | self._rig.statistics("scsi_lu")
+        return {name: numbers[name] for name in ("aborts_complete", "aborts_no_task", "resets")}
 
     @staticmethod
     def _end(process: "subprocess.Popen[bytes]") -> None:
@@ -176,7 +187,7 @@ class Attacked:
         self._rig.restart()
         # Not before: processes wait for commands that only a daemon can end.
         self._stop_load()
-        Nurse(self._loads, self.disk).look()
+        Nurse(self._loads, *self._disks).look()
         self.disk.queue("max_sectors_kb", 128)
         for number, blocks in enumerate((1, 8, 256, 2048)):
             data = pattern(number, blocks * BLOCK)

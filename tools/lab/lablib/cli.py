@@ -152,7 +152,8 @@ def _fuzz(arguments: argparse.Namespace) -> int:
         lab.flavour = "debug"
     guest = _guest(lab, implementation_from_environment())
     return fuzz.fuzz(
-        lab, guest, arguments.count, arguments.seed, arguments.seconds, arguments.options
+        lab, guest, arguments.count, arguments.seed, arguments.seconds, arguments.fabric,
+        arguments.options,
     )
 
 
@@ -260,6 +261,11 @@ def _parser() -> argparse.ArgumentParser:
     fuzzing.add_argument("--count", type=int, default=1_000_000, help="mutated completions")
     fuzzing.add_argument("--seed", type=int, default=1, help="decides all choices")
     fuzzing.add_argument("--seconds", type=int, default=14400, help="end after so many at the latest")
+    fuzzing.add_argument(
+        "--fabric", choices=fuzz.FABRICS, default=fuzz.FABRICS[0],
+        help="commands are given up by iSCSI initiators (default), by the kernel's SCSI layer on "
+        "loopback ports, or by both",
+    )  # fmt: skip
     fuzzing.add_argument("options", nargs="*", help="more options of 'tcmu-fuzz run', after --")
     fuzzing.set_defaults(run=_fuzz)
     killing = commands.add_parser("kills", help="kill daemons under verified input and output")

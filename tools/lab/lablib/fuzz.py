@@ -11,12 +11,20 @@ _SCRIPT = CHECKOUT / "tools" / "fuzz" / "fuzz.sh"
 _AROUND = 2400.0
 
 
-def fuzz(lab: Lab, guest: vm.Guest, count: int, seed: int, seconds: int, options: list[str]) -> int:
+#: Over what commands are given up. The first is the default.
+FABRICS = ("iscsi", "loopback", "both")
+
+
+def fuzz(
+    lab: Lab, guest: vm.Guest, count: int, seed: int, seconds: int, fabric: str, options: list[str]
+) -> int:
     """Runs the attack in a guest; the last line is the verdict."""
     command = [str(_SCRIPT), "--count", str(count), "--seed", str(seed), "--seconds", str(seconds)]
+    command += ["--fabric", fabric]
     if options:
         command += ["--", *options]
-    return longrun.run(lab, guest, command, seconds + _AROUND, _judge)
+    limit = seconds + _AROUND
+    return longrun.run(lab, guest, command, limit, _judge, f"given up over {fabric}")
 
 
 def _judge(result: vm.Result) -> str:
