@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Random commands, aborts, resets and preempts of four nexuses; each gets exactly one end.
+"""Random commands, aborts, resets and preempts of five nexuses; each gets exactly one end.
 
 ``tools/soak`` does the same for longer.
 """

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Random commands, aborts, resets and preempts of four nexuses, and what became of each.
+"""Random commands, aborts, resets and preempts of five nexuses, and what became of each.
 
 Rounds that differ in delays, time-outs and in what the daemon does with aborted commands follow
 each other until the time is up. Each has a device of its own, which must be removable after it.

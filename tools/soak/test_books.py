@@ -13,8 +13,8 @@ from tcmulib.scsi import CHECK_CONDITION, GOOD, RESERVATION_CONFLICT, TASK_ABORT
 from tcmulib.soak import evidence, medium  # noqa: E402
 from tcmulib.soak.books import Books, Kind  # noqa: E402
 
-#: Two nexuses.
-A, B = 1, 2
+#: Nexuses.
+A, B, C = 1, 2, 3
 
 
 class Ledger(unittest.TestCase):
@@ -34,6 +34,14 @@ class Ledger(unittest.TestCase):
         """A function and its response."""
         self.books.function(tag, nexus, function, about)
         self.books.answer(tag, response)
+
+    def preempt(
+        self, tag: int, nexus: int, victims: set[int], kind: Kind = Kind.PREEMPT, time: float = 0.0
+    ) -> None:
+        """A PREEMPT AND ABORT that may reach the commands of `victims`, all of them registered."""
+        self.books.command(
+            tag, nexus, kind, bytes([tag]), time, victims=frozenset(victims), sure=frozenset(victims)
+        )
 
     def wrong(self, *parts: str) -> None:
         """Exactly one violation, in these words."""
@@ -125,11 +133,22 @@ class Functions(Ledger):
         self.answer(1, 2, 3)
         self.wrong("function 5 0xa", "response None")
 
-    def test_rejected_needs_a_reset(self) -> None:
-        self.function(10, A, ABORT_TASK, 1, REJECTED)
-        self.answer(2, 3)
-        self.wrong("rejected")
+    def test_an_abort_is_not_rejected(self) -> None:
         self.books.function(11, B, LUN_RESET)
+        self.function(10, A, ABORT_TASK, 1, REJECTED)
+        self.books.answer(1, TASK_ABORTED)
+        self.books.answer(11, COMPLETE)
+        self.answer(2, 3)
+        self.wrong("response 255")
+
+    def test_an_abort_that_a_reset_has_overtaken(self) -> None:
+        self.books.function(11, B, LUN_RESET)
+        self.books.function(10, A, ABORT_TASK, 1)
+        self.books.answer(1, TASK_ABORTED)
+        self.books.answer(10, COMPLETE)
+        self.books.answer(11, COMPLETE)
+        self.answer(2, 3)
+        self.assertEqual(self.books.violations(), [])
 
     def test_a_lost_response(self) -> None:
         self.books.function(10, A, ABORT_TASK, 1)
@@ -141,6 +160,76 @@ class Functions(Ledger):
         self.books.answer(10, COMPLETE)
         self.answer(2, 3)
         self.assertTrue(any("2 answers" in line for line in self.books.violations()))
+
+
+class Preempts(Ledger):
+    """PREEMPT AND ABORT."""
+
+    def test_it_reaches_the_preempted_nexus(self) -> None:
+        self.preempt(4, A, {B})
+        self.books.answer(3, TASK_ABORTED)
+        self.answer(1, 2, 4)
+        self.assertEqual(self.books.violations(), [])
+
+    def test_it_spares_another_one(self) -> None:
+        self.books.command(5, C, Kind.WRITE, b"5", 5.0)
+        self.preempt(4, A, {B})
+        self.books.answer(5, TASK_ABORTED)
+        self.answer(1, 2, 3, 4)
+        self.wrong("0x5 of nexus 3", "TASK ABORTED without")
+
+    def test_it_spares_the_one_that_sent_it(self) -> None:
+        self.preempt(4, A, {B})
+        self.books.answer(1, TASK_ABORTED)
+        self.answer(2, 3, 4)
+        self.wrong("0x1 of nexus 1", "TASK ABORTED without")
+
+    def test_of_two_at_a_time_each_has_its_own(self) -> None:
+        self.books.command(5, C, Kind.READ, b"5", 5.0)
+        self.preempt(4, A, {B})
+        self.preempt(6, C, {A})
+        self.books.answer(3, TASK_ABORTED)
+        self.books.answer(1, TASK_ABORTED)
+        self.books.answer(5, TASK_ABORTED)
+        self.answer(2, 4, 6)
+        self.wrong("0x5 of nexus 3", "TASK ABORTED without")
+
+    def test_one_that_was_refused_ends_nothing(self) -> None:
+        self.books.command(9, C, Kind.RESERVE, b"9", 0.0)
+        self.preempt(4, A, {B})
+        self.books.answer(4, RESERVATION_CONFLICT)
+        self.books.answer(3, TASK_ABORTED)
+        self.answer(1, 2, 9)
+        self.wrong("0x3", "TASK ABORTED without")
+
+    def test_a_plain_preempt_ends_nothing(self) -> None:
+        self.preempt(4, A, {B}, Kind.RESERVE)
+        self.books.answer(3, TASK_ABORTED)
+        self.answer(1, 2, 4)
+        self.wrong("0x3", "TASK ABORTED without")
+
+    def test_it_does_not_silence(self) -> None:
+        self.preempt(4, A, {B})
+        self.answer(1, 2, 4)
+        self.wrong("0x3", "no answer")
+
+    def test_after_its_answer_it_reaches_nothing(self) -> None:
+        self.preempt(4, A, {B})
+        self.answer(1, 2, 3, 4)
+        self.books.command(5, B, Kind.READ, b"5", 5.0)
+        self.books.answer(5, TASK_ABORTED)
+        self.wrong("0x5", "TASK ABORTED without")
+
+    def test_a_conflict_needs_a_reservation(self) -> None:
+        self.answer(1, 2)
+        self.books.answer(3, RESERVATION_CONFLICT)
+        self.wrong("0x3", "RESERVATION CONFLICT")
+
+    def test_a_conflict_after_a_reservation(self) -> None:
+        self.books.command(4, A, Kind.RESERVE, b"4", 0.0)
+        self.answer(1, 2, 4)
+        self.books.answer(3, RESERVATION_CONFLICT)
+        self.assertEqual(self.books.violations(), [])
 
 
 class Witnesses(Ledger):
@@ -188,6 +277,39 @@ class Witnesses(Ledger):
         found = self.log(cmd, tmr, tmr, done).violations(self.books)
         self.assertTrue(any("two notifications" in line for line in found), found)
 
+    def outlives(self, complete: float, kind: Kind = Kind.PREEMPT) -> list[str]:
+        """Command 3 came to the daemon before it was to be ended, and is completed then."""
+        log = evidence.DaemonLog(
+            Event(at, str(line["event"]), line)
+            for tag, id_, seen, done in ((1, 7, 4.0, 4.1), (2, 8, 4.0, 4.1), (3, 9, 4.0, complete))
+            for at, line in zip((seen, done), self.served(tag, id_), strict=True)
+        )
+        self.preempt(4, A, {B}, kind, time=5.0)
+        self.books.answer(4, GOOD, time=6.0)
+        self.answer(1, 2, 3)
+        return log.violations(self.books)
+
+    def test_a_command_that_outlives_the_preempt_of_its_nexus(self) -> None:
+        found = self.outlives(6.5)
+        self.assertEqual(len(found), 1, found)
+        self.assertIn("0x3", found[0])
+        self.assertIn("PREEMPT AND ABORT 0x4", found[0])
+
+    def test_one_that_was_faster(self) -> None:
+        self.assertEqual(self.outlives(5.5), [])
+
+    def test_one_that_a_plain_preempt_leaves_alone(self) -> None:
+        self.assertEqual(self.outlives(6.5, Kind.RESERVE), [])
+
+    def test_it_is_not_judged_when_another_preempt_may_have_been_first(self) -> None:
+        self.preempt(6, C, {B}, Kind.RESERVE)
+        self.books.answer(6, GOOD)
+        self.assertEqual(len(self.outlives(6.5)), 1)
+        self.books = Books()
+        self.setUp()
+        self.preempt(6, C, {B}, Kind.RESERVE)
+        self.assertEqual(self.outlives(6.5), [])
+
     def test_counters(self) -> None:
         self.function(10, A, ABORT_TASK, 1, COMPLETE)
         self.function(11, B, LUN_RESET, 0, COMPLETE)
@@ -206,15 +328,16 @@ class Witnesses(Ledger):
         self.answer(2, 3)
         grown = {"aborts_complete": 1, "aborts_no_task": 0, "resets": 0}
         events = [
-            ("tmr_received", "ABORT_TASK fabric iSCSI initiator x"),
-            ("tmr_abort", f"device 1 command tag {1 << 24} opcode 0x28 initiator x"),
-            ("tmr_done", f"device 1 ABORT_TASK tag {1 << 24} FUNCTION_COMPLETE"),
+            ("trx-1", "tmr_received", "ABORT_TASK fabric iSCSI initiator x"),
+            ("kworker-2", "tmr_abort", f"device 1 command tag {1 << 24} opcode 0x28 initiator x"),
+            ("kworker-2", "tmr_notify", "device 1 ABORT_TASK commands 1"),
+            ("kworker-2", "tmr_done", f"device 1 ABORT_TASK tag {1 << 24} FUNCTION_COMPLETE"),
         ]
         self.assertEqual(evidence.TmrTrace(events).violations(self.books, grown), [])
-        for missing in range(3):
+        for missing in range(4):
             fewer = [event for number, event in enumerate(events) if number != missing]
             self.assertTrue(evidence.TmrTrace(fewer).violations(self.books, grown), missing)
-        events[1] = (events[1][0], events[1][1] + ", to be answered")
+        events[1] = (*events[1][:2], events[1][2] + ", to be answered")
         self.assertTrue(evidence.TmrTrace(events).violations(self.books, grown))
 
     def test_marked_when_the_core_had_refused_it(self) -> None:
@@ -222,7 +345,7 @@ class Witnesses(Ledger):
         grown = {"aborts_complete": 0, "aborts_no_task": 0, "resets": 0}
         self.answer(2, 3)
         self.books.answer(1, RESERVATION_CONFLICT)
-        trace = evidence.TmrTrace([("tmr_abort", text)])
+        trace = evidence.TmrTrace([("trx-1", "tmr_abort", text)])
         self.assertEqual(trace.violations(self.books, grown), [])
         self.assertEqual(trace.count["marked when refused"], 1)
 
@@ -230,8 +353,63 @@ class Witnesses(Ledger):
         self.answer(1, 2, 3)
         grown = {"aborts_complete": 0, "aborts_no_task": 0, "resets": 0}
         text = f"device 1 command tag {1 << 24} opcode 0x28 initiator x, to be answered"
-        found = evidence.TmrTrace([("tmr_abort", text)]).violations(self.books, grown)
+        trace = evidence.TmrTrace([("trx-1", "tmr_abort", text)])
+        found = trace.violations(self.books, grown)
         self.assertEqual(len(found), 1, found)
+
+    def preempted(self, tag: int) -> list[str]:
+        """Nexus A preempts B while B sends a LUN RESET; the first aborts the command `tag`."""
+        self.preempt(4, A, {B})
+        self.books.function(10, B, LUN_RESET)
+        self.books.answer(10, COMPLETE)
+        for other in {1, 2, 3} - {tag}:
+            self.answer(other)
+        self.books.answer(tag, TASK_ABORTED)
+        self.answer(4)
+        events = [
+            ("trx-1", "tmr_received", "LUN_RESET fabric iSCSI initiator b"),
+            ("trx-2", "tmr_abort",
+             f"device 1 command tag {tag << 24} opcode 0x28 initiator a, to be answered"),
+            ("kworker-3", "tmr_notify", "device 1 LUN_RESET commands 0"),
+            ("trx-2", "tmr_notify", "device 1 PREEMPT_AND_ABORT commands 1"),
+            ("kworker-3", "tmr_done", "device 1 LUN_RESET tag 0 FUNCTION_COMPLETE"),
+            ("trx-2", "tmr_done", "device 1 PREEMPT_AND_ABORT tag 0 FUNCTION_COMPLETE"),
+        ]  # fmt: skip
+        grown = {"aborts_complete": 0, "aborts_no_task": 0, "resets": 2}
+        return evidence.TmrTrace(events).violations(self.books, grown)
+
+    def test_the_trace_says_which_of_two_ended_a_command(self) -> None:
+        self.assertEqual(self.preempted(3), [])
+
+    def test_the_trace_knows_better_than_the_books(self) -> None:
+        found = self.preempted(1)
+        self.assertEqual(self.books.violations(), [])
+        self.assertEqual(len(found), 1, found)
+        self.assertIn("PREEMPT AND ABORT", found[0])
+        self.assertIn("0x1 of nexus 1", found[0])
+
+    def test_the_trace_of_an_abort_that_a_reset_has_overtaken(self) -> None:
+        self.books.function(11, B, LUN_RESET)
+        self.books.function(10, A, ABORT_TASK, 1)
+        self.books.answer(1, TASK_ABORTED)
+        self.books.answer(10, COMPLETE)
+        self.books.answer(11, COMPLETE)
+        self.answer(2, 3)
+        events = [
+            ("trx-1", "tmr_received", "LUN_RESET fabric iSCSI initiator b"),
+            ("trx-2", "tmr_received", "ABORT_TASK fabric iSCSI initiator a"),
+            ("kworker-3", "tmr_abort",
+             f"device 1 command tag {1 << 24} opcode 0x28 initiator a, to be answered"),
+            ("kworker-4", "tmr_notify", "device 1 ABORT_TASK commands 0"),
+            ("kworker-3", "tmr_notify", "device 1 LUN_RESET commands 1"),
+            ("kworker-3", "tmr_done", "device 1 LUN_RESET tag 0 FUNCTION_COMPLETE"),
+            ("kworker-4", "tmr_done", f"device 1 ABORT_TASK tag {1 << 24} FUNCTION_COMPLETE"),
+        ]  # fmt: skip
+        grown = {"aborts_complete": 0, "aborts_no_task": 1, "resets": 1}
+        before = {"num_cmds": 0, "aborts_complete": 0, "aborts_no_task": 0, "resets": 0}
+        after = {**grown, "num_cmds": 3}
+        self.assertEqual(evidence.counters(self.books, before, after), [])
+        self.assertEqual(evidence.TmrTrace(events).violations(self.books, grown), [])
 
 
 class Data(unittest.TestCase):

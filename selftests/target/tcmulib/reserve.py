@@ -7,7 +7,7 @@ from .configfs import TARGET, Device, read, write
 from .ktap import Context
 
 #: Service actions.
-REGISTER, RESERVE, PREEMPT, PREEMPT_AND_ABORT = 0x00, 0x01, 0x04, 0x05
+REGISTER, RESERVE, RELEASE, CLEAR, PREEMPT, PREEMPT_AND_ABORT, REGISTER_AND_IGNORE = range(7)
 
 #: Reservation types: who may write, or read and write, besides the holder. With ALL_REGISTRANTS
 #: every registrant holds the reservation.

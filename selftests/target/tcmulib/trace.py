@@ -38,10 +38,16 @@ class Trace:
 
     def events(self) -> list[tuple[str, str]]:
         """Name and text of each event so far, oldest first."""
+        return [event[1:] for event in self.events_by_task()]
+
+    def events_by_task(self) -> list[tuple[str, str, str]]:
+        """Task, name and text of each event so far, oldest first."""
         found = []
         for line in (_TRACING / "trace").read_text(errors="replace").splitlines():
             for name in self._events:
-                _, separator, text = line.partition(f": {name}: ")
+                before, separator, text = line.partition(f": {name}: ")
                 if separator:
-                    found.append((name, text.strip()))
+                    # "kworker/0:1-12  [000] d..1. 3.141592"
+                    task, _, _ = before.rpartition("[")
+                    found.append((task.strip(), name, text.strip()))
         return found

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from ..iscsi_raw import ABORT_TASK, COMPLETE, LUN_RESET, NO_TASK, REJECTED
+from ..iscsi_raw import ABORT_TASK, COMPLETE, LUN_RESET, NO_TASK
 from ..scsi import (
     BUSY,
     CHECK_CONDITION,
@@ -62,6 +62,8 @@ class Reply:
     order: int
     code: int
     sense_key: int = 0
+    #: CLOCK_MONOTONIC in seconds, after it came.
+    time: float = 0.0
 
 
 @dataclass
@@ -91,6 +93,14 @@ class Command(Request):
     cdb: bytes
     #: CLOCK_MONOTONIC in seconds, before it was sent.
     time: float
+    #: Other nexuses whose registrations it may remove, and those whose it does if it is good and
+    #: nothing else does. A PREEMPT AND ABORT may end commands of the former, and no others.
+    victims: frozenset[int] = frozenset()
+    sure: frozenset[int] = frozenset()
+
+    def preempted_by(self, preempts: "Iterable[Command]") -> bool:
+        """Whether one of these PREEMPT AND ABORTs may have reached it."""
+        return any(self.nexus in p.victims and p.overlaps(self) for p in preempts)
 
     @property
     def end(self) -> End:
@@ -127,13 +137,16 @@ class Books:
     """All commands and task management functions of all sessions.
 
     `expires` says whether the backend gives commands up, and `loses_functions` whether a reset may
-    leave a function of another nexus without an answer, as the C core does.
+    leave a function of another nexus without an answer, as the C core does. TAS is 1, as it always
+    is with tcmu: who is aborted by another nexus is told.
     """
 
     def __init__(self, expires: bool = False, loses_functions: bool = False) -> None:
         self._expires = expires
         self._loses_functions = loses_functions
         self._order = 0
+        #: Number of the first event after which there may be a reservation.
+        self._reserved = float("inf")
         self.commands: dict[int, Command] = {}
         self.functions: dict[int, Function] = {}
         #: Answers that came, counted one by one as they came.
@@ -144,11 +157,16 @@ class Books:
         self._order += 1
         return self._order
 
-    def command(self, tag: int, nexus: int, kind: Kind, cdb: bytes, time: float) -> Command:
+    def command(
+        self, tag: int, nexus: int, kind: Kind, cdb: bytes, time: float,
+        victims: frozenset[int] = frozenset(), sure: frozenset[int] = frozenset(),
+    ) -> Command:  # fmt: skip
         """Enters a command, before its answer is taken from wherever it came in."""
         assert tag not in self.commands and tag not in self.functions, f"tag {tag:#x} twice"
-        command = Command(tag, nexus, self._next(), kind, cdb, time)
+        command = Command(tag, nexus, self._next(), kind, cdb, time, victims, sure)
         self.commands[tag] = command
+        if kind in (Kind.RESERVE, Kind.PREEMPT):
+            self._reserved = min(self._reserved, command.sent)
         return command
 
     def function(self, tag: int, nexus: int, function: int, about: int = 0) -> Function:
@@ -158,14 +176,14 @@ class Books:
         self.functions[tag] = entry
         return entry
 
-    def answer(self, tag: int, code: int, sense_key: int = 0) -> None:
+    def answer(self, tag: int, code: int, sense_key: int = 0, time: float = 0.0) -> None:
         """Enters an answer."""
         request = self.commands.get(tag) or self.functions.get(tag)
         if request is None:
             self._strays.append(f"answer {code:#x} to tag {tag:#x}, which was never used")
             return
         self.arrived["commands" if tag in self.commands else "functions"] += 1
-        request.replies.append(Reply(self._next(), code, sense_key))
+        request.replies.append(Reply(self._next(), code, sense_key, time))
 
     def violations(self) -> list[str]:
         """Everything that breaks a rule, once nothing is outstanding any more."""
@@ -176,10 +194,7 @@ class Books:
             found += self._judge_function(function, resets)
             if function.function == ABORT_TASK:
                 aborts.setdefault(function.about, []).append(function)
-        preempts = [
-            command for command in self.commands.values()
-            if command.kind is Kind.PREEMPT and command.end in (End.GOOD, End.ABORTED, End.SILENT)
-        ]  # fmt: skip
+        preempts = self.preempts()
         for command in self.commands.values():
             what = f"{command.kind.value} {command.tag:#x} of nexus {command.nexus}"
             found += [
@@ -203,18 +218,33 @@ class Books:
         if end is End.SILENT:
             # One that a reset has ended may have taken its command before; that it was one is
             # judged where the function is.
-            taken = any(abort.response in (COMPLETE, REJECTED, None) for abort in aborts)
+            taken = any(abort.response in (COMPLETE, None) for abort in aborts)
             if not taken and not self.reset_by_itself(command, resets):
                 yield "no answer, and nothing that its nexus asked for ended it"
         elif end is End.ABORTED:
-            others = [reset for reset in resets if reset.nexus != command.nexus]
-            causes: list[Request] = [*others, *(p for p in preempts if p is not command)]
-            if not any(cause.overlaps(command) for cause in causes):
-                yield "TASK ABORTED without a reset of another nexus or a preempt"
+            if not self._ended_by_another(command, resets, preempts):
+                yield "TASK ABORTED without a reset of another nexus or a preempt of its own"
+        elif end is End.CONFLICT and command.ended < self._reserved:
+            yield "RESERVATION CONFLICT before anybody sent a PERSISTENT RESERVE OUT"
         elif end is End.EXPIRED and not (self._expires and command.kind.reaches_daemon):
             yield f"CHECK CONDITION with sense key {command.replies[0].sense_key}"
         elif end is End.OTHER:
             yield f"status {command.replies[0].code:#x}"
+
+    @staticmethod
+    def _ended_by_another(
+        command: Command, resets: list[Function], preempts: list[Command]
+    ) -> bool:
+        """Whether a LUN RESET or PREEMPT AND ABORT of another nexus may have ended it."""
+        others = (reset for reset in resets if reset.nexus != command.nexus)
+        return any(o.overlaps(command) for o in others) or command.preempted_by(preempts)
+
+    def preempts(self) -> list[Command]:
+        """All PREEMPT AND ABORTs that may have ended commands."""
+        return [
+            command for command in self.commands.values()
+            if command.kind is Kind.PREEMPT and command.end in (End.GOOD, End.ABORTED, End.SILENT)
+        ]  # fmt: skip
 
     def _judge_function(self, function: Function, resets: list[Function]) -> Iterable[str]:
         what = f"function {function.function} {function.tag:#x} of nexus {function.nexus}"
@@ -230,9 +260,6 @@ class Books:
         if function.response is None:
             if not own and not (self._loses_functions and other):
                 yield f"{what}: no answer, and no reset ended it"
-        elif function.response == REJECTED:
-            if not other:
-                yield f"{what}: rejected, and no reset of another nexus ended it"
         elif function.response not in (COMPLETE, NO_TASK):
             yield f"{what}: response {function.response}"
 

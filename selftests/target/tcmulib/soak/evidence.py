@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..daemon import Event
-from ..iscsi_raw import ABORT_TASK, COMPLETE, LUN_RESET, NO_TASK, REJECTED
+from ..iscsi_raw import ABORT_TASK, COMPLETE, LUN_RESET, NO_TASK
 from ..scsi import GOOD
 from .books import Books, Command, End, Kind
 
@@ -19,6 +19,8 @@ class _Seen:
     cdb: bytes
     time: float
     status: "int | None" = None
+    #: When it was completed.
+    end: float = float("inf")
     listed: bool = False
 
 
@@ -49,7 +51,8 @@ class DaemonLog:
             self._last[event["id"]] = seen
         elif event.name == "complete":
             self.count["completed"] += 1
-            self._last[event["id"]].status = event["status"]
+            seen = self._last[event["id"]]
+            seen.status, seen.end = event["status"], event.time
         elif event.name == "cancel":
             self.count["cancelled"] += 1
         elif event.name == "tmr":
@@ -90,6 +93,7 @@ class DaemonLog:
         for command in books.commands.values():
             if command.kind.reaches_daemon:
                 found += self._judge(command, known.get(command.tag))
+        found += self._outlived(books, known)
         self.count["kept back"] = sum(map(len, issued.values())) - len(known)
         return found
 
@@ -105,6 +109,32 @@ class DaemonLog:
             yield f"{what}, and the daemon never saw it"
         elif command.end in (End.CONFLICT, End.UNIT_ATTENTION) and seen:
             yield f"{what}, and the daemon saw it"
+
+
+    def _outlived(self, books: Books, known: Mapping[int, _Seen]) -> Iterable[str]:
+        """What the daemon had of a nexus before it was preempted, and completed afterwards."""
+        good: dict[int, list[tuple[int, _Seen]]] = {}
+        for tag, seen in known.items():
+            command = books.commands[tag]
+            if command.end is End.GOOD:
+                good.setdefault(command.nexus, []).append((tag, seen))
+        orders = [c for c in books.commands.values() if c.victims]
+        for preempt in orders:
+            if preempt.kind is not Kind.PREEMPT or preempt.end is not End.GOOD:
+                continue
+            self.count["preempts judged"] += 1
+            others = [o for o in orders if o is not preempt and o.overlaps(preempt)]
+            for victim in preempt.sure:
+                # Another one may have removed the registration first, and reached other commands.
+                if any(victim in other.victims for other in others):
+                    continue
+                for tag, seen in good.get(victim, []):
+                    self.count["known to a preempt's victim"] += seen.time < preempt.time < seen.end
+                    if seen.time < preempt.time and seen.end > preempt.replies[0].time:
+                        yield (
+                            f"{books.commands[tag].kind.value} {tag:#x} of nexus {victim} was good "
+                            f"after the PREEMPT AND ABORT {preempt.tag:#x} of that nexus"
+                        )
 
 
 def _taken(books: Books) -> tuple[set[int], set[int]]:
@@ -128,8 +158,10 @@ def counters(books: Books, before: Mapping[str, int], after: Mapping[str, int]) 
     if grown["num_cmds"] != len(books.commands):
         found.append(f"num_cmds grew by {grown['num_cmds']}, {len(books.commands)} were sent")
     aborts = books.responses(ABORT_TASK)
-    drained = aborts[None] + aborts[REJECTED]
     least, most = _taken(books)
+    # Without its command, and overtaken by a reset, one is answered with COMPLETE all the same. So
+    # is one that the iSCSI target answers itself, which the core never gets.
+    drained = aborts[None] + aborts[COMPLETE] - len(least)
     limits = {
         "aborts_complete": (len(least), len(most)),
         "aborts_no_task": (aborts[NO_TASK], aborts[NO_TASK] + drained),
@@ -147,6 +179,7 @@ def counters(books: Books, before: Mapping[str, int], after: Mapping[str, int]) 
 #: aborted before it answers, without a lock: one may be marked in between, and keeps its answer.
 _REFUSED = (End.UNIT_ATTENTION, End.CONFLICT)
 
+_NOTIFY = re.compile(r"device (\d+) (\w+) commands (\d+)$")
 _ABORT = re.compile(r"device (\d+) (command|request) tag (\d+) opcode .*?(, to be answered)?$")
 _DONE = re.compile(r"device (\d+) (\w+) tag (\d+) (\w+)$")
 
@@ -157,19 +190,30 @@ def _tag(number: str) -> int:
 
 
 class TmrTrace:
-    """The tracepoints of task management, in order; only of one device."""
+    """The tracepoints of task management, in order; only of one device.
 
-    def __init__(self, events: Iterable[tuple[str, str]]) -> None:
+    An event has the name of the task that wrote it. One task carries out one function at a time: it
+    aborts, notifies, waits, and is done.
+    """
+
+    def __init__(self, events: Iterable[tuple[str, str, str]]) -> None:
         self.count: Counter[str] = Counter()
         #: Tags of the aborted commands that are to be answered, and of those that are not.
         self._answered: list[int] = []
         self._silent: list[int] = []
+        #: What each task has aborted and not told of yet, and whether its function took commands.
+        self._marked: dict[str, list[int]] = {}
+        self._took: dict[str, bool] = {}
+        #: Tags that PREEMPT AND ABORTs have aborted.
+        self._preempted: list[int] = []
         self._requests: Counter[bool] = Counter()
-        self._done: Counter[tuple[str, int, str]] = Counter()
-        for name, text in events:
-            self._take(name, text)
+        #: ABORT TASKs by tag and response, if they took a command and if they did not.
+        self._complete: Counter[int] = Counter()
+        self._without: Counter[str] = Counter()
+        for task, name, text in events:
+            self._take(task, name, text)
 
-    def _take(self, name: str, text: str) -> None:
+    def _take(self, task: str, name: str, text: str) -> None:
         if name == "tmr_received":
             self.count[f"received {text.split()[0]}"] += 1
         elif name == "tmr_abort" and (found := _ABORT.match(text)):
@@ -177,9 +221,21 @@ class TmrTrace:
                 self._requests[bool(found[4])] += 1
             else:
                 (self._answered if found[4] else self._silent).append(_tag(found[3]))
+                self._marked.setdefault(task, []).append(_tag(found[3]))
+        elif name == "tmr_notify" and (found := _NOTIFY.match(text)):
+            marked = self._marked.pop(task, [])
+            self.count[f"aborted by {found[2]}"] += len(marked)
+            if found[2] == "PREEMPT_AND_ABORT":
+                self._preempted += marked
+            self._took[task] = found[3] != "0"
         elif name == "tmr_done" and (found := _DONE.match(text)):
             self.count[f"done {found[2]}"] += 1
-            self._done[(found[2], _tag(found[3]), found[4])] += 1
+            took = self._took.pop(task, False)
+            if found[2] == "ABORT_TASK" and took:
+                self._complete[_tag(found[3])] += 1
+            elif found[2] == "ABORT_TASK":
+                self._without[found[4]] += 1
+                self.count["ABORT_TASK overtaken by a reset"] += found[4] == "FUNCTION_COMPLETE"
 
     def violations(self, books: Books, grown: Mapping[str, int]) -> list[str]:
         """What contradicts the books, or the core's counters."""
@@ -214,10 +270,7 @@ class TmrTrace:
                 f"{what}: {tag:#x} was aborted more than once" for tag in twice
                 if tag in books.commands and books.commands[tag].kind is not Kind.PREEMPT
             ]  # fmt: skip
-        complete = Counter({
-            tag: count for (function, tag, response), count in self._done.items()
-            if (function, response) == ("ABORT_TASK", "FUNCTION_COMPLETE")
-        })  # fmt: skip
+        complete = self._complete
         least, most = _taken(books)
         for what, tags in (
             ("an ABORT TASK took {:#x}, which the books deny", set(complete) - most),
@@ -225,16 +278,19 @@ class TmrTrace:
         ):
             found += [what.format(tag) for tag in tags]
         found += [f"{n} ABORT TASKs took {tag:#x}" for tag, n in complete.items() if n > 1]
-        none = sum(
-            count for (function, _, response), count in self._done.items()
-            if (function, response) == ("ABORT_TASK", "TASK_DOES_NOT_EXIST")
-        )  # fmt: skip
         same("aborts_complete", complete.total(), grown["aborts_complete"])
-        same("aborts_no_task", none, grown["aborts_no_task"])
+        same("aborts_no_task", self._without.total(), grown["aborts_no_task"])
         done = self.count["done LUN_RESET"] + self.count["done PREEMPT_AND_ABORT"]
         same("resets", done, grown["resets"])
-        if aborts[REJECTED] > self._requests[True]:
-            found.append(f"{aborts[REJECTED]} rejected, {self._requests[True]} in the trace")
         if aborts[None] > self._requests[False]:
             found.append(f"{aborts[None]} without response, {self._requests[False]} in the trace")
-        return found
+        return [*found, *self._spared(books)]
+
+    def _spared(self, books: Books) -> Iterable[str]:
+        """Commands that a PREEMPT AND ABORT has aborted, and that none may reach."""
+        preempts = books.preempts()
+        for tag in self._preempted:
+            command = books.commands.get(tag)
+            if command is None or not command.preempted_by(preempts):
+                nexus = f" of nexus {command.nexus}" if command else ""
+                yield f"a PREEMPT AND ABORT aborted {tag:#x}{nexus}, which none preempted"

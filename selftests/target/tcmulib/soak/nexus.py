@@ -11,10 +11,13 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..iscsi_raw import ABORT_TASK, COMPLETE, LUN_RESET, REJECTED
+from ..iscsi_raw import ABORT_TASK, COMPLETE, LUN_RESET
+from ..reserve import PREEMPT_AND_ABORT, REGISTER_AND_IGNORE
 from ..scsi import GOOD
-from .books import Books, Command, End, Kind
+from .books import UNIT_ATTENTION, Books, Command, End, Kind
 from .medium import BLOCKS, SIZE, Slot
+from .registry import NONE, Order, Registry
+from .scripts import RESERVATION, WAIT, Clerk, Script
 from .session import Came, Session
 
 #: Slots of a region.
@@ -32,11 +35,21 @@ _QUIET = 0.5
 #: Blocks between two regions.
 _REGION = SLOTS * BLOCKS
 
-#: Service actions of PERSISTENT RESERVE OUT.
-_RESERVE, _PREEMPT_AND_ABORT, _REGISTER_AND_IGNORE = 0x01, 0x05, 0x06
+#: Seconds without commands after a RESERVATION CONFLICT, which comes at once.
+_REST = 0.03
 
-#: Reservation types: for writing, or for all access, by registrants only.
-_TYPES = (0x05, 0x06)
+#: After one, how often a nexus registers, or changes the reservation if it is registered.
+_REGISTERS, _ACTS = 0.5, 0.1
+
+#: How often the commands of a nexus go on while it deals with reservations.
+_BUSY = 0.5
+
+#: Additional sense codes of the unit attention of who has lost its registration: registrations
+#: preempted, reservations preempted (by CLEAR).
+_LOST = ((UNIT_ATTENTION, 0x2A, 0x05), (UNIT_ATTENTION, 0x2A, 0x03))
+
+#: Nobody is reached.
+_NOBODY: "tuple[frozenset[int], frozenset[int]]" = (frozenset(), frozenset())
 
 
 @dataclass
@@ -45,7 +58,8 @@ class Odds:
 
     abort: float = 0.12
     reset: float = 0.006
-    preempt: float = 0.006
+    #: Something about reservations, most often a PREEMPT AND ABORT.
+    reserve: float = 0.006
     #: An ABORT TASK for a command that is complete.
     late: float = 0.2
 
@@ -54,6 +68,7 @@ class Control(Protocol):
     """What a nexus needs to know of the others."""
 
     books: Books
+    registry: Registry
     odds: Odds
     #: Whether what was given up may still reach the medium.
     expires: bool
@@ -61,17 +76,17 @@ class Control(Protocol):
     def open_session(self) -> Session:
         """A new session."""
 
-    def open_resets(self, but: int) -> set[int]:
-        """Tags of the LUN RESETs of other nexuses that are not answered."""
-
     def may_reset(self) -> bool:
         """Whether a LUN RESET may be sent now."""
 
-    def may_reserve(self) -> bool:
-        """Whether a PERSISTENT RESERVE OUT may be sent now."""
+    def may_preempt(self, busy: bool) -> bool:
+        """Whether a PREEMPT AND ABORT may be sent now, by a nexus with commands if `busy`."""
 
-    def may_preempt(self) -> bool:
-        """Whether it may be a PREEMPT AND ABORT."""
+    def may_be_busy(self) -> bool:
+        """Whether one with commands may be sent at all."""
+
+    def reach(self, nexus: int, order: Order) -> "tuple[frozenset[int], frozenset[int]]":
+        """Whom a PERSISTENT RESERVE OUT may reach, and whom it does for sure if it is good."""
 
     def wrong(self, what: str) -> None:
         """Something is not as it must be."""
@@ -86,34 +101,48 @@ class _Flight:
 
 
 class Nexus:
-    """A place and its session."""
+    """A place and its session. One that is a `bystander` never registers."""
 
-    def __init__(self, place: int, control: Control, chance: random.Random) -> None:
+    def __init__(
+        self, place: int, control: Control, chance: random.Random, bystander: bool
+    ) -> None:
         self.place = place
         self._control = control
         self._books = control.books
+        self._registry = control.registry
         self._chance = chance
+        self._bystander = bystander
         self._slots = [Slot(place, number) for number in range(SLOTS)]
-        self.session = control.open_session()
-        self.logins = 1
+        self.logins = 0
+        self._log_in()
         self._flights: dict[int, _Flight] = {}
         self._aborts: set[int] = set()
         #: The own LUN RESET.
         self.reset: "int | None" = None
-        #: The own PERSISTENT RESERVE OUT, and whether it is a PREEMPT AND ABORT.
+        #: The own PERSISTENT RESERVE OUT, whether it is a PREEMPT AND ABORT, and whether it was sent
+        #: with other commands in flight.
         self.reserve: "int | None" = None
-        self.preempts = False
-        #: Commands whose ABORT TASK was ended by resets of others, and the tags of these. Whom the
-        #: ABORT TASK had taken gets no answer, whom a reset took gets its own before the reset.
-        self._undecided: dict[int, set[int]] = {}
-        #: What is to come once nothing is in flight: "preempt", "leave", or nothing.
+        self.preempts = self.busy = False
+        #: What is to come, for which nothing new is sent: "act", "register", "leave", or nothing.
         self._then = ""
+        #: Whether it waits until nothing is in flight.
+        self._idle_first = True
         self._quiet_since = 0.0
-        #: The tag of the PERSISTENT RESERVE command that others wait for, and what comes next.
-        self._script: "tuple[int, str] | None" = None
-        self._wants_key = False
+        #: What is going on about reservations, and the tag of the command that it waits for.
+        self._script: "Script | None" = None
+        self._waits: "int | None" = None
+        #: No command is sent before.
+        self._rest_until = 0.0
         self._recent: list[int] = []
         self.stopped = False
+
+    def _log_in(self) -> None:
+        self.session = self._control.open_session()
+        self.logins += 1
+        self._registry.enter(self.session.number)
+        self._clerk = Clerk(self.session.number, self._registry, self._chance)
+        #: Number of the event since which it is registered, unless it was preempted later.
+        self._registered = float("inf")
 
     # What happens.
 
@@ -128,15 +157,35 @@ class Nexus:
     def _command_came(self, came: Came) -> None:
         command = self._books.commands[came.tag]
         flight = self._flights.pop(came.tag, None)
-        self._undecided.pop(came.tag, None)
         self._recent = [*self._recent[-3:], came.tag]
-        if command.end is End.CONFLICT:
-            self._wants_key = True
-        self._reserve_ended(came.tag)
+        self._look_at_registration(command, came)
+        self._reserve_ended(command)
         if flight and flight.slot:
             self._slot_came(flight.slot, command, came.data)
-        if self._script and self._script[0] == came.tag:
-            self._continue(self._script[1], came)
+        if self._waits == came.tag:
+            self._waits = None
+            if came.code == GOOD and not self.stopped:
+                self._advance(came.data)
+            else:
+                self._drop_script()
+
+    def _look_at_registration(self, command: Command, came: Came) -> None:
+        own = self.session.number
+        # One that came after the registration is about nothing before it.
+        if came.sense in _LOST and command.sent > self._registered:
+            self._registered = float("inf")
+            self._registry.lost(own)
+            self._wish("register", _REGISTERS)
+        elif command.end is End.CONFLICT:
+            self._rest_until = time.monotonic() + _REST
+            registered = self._registry.key(own) not in (None, NONE)
+            self._wish(*(("act", _ACTS) if registered else ("register", _REGISTERS)))
+
+    def _wish(self, what: str, odds: float) -> None:
+        """Maybe this is to come."""
+        if not self._then and not self._bystander and self._chance.random() < odds:
+            self._then = what
+            self._idle_first = not self._control.may_be_busy() or self._chance.random() > _BUSY
 
     def _slot_came(self, slot: Slot, command: Command, data: bytes) -> None:
         slot.busy = False
@@ -158,9 +207,6 @@ class Nexus:
         if function.function == ABORT_TASK:
             if came.code == COMPLETE:
                 self._ended_silently(function.about)
-            elif came.code == REJECTED and function.about in self._flights:
-                self._undecided[function.about] = self._control.open_resets(self.place)
-                self.others_reset()
         elif came.tag == self.reset:
             self.reset = None
             # Nothing was sent after it. Who gets an answer all the same was complete before.
@@ -168,25 +214,28 @@ class Nexus:
             for tag in list(self._flights):
                 self._ended_silently(tag)
 
-    def _reserve_ended(self, tag: int) -> None:
-        if self.reserve == tag:
-            self.reserve, self.preempts = None, False
+    def _reserve_ended(self, command: Command) -> None:
+        """The end of a PERSISTENT RESERVE OUT: the session takes the next request after it."""
+        if self.reserve != command.tag:
+            return
+        self.reserve, self.preempts, self.busy = None, False, False
+        done = {End.GOOD: True, End.UNIT_ATTENTION: False, End.CONFLICT: False, End.FULL: False}
+        self._registry.ended(command.tag, done.get(command.end))
+        if command.end is End.GOOD and self._registry.key(self.session.number):
+            self._registered = min(self._registered, command.ended)
 
     def _ended_silently(self, tag: int) -> None:
-        self._reserve_ended(tag)
-        self._undecided.pop(tag, None)
         flight = self._flights.pop(tag, None)
-        if flight and flight.slot:
+        if not flight:
+            return
+        self._reserve_ended(flight.command)
+        if self._waits == tag:
+            self._waits = None
+            self._drop_script()
+        if flight.slot:
             flight.slot.busy = False
             if flight.command.kind is Kind.WRITE and self._control.expires:
                 flight.slot.given_up()
-
-    def others_reset(self, tag: int = 0) -> None:
-        """A LUN RESET of another nexus was answered; all that it answers came before that."""
-        for about, resets in list(self._undecided.items()):
-            resets.discard(tag)
-            if not resets:
-                self._ended_silently(about)
 
     def functions_lost(self, reset: int) -> None:
         """Any ABORT TASK sent before this reset was answered may have been lost, as C does it."""
@@ -194,9 +243,7 @@ class Nexus:
             if self._books.functions[tag].overlaps(self._books.functions[reset]):
                 self._aborts.discard(tag)
                 # Its command stays where it is: nobody knows.
-                about = self._books.functions[tag].about
-                self._flights.pop(about, None)
-                self._reserve_ended(about)
+                self._flights.pop(self._books.functions[tag].about, None)
 
     def outstanding(self) -> int:
         """Number of commands and functions that may still be answered."""
@@ -215,10 +262,13 @@ class Nexus:
         if reason:
             self._control.wrong(f"session {self.session.number}: {reason}")
             self.stopped = True
-        if self.stopped or self.reset is not None or self._script:
+        if self.stopped or self.reset is not None or self._waits is not None:
+            return
+        if self._script:
+            self._advance(None)
             return
         if self._then:
-            self._when_idle()
+            self._begin_script()
             return
         if self.session.window() < _LEAST_WINDOW and self.session.window() != 1:
             self._then = "leave"
@@ -229,23 +279,22 @@ class Nexus:
         elif number < odds.abort + odds.reset:
             if self._control.may_reset():
                 self._lun_reset()
-        elif number < odds.abort + odds.reset + odds.preempt:
-            self._then = "preempt"
-        elif len(self._flights) < _DEPTH:
+        elif number < odds.abort + odds.reset + odds.reserve:
+            self._wish("act", 1)
+        elif len(self._flights) < _DEPTH and time.monotonic() > self._rest_until:
             self._issue()
 
-    def _send(self, kind: Kind, cdb: bytes, slot: "Slot | None" = None, **transfer: object) -> int:
+    def _send(
+        self, kind: Kind, cdb: bytes, slot: "Slot | None" = None,
+        reach: "tuple[frozenset[int], frozenset[int]]" = _NOBODY, **transfer: object,
+    ) -> int:  # fmt: skip
         now = time.monotonic()
         tag = self.session.command(cdb, **transfer)  # type: ignore[arg-type]
-        command = self._books.command(tag, self.session.number, kind, cdb, now)
+        command = self._books.command(tag, self.session.number, kind, cdb, now, *reach)
         self._flights[tag] = _Flight(command, slot)
         return tag
 
     def _issue(self) -> None:
-        if self._wants_key and self._control.may_reserve():
-            self._wants_key = False
-            self._prout(_REGISTER_AND_IGNORE, 0, self._key())
-            return
         free = [slot for slot in self._slots if not slot.busy]
         what = self._chance.random()
         if what < 0.1 or not free:
@@ -279,57 +328,71 @@ class Nexus:
         self.reset = self.session.task_management(LUN_RESET)
         self._books.function(self.reset, self.session.number, LUN_RESET)
 
-    def _when_idle(self) -> None:
-        """Goes on with what needs a session without anything in flight."""
-        if self.outstanding():
-            return
-        if self._then == "preempt":
-            if self._control.may_preempt():
-                self._then = ""
-                tag = self._send(Kind.RESERVE, bytes([0x5E, 1, 0, 0, 0, 0, 0, 0, 24, 0]), read=24)
-                self._script = (tag, "register")
-            return
-        now = time.monotonic()
-        self._quiet_since = self._quiet_since or now
-        if now - self._quiet_since > _QUIET:
-            self._then = ""
-            self._recent.clear()
-            self.session.log_out()
-            self.session = self._control.open_session()
-            self.logins += 1
-
     # Reservations.
 
-    def _key(self) -> int:
-        """The reservation key of the session."""
-        return 0x1000 + self.session.number
-
-    def _prout(self, action: int, key: int, action_key: int) -> int:
-        kind = Kind.PREEMPT if action == _PREEMPT_AND_ABORT else Kind.RESERVE
-        scope_type = 0 if action == _REGISTER_AND_IGNORE else self._chance.choice(_TYPES)
-        cdb = bytes([0x5F, action, scope_type, 0, 0, 0, 0, 0, 24, 0])
-        parameters = key.to_bytes(8, "big") + action_key.to_bytes(8, "big") + bytes(8)
-        self.reserve, self.preempts = self._send(kind, cdb, write=parameters), kind is Kind.PREEMPT
-        return self.reserve
-
-    def _continue(self, what: str, came: Came) -> None:
-        """The next step to a PREEMPT AND ABORT.
-
-        Nothing else of this session may be in flight: the target carries it out in the thread that
-        also takes the acknowledgements that it waits for.
-        """
-        self._script = None
-        if came.code != GOOD or self.stopped or not self._control.may_reserve():
+    def _begin_script(self) -> None:
+        """Begins what is to come, if it may begin now."""
+        waits = self._idle_first or self._then == "leave"
+        if self._aborts or (waits and self._flights):
             return
-        key = self._key()
-        if what == "register":
-            holder = 0
-            if int.from_bytes(came.data[4:8], "big"):
-                holder = int.from_bytes(came.data[8:16], "big")
-            self._script = (self._prout(_REGISTER_AND_IGNORE, 0, key), f"take {holder}")
-        elif what.startswith("take ") and self._control.may_preempt():
-            holder = int(what[5:])
-            if not holder:
-                self._script = (self._prout(_RESERVE, key, 0), "done")
-            elif holder != key:
-                self._script = (self._prout(_PREEMPT_AND_ABORT, key, holder), "done")
+        if self._then == "leave":
+            now = time.monotonic()
+            self._quiet_since = self._quiet_since or now
+            if now - self._quiet_since < _QUIET:
+                return
+            self._script = self._clerk.leave()
+        else:
+            self._script = self._clerk.act() if self._then == "act" else self._clerk.register()
+            self._then = ""
+        self._advance(None)
+
+    def _advance(self, data: "bytes | None") -> None:
+        """Goes on with the script, with what the last command gave."""
+        assert self._script
+        try:
+            want = next(self._script) if data is None else self._script.send(data)
+        except StopIteration:
+            self._script = None
+            if self._then == "leave":
+                self._leave()
+            return
+        if want is RESERVATION:
+            cdb = bytes([0x5E, 1, 0, 0, 0, 0, 0, 0, 24, 0])
+            self._waits = self._send(Kind.RESERVE, cdb, read=24)
+        elif isinstance(want, Order):
+            self._send_order(want)
+        else:
+            assert want is WAIT
+
+    def _drop_script(self) -> None:
+        if self._script:
+            self._script.close()
+            self._script = None
+
+    def _send_order(self, order: Order) -> None:
+        """Sends a PERSISTENT RESERVE OUT, or gives the script up."""
+        own = self.session.number
+        aborts = order.action == PREEMPT_AND_ABORT
+        busy = bool(self._flights)
+        allowed = self._control.may_preempt(busy) if aborts else True
+        if not allowed or not self._registry.may(own, order):
+            self._drop_script()
+            return
+        key, reach = self._registry.key(own) or NONE, self._control.reach(own, order)
+        cdb = bytes([0x5F, order.action, order.kind, 0, 0, 0, 0, 0, 24, 0])
+        parameters = key.to_bytes(8, "big") + order.key.to_bytes(8, "big") + bytes(8)
+        kind = Kind.PREEMPT if aborts else Kind.RESERVE
+        tag = self._send(kind, cdb, reach=reach, write=parameters)
+        self._registry.sent(tag, own, order)
+        if order.action == REGISTER_AND_IGNORE:
+            self._registered = float("inf")
+        self.reserve, self.preempts, self.busy = tag, aborts, busy
+        self._waits = tag
+
+    def _leave(self) -> None:
+        """Another session takes the place of this one, which is not registered."""
+        self._then = ""
+        self._recent.clear()
+        self.session.log_out()
+        self._registry.leave(self.session.number)
+        self._log_in()

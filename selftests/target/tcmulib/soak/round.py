@@ -2,6 +2,7 @@
 """One round: a device, a daemon, some sessions, and what they did."""
 
 import contextlib
+import itertools
 import queue
 import random
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from ..configfs import TARGET, read, write
 from ..iscsi import Target
-from ..iscsi_raw import ABORT_TASK, COMPLETE, LUN_RESET, NO_TASK, REJECTED
+from ..iscsi_raw import ABORT_TASK, COMPLETE, LUN_RESET, NO_TASK
 from ..ktap import PACE, PATIENCE, Context, implementation
 from ..rig import Rig
 from ..trace import Trace
@@ -20,10 +21,11 @@ from . import evidence
 from .books import Books, End, Kind
 from .medium import BLOCKS
 from .nexus import SLOTS, Nexus, Odds
+from .registry import Order, Registry
 from .session import Came, Session
 
-#: Nexuses, each with a region of the disk.
-PLACES = 4
+#: Nexuses, each with a region of the disk. The last one never registers.
+PLACES = 5
 
 #: Bytes of the disk.
 _SIZE = 16 << 20
@@ -44,7 +46,7 @@ _CHANGE = 3.0
 _PING = 0.25
 
 #: The core's events; only Rust's has them.
-_EVENTS = ("tmr_received", "tmr_abort", "tmr_done")
+_EVENTS = ("tmr_received", "tmr_abort", "tmr_notify", "tmr_done")
 
 
 def _stacks() -> str:
@@ -78,8 +80,8 @@ PLANS = (
     Plan("short delays"),
     Plan("long delays", delay=20, jitter=400),
     Plan("time-outs", jitter=1600, time_out=1),
-    Plan("many resets", jitter=120, odds=Odds(reset=0.03, preempt=0.005)),
-    Plan("many preempts", jitter=120, odds=Odds(reset=0.003, preempt=0.03)),
+    Plan("many resets", jitter=120, odds=Odds(reset=0.03, reserve=0.005)),
+    Plan("many preempts", jitter=240, odds=Odds(reset=0.003, reserve=0.06)),
     Plan("time-outs, nothing cancelled", delay=300, jitter=900, time_out=1, on_tmr=("ignore",)),
 )
 
@@ -104,6 +106,9 @@ class Round:
         # The C core has two hangs, and does not answer functions that a reset ends.
         self._c = implementation() == "c"
         self.books = Books(self.expires, loses_functions=self._c)
+        # C waits for a PREEMPT AND ABORT that another one has aborted, while it holds what that waits
+        # for.
+        self.registry = Registry(one_at_a_time=self._c)
         self._violations: list[str] = []
         self._trace = None if self._c else Trace(context, "target_tmr", *_EVENTS)
         serial = f"tcmu-soak-{seed & 0xFFFF:x}"
@@ -125,7 +130,8 @@ class Round:
         self._before = self._statistics()
         assert PLACES * SLOTS * BLOCKS * 512 <= _SIZE
         self._nexuses = [
-            Nexus(place, self, random.Random(self._chance.random())) for place in range(PLACES)
+            Nexus(place, self, random.Random(self._chance.random()), place == PLACES - 1)
+            for place in range(PLACES)
         ]
 
     # For the nexuses.
@@ -136,24 +142,35 @@ class Round:
         self._context.defer(self._rig.relax)
         return session
 
-    def open_resets(self, but: int) -> set[int]:
-        """Tags of the LUN RESETs of other nexuses that are not answered."""
-        return {n.reset for n in self._nexuses if n.reset is not None and n.place != but}
+    def _resets(self) -> bool:
+        """Whether a LUN RESET is not answered yet."""
+        return any(nexus.reset is not None for nexus in self._nexuses)
 
     def may_reset(self) -> bool:
-        """C waits for ever when it resets while a PREEMPT AND ABORT waits for its turn."""
-        return not self._c or not any(nexus.preempts for nexus in self._nexuses)
-
-    def may_reserve(self) -> bool:
-        """The core, in target_core_pr.c, spins with a lock held until nobody uses the registration
-        that it preempts. Its owner may be waiting for that lock, or in a PREEMPT AND ABORT for
-        commands: then all processors spin.
+        """A PREEMPT AND ABORT runs in the thread that takes its session's acknowledgements, and waits
+        for its turn: a reset that waits for the session's other commands would never end. C waits
+        for ever whenever both meet.
         """
-        return all(nexus.reserve is None for nexus in self._nexuses)
+        return not any(n.preempts and (n.busy or self._c) for n in self._nexuses)
 
-    def may_preempt(self) -> bool:
-        """Likewise, and as for `may_reserve`."""
-        return self.may_reserve() and not (self._c and self.open_resets(-1))
+    def may_preempt(self, busy: bool) -> bool:
+        """Likewise."""
+        return not self._resets() or not (busy or self._c)
+
+    def may_be_busy(self) -> bool:
+        """C aborts the sender's commands as well, and waits for their acknowledgement."""
+        return not self._c
+
+    def reach(self, nexus: int, order: Order) -> tuple[frozenset[int], frozenset[int]]:
+        """In C whose commands are aborted depends on the key of the holder when each came in."""
+        victims = self.registry.victims(nexus, order)
+        if self._c:
+            return frozenset(n.session.number for n in self._nexuses), frozenset()
+        sure = (
+            n for n in victims
+            if self.registry.key(n) is not None and not self.registry.threatened(n)
+        )  # fmt: skip
+        return victims, frozenset(sure)
 
     def wrong(self, what: str) -> None:
         """Something is not as it must be."""
@@ -196,16 +213,14 @@ class Round:
                 nexus.session.ping()
 
     def _came(self, came: Came) -> None:
-        self.books.answer(came.tag, came.code, came.sense[0])
-        # Another nexus's functions may be decided by this.
-        reset = any(nexus.reset == came.tag for nexus in self._nexuses)
+        self.books.answer(came.tag, came.code, came.sense[0], came.time)
+        reset = self._c and any(nexus.reset == came.tag for nexus in self._nexuses)
         for nexus in self._nexuses:
             if nexus.session is came.session:
                 nexus.came(came)
             elif reset:
-                nexus.others_reset(came.tag)
-                if self._c:
-                    nexus.functions_lost(came.tag)
+                # Another nexus's functions may be decided by this.
+                nexus.functions_lost(came.tag)
 
     def _drain(self) -> None:
         end = time.monotonic() + _DRAIN * PATIENCE
@@ -234,7 +249,7 @@ class Round:
         traced: Counter[str] = Counter()
         if self._trace:
             assert not self._trace.lost(), "trace events were lost"
-            trace = evidence.TmrTrace(self._trace.events())
+            trace = evidence.TmrTrace(self._trace.events_by_task())
             found += trace.violations(self.books, grown)
             traced = trace.count
         return Outcome(self._totals(log, grown, traced), found)
@@ -261,15 +276,26 @@ class Round:
                     for f in books.functions.values()
                 )  # fmt: skip
             for word, code in (
-                ("complete", COMPLETE), ("no task", NO_TASK), ("rejected", REJECTED),
+                ("complete", COMPLETE), ("no task", NO_TASK),
                 ("ended by a reset, no answer", None),
             ):  # fmt: skip
                 totals[f"    {name}, {word}"] = responses[code]
+        preempts = books.preempts()
+        pairs = [(p, q) for p, q in itertools.combinations(preempts, 2) if p.overlaps(q)]
+        totals["PREEMPT AND ABORTs carried out"] = len(preempts)
+        totals["  with registered victims"] = sum(bool(p.sure) for p in preempts)
+        totals["  pairs at the same time"] = len(pairs)
+        totals["  pairs of one victim at the same time"] = sum(
+            bool(p.victims & q.victims) for p, q in pairs
+        )
         for name in ("num_cmds", "aborts_complete", "aborts_no_task", "resets"):
             totals[f"kernel: {name}"] = grown[name]
         for name, count in sorted(traced.items()):
             totals[f"trace: {name}"] = count
-        for name in ("seen", "completed", "cancelled", "kept back", "notifications", "listed"):
+        for name in (
+            "seen", "completed", "cancelled", "kept back", "notifications", "listed",
+            "preempts judged", "known to a preempt's victim",
+        ):  # fmt: skip
             totals[f"daemon: {name}"] = log.count[name]
         totals["sessions"] = sum(nexus.logins for nexus in self._nexuses)
         return totals

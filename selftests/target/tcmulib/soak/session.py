@@ -2,6 +2,7 @@
 """A session that hands everything that comes in to one queue."""
 
 import queue
+import time
 from dataclasses import dataclass
 
 from .. import scsi
@@ -25,6 +26,8 @@ class Came:
     code: int
     data: bytes
     sense: tuple[int, int, int]
+    #: CLOCK_MONOTONIC in seconds, after it came.
+    time: float
 
 
 class Session(RawSession):
@@ -54,7 +57,7 @@ class Session(RawSession):
         # The books remember, not this: it would take memory for each command.
         (answer,) = self.answers.pop(tag)
         sense = scsi.Answer(code, 0, self._sense, b"", 0).sense_triple
-        self._inbox.put(Came(self, tag, code, answer.data, sense))
+        self._inbox.put(Came(self, tag, code, answer.data, sense, time.monotonic()))
 
     def window(self) -> int:
         """How many more commands the target takes now; all until it has said something."""
