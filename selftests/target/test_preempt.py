@@ -122,7 +122,8 @@ def no_data(context: Context) -> None:
     dead = fence.sessions[1]
     tag = promise(dead)
     reserve(fence.sessions[0], PREEMPT_AND_ABORT, 1, 2)
-    equal(fence.exported.daemon.tmrs()[0][0], "LUN_RESET_PRO", "type of the notification")
+    told = fence.exported.daemon.wait_event("tmr")
+    equal((told["type_name"], told["ids"]), ("LUN_RESET_PRO", []), "notification")
     # It could not have ended: the target would have given up waiting for its data much later.
     dead.silent(tag, 0.0)
     # And nothing of the nexus gets through any more.
