@@ -55,8 +55,15 @@ class Flooded:
         return task
 
     def _send(self, disk: Disk, reads: int) -> Task:
-        work = partial(read_many, disk.block, reads, reads, step=2, first=OWN)
+        # Every other block: `sent_by` tells by the block which disk sent a command.
+        first = OWN + self.disks.index(disk)
+        work = partial(read_many, disk.block, reads, reads, step=2, first=first)
         return Task(self._context, work, f"{reads} reads")
+
+    def sent_by(self, number: int, idents: list[int]) -> list[int]:
+        """Those of the ids, which the daemon has, that are of READs of disk `number`."""
+        lbas = {event["id"]: int(event["cdb"][4:12], 16) for event in self.rig.daemon.events("cmd")}
+        return [ident for ident in idents if (lbas[ident] - OWN) % 2 == number]
 
     def _wait_in_flight(self, disk: Disk, reads: int) -> None:
         until(partial(self._has_in_flight, disk, reads), f"{reads} reads in flight", 60)
