@@ -153,6 +153,20 @@ def setting_refused(context: Context) -> None:
     equal(device.attrib("dev_size"), "4096", "dev_size after a good reply")
 
 
+@suite.test("of two replies at once the first counts")
+def replied_twice(context: Context) -> None:
+    family = listening(context, wait_for_reply=True)
+    device, device_id = enabled(context, family)
+    for _ in range(20):
+        work = resizing(context, device, 4096)
+        family.event()
+        equal(family.done(genl.RECONFIG_DONE, device_id, -errno.EPERM), 0, "answer to the first")
+        second = family.done(genl.RECONFIG_DONE, device_id, 0)
+        raises_errno(errno.EPERM, work.wait, "setting dev_size")
+        equal(second, -errno.ENODEV, "answer to the second")
+    equal(device.attrib("dev_size"), "1048576", "dev_size")
+
+
 @suite.test("nl_reply_supported -1 keeps a device from waiting")
 def not_supported(context: Context) -> None:
     family = listening(context, wait_for_reply=True)

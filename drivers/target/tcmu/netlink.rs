@@ -348,7 +348,9 @@ fn done(command: u8, sender: Socket, attributes: &Attributes<'_>) -> Result {
     let Book {
         waiting, replies, ..
     } = &mut *book;
-    let pending = waiting.iter().find(|pending| pending.device == device);
+    let pending = waiting
+        .iter()
+        .find(|pending| pending.device == device && pending.outcome.lock().end.is_none());
     let who = Who(device, pending.map(|pending| &**pending));
     if replies.is_late(
         device,
