@@ -80,6 +80,24 @@ def fabric_stop_of_abort(context: Context) -> None:
     become_ready(second)
 
 
+@suite.test("a reset that waits goes on waiting when the command's session is lost")
+def dropped_meanwhile(context: Context) -> None:
+    # The shutdown takes the command off the logical unit long before the daemon is done with it.
+    exported = ExportedTcmu(context, notify=False)
+    first, second = exported.session(), exported.session()
+    exported.hold(first)
+    reset = second.task_management(LUN_RESET)
+    functions_wait()
+    first.drop()
+    until(lambda: waiting_in("transport_generic_free_cmd"), "the shutdown to wait")
+    second.silent(reset, 1.0)
+    equal(len(exported.daemon.held()), 1, "commands still held")
+    exported.daemon.let_go()
+    equal(second.wait(reset), Answer(COMPLETE), "response")
+    until(lambda: exported.target.sessions() == 1, "the end of the other session")
+    become_ready(second)
+
+
 @suite.test("the LUN can be removed while an ABORT TASK waits, and both end")
 def lun_removed(context: Context) -> None:
     exported = ExportedTcmu(context, notify=False)

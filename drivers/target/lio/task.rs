@@ -25,14 +25,16 @@ use kernel::{
 use crate::{
     bindings,
     list::List,
-    lock::SpinLock,
+    lock::{
+        IrqSpinLock,
+        SpinLock, //
+    },
     object::{
         c_object,
         CObject, //
     },
     policy::{
         self,
-        Answer,
         Found,
         Isid,
         Kind,
@@ -142,6 +144,8 @@ c_object! {
         fn request_field: Cell<Option<&'a TmrRequest>> = se_tmr_req;
         /// Protects the transport state. Taken with interrupts off.
         pub(crate) fn state_lock: SpinLock = t_state_lock;
+        /// The same, taken with interrupts on.
+        fn state_lock_irq: IrqSpinLock = t_state_lock;
         fn transport_state: Atomic<u32> = transport_state;
         fn references: Opaque<bindings::kref> = cmd_kref;
     }
@@ -219,14 +223,14 @@ impl Command {
     /// Marks the command as aborted (C: `__target_check_io_state()` without its reference), unless
     /// it is too late.
     ///
-    /// From then on no path of the core lets the command succeed. Interrupts are off, because a list
-    /// lock is held.
-    pub(crate) fn abort(&self, session: &Session, answer: Answer) -> Abort {
+    /// From then on no path of the core lets the command succeed. `answer` is as in
+    /// [`policy::find()`]. Interrupts are off, because a list lock is held.
+    pub(crate) fn abort(&self, session: &Session, answer: bool) -> Abort {
         // Acquiring it asserts to lockdep that it is held.
         let _order = session.command_lock().lock();
         let _state = self.state_lock().lock();
-        let acknowledged = self.flag(bindings::se_cmd_flags_table_SCF_ACK_KREF);
-        match policy::find(self.transport_state().load(Relaxed), answer, acknowledged) {
+        let state = self.transport_state().load(Relaxed);
+        match policy::find(state, answer, self.is_acknowledged()) {
             Found::Abortable { state, sent } => {
                 // Read without the lock where C completes a command.
                 self.transport_state().store(state, Relaxed);
@@ -243,15 +247,31 @@ impl Command {
         self.transport_state().load(Relaxed) & policy::SENT != 0
     }
 
-    /// Whether an abort has promised an answer.
-    fn is_to_be_answered(&self) -> bool {
-        self.transport_state().load(Relaxed) & policy::ANSWER_ABORTED != 0
+    /// Whether the fabric keeps the command until its initiator has acknowledged the status.
+    fn is_acknowledged(&self) -> bool {
+        self.flag(bindings::se_cmd_flags_table_SCF_ACK_KREF)
+    }
+
+    /// Whether the command may be kept by its initiator: it gets an answer, which the fabric wants to
+    /// be acknowledged.
+    fn may_be_kept(&self) -> bool {
+        self.transport_state().load(Relaxed) & policy::ANSWER_ABORTED != 0 && self.is_acknowledged()
     }
 
     /// Whether the core has done with the command: it has left the logical unit, and what its
-    /// initiator is answered has been given to the fabric.
-    fn is_through(&self) -> bool {
-        self.lun().load(Relaxed) == 0
+    /// initiator is answered has been given to the fabric. Or whether the shutdown of its session
+    /// has taken it off the logical unit and now waits for the backend.
+    fn end(&self) -> Option<End> {
+        if self.lun().load(Relaxed) != 0 {
+            return None;
+        }
+        // The shutdown sets the bit under this lock and then lets go of the logical unit.
+        let _state = self.state_lock_irq().lock();
+        if self.transport_state().load(Relaxed) & policy::FABRIC_STOP != 0 {
+            Some(End::Shutdown)
+        } else {
+            Some(End::Through)
+        }
     }
 
     /// Takes a reference, unless the last one is already gone.
@@ -260,6 +280,14 @@ impl Command {
         let held = unsafe { bindings::lio_tmr_kref_get_unless_zero(self.references().get()) };
         held.then_some(Held(self))
     }
+}
+
+/// How a command has left its logical unit.
+enum End {
+    /// Backend and core are done with it.
+    Through,
+    /// Its session is being shut down; the backend may still have it.
+    Shutdown,
 }
 
 /// Microseconds between two looks at a command, at first and at last.
@@ -286,15 +314,21 @@ impl<'a> Held<'a> {
     /// gets an answer, TASK ABORTED, the fabric may keep the command until that is acknowledged, and
     /// an initiator that has fallen silent never does. Nothing tells then when the core is done.
     pub(crate) fn wait(self) {
-        if !self.0.is_to_be_answered() {
-            self.wait_for_release();
-            return;
+        if self.0.may_be_kept() {
+            let mut pause = SHORTEST_PAUSE_US;
+            let end = loop {
+                match self.0.end() {
+                    Some(end) => break end,
+                    None => fsleep(Delta::from_micros(pause)),
+                }
+                pause = (2 * pause).min(LONGEST_PAUSE_US);
+            };
+            if let End::Through = end {
+                return;
+            }
+            // The shutdown gives all references back by itself once the backend is done.
         }
-        let mut pause = SHORTEST_PAUSE_US;
-        while !self.0.is_through() {
-            fsleep(Delta::from_micros(pause));
-            pause = (2 * pause).min(LONGEST_PAUSE_US);
-        }
+        self.wait_for_release();
     }
 
     /// Gives the reference back and waits until the fabric has released the command.

@@ -29,10 +29,7 @@ use crate::{
         c_object,
         CObject, //
     },
-    policy::{
-        Answer,
-        Isid, //
-    },
+    policy::Isid,
     task::{
         Abort,
         AbortedCommands,
@@ -115,8 +112,8 @@ pub(crate) enum Verdict {
     Leave,
     /// End the search, because whoever searches is aborted itself.
     GiveUp,
-    /// Abort it.
-    Abort(Answer),
+    /// Abort it, with the answer of [`policy::find()`](crate::policy::find).
+    Abort(bool),
 }
 
 /// Where a command goes that [`Queue::abort()`] has aborted, or found at its end.

@@ -264,10 +264,10 @@ impl Pending {
                     "{}: no reply to netlink command {command}: {error:?}\n",
                     self.who()
                 );
-                // One reply has come for two events, and then none for as long as any is waited
-                // for: it may be that the daemon never got the first event. If it were believed to
-                // owe another reply, each of its replies would be taken for a late one from now on.
-                let settled = outcome.late && error == ETIMEDOUT;
+                // One reply has come for two events, and then none: it may be that the daemon never
+                // got the first event. If it were believed to owe another reply, each of its
+                // replies would be taken for a late one from now on.
+                let settled = outcome.late;
                 (Err(Failure::Silent(error)), settled)
             }
         }

@@ -11,7 +11,6 @@ use crate::{
     log::ratelimited,
     policy::{
         self,
-        Answer,
         Phase, //
     },
     submission,
@@ -113,5 +112,5 @@ fn judge(command: &Command, request: &TmrRequest, nexus: &Session) -> Verdict {
         return Verdict::GiveUp;
     }
     // Never answered: it is the initiator's own wish.
-    Verdict::Abort(Answer::Nothing)
+    Verdict::Abort(false)
 }

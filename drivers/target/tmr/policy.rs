@@ -181,17 +181,6 @@ pub(crate) fn wait_for_request(cause: Cause, phase: Phase) -> Wait {
     }
 }
 
-/// What an aborted command is answered with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// Nothing, whatever was promised: it is the wish of its own nexus.
-    Nothing,
-    /// Nothing, unless another abort has promised an answer.
-    NothingNew,
-    /// TASK ABORTED.
-    TaskAborted,
-}
-
 /// What a function that aborts commands finds when it wants to abort one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
@@ -210,41 +199,40 @@ pub(crate) enum Found {
 
 /// What is found of a command whose transport state is `state`.
 ///
-/// A command with a fabric stop belongs to the shutdown of its session.
+/// A command with a fabric stop belongs to the shutdown of its session. `answer` asks for a status
+/// of TASK ABORTED instead of silence. The first abort decides about that: by the bit core and
+/// fabric know which of them gives back the reference that is kept until the status is acknowledged,
+/// and either may have looked already.
 ///
 /// A complete command belongs to the fabric. `acknowledged` says that the fabric holds a reference
 /// of its own (`SCF_ACK_KREF`) until the initiator has acknowledged the status, which may never
 /// happen. Without it, as in the loopback fabric, the core releases the command; it has to be waited
 /// for then, because the initiator uses the command's memory again once it is told that the
 /// command is gone.
-pub(crate) fn find(state: u32, answer: Answer, acknowledged: bool) -> Found {
+pub(crate) fn find(state: u32, answer: bool, acknowledged: bool) -> Found {
     if state & FABRIC_STOP != 0 || state & COMPLETE != 0 && acknowledged {
         Found::TooLate
     } else if state & COMPLETE != 0 {
         Found::Ending
     } else {
-        let answered = match answer {
-            Answer::Nothing => state & !ANSWER_ABORTED,
-            Answer::NothingNew => state,
-            Answer::TaskAborted => state | ANSWER_ABORTED,
+        let answered = if answer && state & ABORTED == 0 {
+            ANSWER_ABORTED
+        } else {
+            0
         };
         Found::Abortable {
-            state: answered | ABORTED,
+            state: state | ABORTED | answered,
             sent: state & SENT != 0,
         }
     }
 }
 
-/// What a command that a reset has aborted is answered with (SAM-4 5.6).
+/// Whether a command that a reset has aborted is answered with TASK ABORTED (SAM-4 5.6).
 ///
-/// TASK ABORTED if the TAS bit of the control mode page is 1 and the reset does not come from the
-/// nexus that sent the command.
-pub(crate) fn answer(same_nexus: bool, tas: bool) -> Answer {
-    match (same_nexus, tas) {
-        (true, _) => Answer::Nothing,
-        (false, false) => Answer::NothingNew,
-        (false, true) => Answer::TaskAborted,
-    }
+/// It is if the TAS bit of the control mode page is 1 and the reset does not come from the nexus
+/// that sent the command.
+pub(crate) fn answers(same_nexus: bool, tas: bool) -> bool {
+    tas && !same_nexus
 }
 
 /// Whether ABORT_TASK (SAM-5 7.2) for the tag `referenced` of one nexus means a command with `tag`.

@@ -16,7 +16,6 @@ use crate::{
     log::ratelimited,
     policy::{
         self,
-        Answer,
         Cause,
         Wait, //
     },
@@ -98,7 +97,6 @@ impl<'a> Reset<'a> {
         let met = {
             let _one_at_a_time = self.device.reset_mutex().lock();
 
-            let met = TmrRequest::next_number();
             self.device
                 .for_each_request(|request| self.meet_request(request));
             for queue in self.device.queues() {
@@ -108,18 +106,22 @@ impl<'a> Reset<'a> {
                 );
             }
 
+            // Requests that come from now on find no command that was there before.
+            let met = TmrRequest::next_number();
+
             self.device.notify(self.function(), &commands);
 
             self.wait_for_requests(met, Wait::WithMutex);
             ending.wait();
             while let Some(held) = commands.pop() {
                 match self.time_for(held.command(), held.command().is_sent()) {
-                    Wait::WithMutex => {
+                    Wait::AfterMutex => later.push(held),
+                    // `place()` leaves those that need not be waited for on their list: off it,
+                    // nobody else would.
+                    Wait::WithMutex | Wait::Never => {
                         held.show();
                         held.wait();
                     }
-                    Wait::AfterMutex => later.push(held),
-                    Wait::Never => drop(held),
                 }
             }
             met
@@ -187,7 +189,7 @@ impl<'a> Reset<'a> {
             return;
         };
         if self.is_same_nexus(session) {
-            command.abort(session, Answer::Nothing);
+            command.abort(session, false);
         } else {
             request.overtake();
         }
@@ -220,7 +222,7 @@ impl<'a> Reset<'a> {
         }
         match command.session() {
             Some(session) if self.reaches(command, session) => {
-                Verdict::Abort(policy::answer(self.is_same_nexus(session), self.tas))
+                Verdict::Abort(policy::answers(self.is_same_nexus(session), self.tas))
             }
             _ => Verdict::Leave,
         }

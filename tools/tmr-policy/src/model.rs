@@ -7,7 +7,7 @@
 //! an ABORT_TASK run beside them; the backend completes any plain command at any time, but for a
 //! write whose data never come: the backend does not get that.
 
-use crate::policy::{self, Answer, Cause, Found, Kind, Phase, Wait, ISID_LEN};
+use crate::policy::{self, Cause, Found, Kind, Phase, Wait, ISID_LEN};
 
 /// What the model lets a test change, to see that the rule is needed.
 #[derive(Clone, Copy)]
@@ -256,7 +256,7 @@ impl State {
         } else {
             0
         };
-        match policy::find(self.tasks[task].bits | sent, Answer::NothingNew, true) {
+        match policy::find(self.tasks[task].bits | sent, false, true) {
             Found::Abortable { state, .. } => self.tasks[task].bits = state,
             Found::Ending | Found::TooLate => return false,
         }

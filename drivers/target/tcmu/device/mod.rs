@@ -285,6 +285,8 @@ impl Tcmu {
         // LIO may have destroyed the device before without freeing it.
         let old = device.state.lock().active.replace(active);
         drop(old);
+        // Who holds it must not wait for reclaim: a daemon that serves a disk may be waiting for it.
+        let noio = NoIoScope::enter();
         match &mut *ROOT.lock() {
             Some(root) => {
                 Uio::register(
@@ -299,6 +301,7 @@ impl Tcmu {
             }
             None => return Err(ENODEV),
         }
+        drop(noio);
 
         // What users have not set before enabling the device.
         for (limit, default) in [(Limit::BlockSize, 512), (Limit::MaxSectors, 128)] {
@@ -333,7 +336,8 @@ impl Tcmu {
         reclaim::leave(device);
         // INVARIANT: The phase has ended; work that runs now does not arm itself again.
         device.timer.cancel();
-        // Without it there is no module, and no device.
+        // As in `enable`. Without it there is no module, and no device.
+        let _noio = NoIoScope::enter();
         if let Some(root) = &mut *ROOT.lock() {
             device.uio.unregister(&mut root.device);
         }
