@@ -357,6 +357,42 @@ class Witnesses(Ledger):
         found = trace.violations(self.books, grown)
         self.assertEqual(len(found), 1, found)
 
+    def test_marked_while_its_answer_was_on_its_way(self) -> None:
+        self.books.function(10, A, ABORT_TASK, 1)
+        self.answer(1, 2, 3)
+        self.books.answer(10, COMPLETE)
+        events = [
+            ("trx-1", "tmr_received", "ABORT_TASK fabric iSCSI initiator x"),
+            ("kworker-2", "tmr_abort", f"device 1 command tag {1 << 24} opcode 0x28 initiator x"),
+            ("kworker-2", "tmr_notify", "device 1 ABORT_TASK commands 1"),
+            ("kworker-2", "tmr_done", f"device 1 ABORT_TASK tag {1 << 24} FUNCTION_COMPLETE"),
+        ]
+        grown = {"aborts_complete": 1, "aborts_no_task": 0, "resets": 0}
+        trace = evidence.TmrTrace(events)
+        self.assertEqual(trace.violations(self.books, grown), [])
+        self.assertEqual(trace.count["marked when complete"], 1)
+
+    def test_many_marked_and_good(self) -> None:
+        for tag in range(20, 40):
+            self.books.command(tag, A, Kind.READ, bytes(16), 0.0)
+            self.books.function(tag + 100, A, ABORT_TASK, tag)
+        self.answer(1, 2, 3, *range(20, 40))
+        for tag in range(120, 140):
+            self.books.answer(tag, COMPLETE)
+        events = []
+        for tag in range(20, 40):
+            text = f"tag {tag << 24}"
+            events += [
+                ("trx-1", "tmr_received", "ABORT_TASK fabric iSCSI initiator x"),
+                ("kworker-2", "tmr_abort", f"device 1 command {text} opcode 0x28 initiator x"),
+                ("kworker-2", "tmr_notify", "device 1 ABORT_TASK commands 1"),
+                ("kworker-2", "tmr_done", f"device 1 ABORT_TASK {text} FUNCTION_COMPLETE"),
+            ]
+        grown = {"aborts_complete": 20, "aborts_no_task": 0, "resets": 0}
+        found = evidence.TmrTrace(events).violations(self.books, grown)
+        self.assertEqual(len(found), 1, found)
+        self.assertIn("20 of 20", found[0])
+
     def preempted(self, tag: int) -> list[str]:
         """Nexus A preempts B while B sends a LUN RESET; the first aborts the command `tag`."""
         self.preempt(4, A, {B})

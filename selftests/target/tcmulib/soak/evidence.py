@@ -142,7 +142,12 @@ def _taken(books: Books) -> tuple[set[int], set[int]]:
     least, most, resets = set(), set(), books.resets()
     for abort in books.functions.values():
         command = books.commands.get(abort.about)
-        if command is None or command.end is not End.SILENT or abort.response == NO_TASK:
+        if command is None or abort.response == NO_TASK:
+            continue
+        if command.end is End.GOOD and abort.overlaps(command) and abort.response == COMPLETE:
+            # It may have been marked while the backend's answer was on its way, see `_LATE`.
+            most.add(command.tag)
+        if command.end is not End.SILENT:
             continue
         most.add(command.tag)
         # Otherwise the iSCSI target may have said so of a command that it has released.
@@ -178,6 +183,10 @@ def counters(books: Books, before: Mapping[str, int], after: Mapping[str, int]) 
 #: How commands end that the core refuses before the backend gets them. It looks whether they are
 #: aborted before it answers, without a lock: one may be marked in between, and keeps its answer.
 _REFUSED = (End.UNIT_ATTENTION, End.CONFLICT)
+
+#: When the backend answers, too, the core looks whether the command is aborted, without the lock, and
+#: then notes that it is complete: one that is marked in between is GOOD. One in so many may be.
+_LATE = 100
 
 _NOTIFY = re.compile(r"device (\d+) (\w+) commands (\d+)$")
 _ABORT = re.compile(r"device (\d+) (command|request) tag (\d+) opcode .*?(, to be answered)?$")
@@ -262,6 +271,8 @@ class TmrTrace:
                 was = books.commands[tag].end if tag in books.commands else None
                 if was in _REFUSED:
                     self.count["marked when refused"] += 1
+                elif was is End.GOOD and self._overtook(books.commands[tag], books):
+                    self.count["marked when complete"] += 1
                 else:
                     found.append(f"{what}: {tag:#x} in the books has {was}")
             # A PREEMPT AND ABORT stays where it is when another one marks it.
@@ -270,6 +281,9 @@ class TmrTrace:
                 f"{what}: {tag:#x} was aborted more than once" for tag in twice
                 if tag in books.commands and books.commands[tag].kind is not Kind.PREEMPT
             ]  # fmt: skip
+        late, marks = self.count["marked when complete"], len(self._answered) + len(self._silent)
+        if late > 1 + marks // _LATE:
+            found.append(f"{late} of {marks} commands were good although they had been aborted")
         complete = self._complete
         least, most = _taken(books)
         for what, tags in (
@@ -285,6 +299,12 @@ class TmrTrace:
         if aborts[None] > self._requests[False]:
             found.append(f"{aborts[None]} without response, {self._requests[False]} in the trace")
         return [*found, *self._spared(books)]
+
+    @staticmethod
+    def _overtook(command: Command, books: Books) -> bool:
+        """Whether the answer of a command came while a function that may have aborted it went on."""
+        functions = [f for f in books.functions.values() if f.about in (0, command.tag)]
+        return any(o.overlaps(command) for o in [*functions, *books.preempts()] if o is not command)
 
     def _spared(self, books: Books) -> Iterable[str]:
         """Commands that a PREEMPT AND ABORT has aborted, and that none may reach."""
