@@ -142,7 +142,8 @@ class Model:
             self._advance(nexus, script, None)
         else:
             clerk = Clerk(nexus, self.registry, self.chance)
-            make = self.chance.choices((clerk.act, clerk.register, clerk.leave), (8, 3, 1))[0]
+            makes = (clerk.act, clerk.register, clerk.follow, clerk.leave)
+            make = self.chance.choices(makes, (8, 3, 3, 1))[0]
             self.scripts[nexus] = make()
         for other in NEXUSES:
             self._is_possible(other)

@@ -44,6 +44,9 @@ _REGISTERS, _ACTS = 0.5, 0.1
 #: How often the commands of a nexus go on while it deals with reservations.
 _BUSY = 0.5
 
+#: How often it preempts, too, whom another nexus is preempting.
+_FOLLOWS = 0.2
+
 #: Additional sense codes of the unit attention of who has lost its registration: registrations
 #: preempted, reservations preempted (by CLEAR).
 _LOST = ((UNIT_ATTENTION, 0x2A, 0x05), (UNIT_ATTENTION, 0x2A, 0x03))
@@ -123,7 +126,8 @@ class Nexus:
         #: with other commands in flight.
         self.reserve: "int | None" = None
         self.preempts = self.busy = False
-        #: What is to come, for which nothing new is sent: "act", "register", "leave", or nothing.
+        #: What is to come, for which nothing new is sent: "act", "register", "follow", "leave", or
+        #: nothing.
         self._then = ""
         #: Whether it waits until nothing is in flight.
         self._idle_first = True
@@ -131,6 +135,8 @@ class Nexus:
         #: What is going on about reservations, and the tag of the command that it waits for.
         self._script: "Script | None" = None
         self._waits: "int | None" = None
+        #: Whether nothing was in flight when that began. Nothing else is sent until it ends.
+        self._began_idle = True
         #: No command is sent before.
         self._rest_until = 0.0
         self._recent: list[int] = []
@@ -175,17 +181,18 @@ class Nexus:
         if came.sense in _LOST and command.sent > self._registered:
             self._registered = float("inf")
             self._registry.lost(own)
-            self._wish("register", _REGISTERS)
+            self._wish("register", _REGISTERS, hurry=True)
         elif command.end is End.CONFLICT:
             self._rest_until = time.monotonic() + _REST
             registered = self._registry.key(own) not in (None, NONE)
             self._wish(*(("act", _ACTS) if registered else ("register", _REGISTERS)))
 
-    def _wish(self, what: str, odds: float) -> None:
-        """Maybe this is to come."""
+    def _wish(self, what: str, odds: float, hurry: bool = False) -> None:
+        """Maybe this is to come, in a `hurry` without waiting for commands in flight."""
         if not self._then and not self._bystander and self._chance.random() < odds:
             self._then = what
-            self._idle_first = not self._control.may_be_busy() or self._chance.random() > _BUSY
+            busy = hurry or self._chance.random() < _BUSY
+            self._idle_first = not busy or not self._control.may_be_busy()
 
     def _slot_came(self, slot: Slot, command: Command, data: bytes) -> None:
         slot.busy = False
@@ -273,6 +280,8 @@ class Nexus:
         if self.session.window() < _LEAST_WINDOW and self.session.window() != 1:
             self._then = "leave"
             return
+        if self._control.may_be_busy() and self._registry.renewed(self.session.number):
+            self._wish("follow", _FOLLOWS, hurry=True)
         odds, number = self._control.odds, self._chance.random()
         if number < odds.abort:
             self._abort()
@@ -335,6 +344,7 @@ class Nexus:
         waits = self._idle_first or self._then == "leave"
         if self._aborts or (waits and self._flights):
             return
+        self._began_idle = waits
         if self._then == "leave":
             now = time.monotonic()
             self._quiet_since = self._quiet_since or now
@@ -342,7 +352,9 @@ class Nexus:
                 return
             self._script = self._clerk.leave()
         else:
-            self._script = self._clerk.act() if self._then == "act" else self._clerk.register()
+            clerk = self._clerk
+            scripts = {"act": clerk.act, "register": clerk.register, "follow": clerk.follow}
+            self._script = scripts[self._then]()
             self._then = ""
         self._advance(None)
 
@@ -373,7 +385,8 @@ class Nexus:
         """Sends a PERSISTENT RESERVE OUT, or gives the script up."""
         own = self.session.number
         aborts = order.action == PREEMPT_AND_ABORT
-        busy = bool(self._flights)
+        # A session that has just become idle may have to acknowledge once more.
+        busy = not self._began_idle
         allowed = self._control.may_preempt(busy) if aborts else True
         if not allowed or not self._registry.may(own, order):
             self._drop_script()

@@ -75,6 +75,11 @@ class Registry:
         found = {key for other, keys in self._keys.items() if other != nexus for key in keys}
         return sorted(found - self._keys[nexus] - {NONE})
 
+    def renewed(self, nexus: int) -> list[int]:
+        """Keys of others that have registered again while who has preempted them is not done."""
+        found = (self.key(n) for n in self._keys if n != nexus and self.threatened(n))
+        return sorted({key for key in found if key} - self._keys[nexus])
+
     def lost(self, nexus: int) -> None:
         """Its registration has been removed for sure."""
         self._keys[nexus] = {NONE}

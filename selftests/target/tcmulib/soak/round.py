@@ -81,7 +81,7 @@ PLANS = (
     Plan("long delays", delay=20, jitter=400),
     Plan("time-outs", jitter=1600, time_out=1),
     Plan("many resets", jitter=120, odds=Odds(reset=0.03, reserve=0.005)),
-    Plan("many preempts", jitter=240, odds=Odds(reset=0.003, reserve=0.06)),
+    Plan("many preempts", delay=50, jitter=300, odds=Odds(reset=0.003, reserve=0.06)),
     Plan("time-outs, nothing cancelled", delay=300, jitter=900, time_out=1, on_tmr=("ignore",)),
 )
 

@@ -93,6 +93,12 @@ class Clerk:
         finally:
             self._registry.finish(self._number)
 
+    def follow(self) -> Script:
+        """Preempts somebody whom another one still is preempting."""
+        keys = self._registry.renewed(self._number)
+        if keys and self._registry.key(self._number):
+            yield Order(PREEMPT_AND_ABORT, self._chance.choice(keys), self._kind())
+
     def leave(self) -> Script:
         """Unregisters. Alone: whoever goes on with the registration must have ended before."""
         while not self._registry.begin(self._number):
@@ -115,6 +121,10 @@ class Clerk:
             choices[Order(RESERVE, kind=self._kind())] = 3
         elif kind in _ALL_REGISTRANTS or holder == own:
             choices[Order(RELEASE, kind=kind)] = 2
+        others = [
+            key for key in others
+            if self._registry.may(self._number, Order(PREEMPT_AND_ABORT, key))
+        ]  # fmt: skip
         if others:
             # The holder, or anybody.
             known = holder in others and self._chance.randrange(2) == 0
