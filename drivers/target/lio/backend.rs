@@ -279,6 +279,13 @@ macro_rules! device_callbacks {
     )*};
 }
 
+/// What the bindings take [`TmrNotify`] for.
+type TmrNotifyOfBindings = unsafe extern "C" fn(
+    *mut bindings::se_device,
+    bindings::tcm_tmreq_table,
+    *mut bindings::list_head,
+);
+
 /// The operations table of a backend, as functions that LIO calls.
 struct Operations<T>(core::marker::PhantomData<T>);
 
@@ -507,7 +514,9 @@ impl Registration {
             parse_cdb: Some(Operations::<T>::parse_cdb),
             tmr_notify: if T::HAS_TASK_MANAGEMENT {
                 // SAFETY: The same function type but for the enum, which is passed as its number.
-                Some(unsafe { mem::transmute(Operations::<T>::tmr_notify as TmrNotify) })
+                Some(unsafe {
+                    mem::transmute::<TmrNotify, TmrNotifyOfBindings>(Operations::<T>::tmr_notify)
+                })
             } else {
                 None
             },
