@@ -30,8 +30,8 @@ class Stuck:
             cdb = read10(OWN, 8)
             self.task = self.disk.task_sg(cdb, data_in=8 * BLOCK, timeout=timeout)
             self.rig.daemon.wait_held(1)
-            self.cpu = Occupied(context, there, here)
-            self.rig.daemon.ctl("release all")
+        self.cpu = Occupied(context, there, here)
+        self.rig.daemon.ctl("release all")
 
 
 def complete_on(disk: Disk, cpu: int) -> None:
@@ -64,7 +64,7 @@ def reset(context: Context) -> None:
 @suite.test("an ABORT TASK waits for a command that is complete, and needs no reset", c_wedges=True)
 def abort(context: Context) -> None:
     log = EhLog(context)
-    stuck = Stuck(context, 8 * PACE)
+    stuck = Stuck(context, 4 * PACE)
     log.wait(stuck.disk.address, "aborting command")
     stuck.task.still_blocked(1.5)
     assert not log.count("cmd abort"), "the abort was answered before the command"

@@ -4,11 +4,12 @@
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .configfs import set_for_test
-from .ktap import Context, Skip
+from .ktap import PACE, Context, Skip
 
 
 def two_cpus() -> tuple[int, int]:
@@ -33,11 +34,14 @@ def running_on(cpu: int) -> Iterator[None]:
 class Occupied:
     """Keeps `cpu` from running anything of lower priority, kernel threads too, until released.
 
-    `other` goes on with everything that is not bound to a CPU.
+    Whatever is not bound to a CPU goes to `other` meanwhile: it could hold a lock that others want
+    when the scheduler puts it onto `cpu`, where it would not get on. It ends by itself after a while.
     """
 
+    #: Seconds after which the CPU is free again, whatever happens.
+    _LIMIT = 60.0 * PACE
+
     def __init__(self, context: Context, cpu: int, other: int) -> None:
-        # Work items without a CPU of their own, and timers of an idle CPU, would come here too.
         unbound = Path("/sys/devices/virtual/workqueue/cpumask")
         if unbound.exists():
             set_for_test(context, unbound, f"{1 << other:x}")
@@ -46,11 +50,28 @@ class Occupied:
         server = Path(f"/sys/kernel/debug/sched/fair_server/cpu{cpu}/runtime")
         if server.exists():
             set_for_test(context, server, "0")
-        self._pids = [
-            _spin(other, lambda: os.nice(19)),
-            _spin(cpu, lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))),
-        ]
+        #: Where each thread might run before.
+        self._before: dict[int, set[int]] = {}
+        self._pids: list[int] = []
         context.defer(self.release)
+        self._move(other)
+        # Timers of an idle CPU would be handled by the other one.
+        self._pids.append(_spin(other, self._LIMIT, lambda: os.nice(19)))
+        self._pids.append(
+            _spin(
+                cpu, self._LIMIT,
+                lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50)),
+            )
+        )  # fmt: skip
+
+    def _move(self, other: int) -> None:
+        for path in Path("/proc").glob("[0-9]*/task/[0-9]*"):
+            thread = int(path.name)
+            # It may have ended; threads of the kernel that are bound to a CPU stay there.
+            with contextlib.suppress(OSError):
+                before = os.sched_getaffinity(thread)
+                os.sched_setaffinity(thread, {other})
+                self._before[thread] = before
 
     def release(self) -> None:
         """Others run again."""
@@ -58,19 +79,24 @@ class Occupied:
             pid = self._pids.pop()
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
+        while self._before:
+            thread, before = self._before.popitem()
+            with contextlib.suppress(OSError):
+                os.sched_setaffinity(thread, before)
 
 
-def _spin(cpu: int, prepare: Callable[[], object]) -> int:
-    """A process that keeps `cpu` busy, once it does."""
+def _spin(cpu: int, limit: float, prepare: Callable[[], object]) -> int:
+    """A process that keeps `cpu` busy for at most `limit` seconds, once it does."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
             signal.setitimer(signal.ITIMER_REAL, 0)
+            end = time.monotonic() + limit
             os.sched_setaffinity(0, {cpu})
             prepare()
             os.write(writer, b"x")
-            while True:
+            while time.monotonic() < end:
                 pass
         finally:
             os._exit(0)
