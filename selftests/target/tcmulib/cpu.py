@@ -31,10 +31,14 @@ def running_on(cpu: int) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-class Occupied:
-    """Keeps `cpu` from running anything of lower priority, kernel threads too, until released.
+#: Real-time priority of what keeps a CPU busy.
+_PRIORITY = 50
 
-    Whatever is not bound to a CPU goes to `other` meanwhile: it could hold a lock that others want
+
+class Occupied:
+    """Keeps `cpu` from running anything of lower priority, workqueues too, until released.
+
+    But for soft interrupts: without them no RCU grace period would end on any CPU. Whatever is not bound to a CPU goes to `other` meanwhile: it could hold a lock that others want
     when the scheduler puts it onto `cpu`, where it would not get on. It ends by itself after a while.
     """
 
@@ -50,17 +54,19 @@ class Occupied:
         server = Path(f"/sys/kernel/debug/sched/fair_server/cpu{cpu}/runtime")
         if server.exists():
             set_for_test(context, server, "0")
+        self._context = context
         #: Where each thread might run before.
         self._before: dict[int, set[int]] = {}
         self._pids: list[int] = []
         context.defer(self.release)
         self._move(other)
+        self._soft_interrupts(cpu)
         # Timers of an idle CPU would be handled by the other one.
         self._pids.append(_spin(other, self._LIMIT, lambda: os.nice(19)))
         self._pids.append(
             _spin(
                 cpu, self._LIMIT,
-                lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50)),
+                lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_PRIORITY)),
             )
         )  # fmt: skip
 
@@ -72,6 +78,16 @@ class Occupied:
                 before = os.sched_getaffinity(thread)
                 os.sched_setaffinity(thread, {other})
                 self._before[thread] = before
+
+    def _soft_interrupts(self, cpu: int) -> None:
+        for path in Path("/proc").glob("[0-9]*/comm"):
+            with contextlib.suppress(OSError):
+                if path.read_text().strip() == f"ksoftirqd/{cpu}":
+                    thread = int(path.parent.name)
+                    os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(_PRIORITY + 1))
+                    self._context.defer(
+                        lambda: os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
+                    )
 
     def release(self) -> None:
         """Others run again."""
