@@ -3,9 +3,11 @@
 
 import contextlib
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from .configfs import set_for_test
@@ -38,7 +40,8 @@ _PRIORITY = 50
 class Occupied:
     """Keeps `cpu` from running anything of lower priority, workqueues too, until released.
 
-    But for soft interrupts: without them no RCU grace period would end on any CPU. Whatever is not bound to a CPU goes to `other` meanwhile: it could hold a lock that others want
+    But for soft interrupts, without which no RCU grace period would end on any CPU, and work of high
+    priority: the block layer's, whose timers may have been set there. Whatever is not bound to a CPU goes to `other` meanwhile: it could hold a lock that others want
     when the scheduler puts it onto `cpu`, where it would not get on. It ends by itself after a while.
     """
 
@@ -60,7 +63,7 @@ class Occupied:
         self._pids: list[int] = []
         context.defer(self.release)
         self._move(other)
-        self._soft_interrupts(cpu)
+        self._spare(re.compile(rf"ksoftirqd/{cpu}$|kworker/{cpu}:\d+H"))
         # Timers of an idle CPU would be handled by the other one.
         self._pids.append(_spin(other, self._LIMIT, lambda: os.nice(19)))
         self._pids.append(
@@ -79,15 +82,14 @@ class Occupied:
                 os.sched_setaffinity(thread, {other})
                 self._before[thread] = before
 
-    def _soft_interrupts(self, cpu: int) -> None:
+    def _spare(self, names: "re.Pattern[str]") -> None:
         for path in Path("/proc").glob("[0-9]*/comm"):
+            # It may have ended.
             with contextlib.suppress(OSError):
-                if path.read_text().strip() == f"ksoftirqd/{cpu}":
+                if names.match(path.read_text()):
                     thread = int(path.parent.name)
                     os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(_PRIORITY + 1))
-                    self._context.defer(
-                        lambda: os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
-                    )
+                    self._context.defer(partial(_no_longer_real_time, thread))
 
     def release(self) -> None:
         """Others run again."""
@@ -99,6 +101,11 @@ class Occupied:
             thread, before = self._before.popitem()
             with contextlib.suppress(OSError):
                 os.sched_setaffinity(thread, before)
+
+
+def _no_longer_real_time(thread: int) -> None:
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
 
 
 def _spin(cpu: int, limit: float, prepare: Callable[[], object]) -> int:
