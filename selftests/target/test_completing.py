@@ -9,9 +9,11 @@ management says that the command is gone.
 from tcmulib.configfs import LOOPBACK, write
 from tcmulib.cpu import Occupied, running_on, two_cpus
 from tcmulib.ktap import PACE, Context, Skip, Suite, equal
+from tcmulib.registrants import Reserved, preempt_on
 from tcmulib.rig import Rig
 from tcmulib.scsi import BLOCK, DID_TIME_OUT, GOOD, OWN, OWN_READS, Disk, EhLog, read10
-from tcmulib.wait import Task
+from tcmulib.stacks import waiting_in
+from tcmulib.wait import Task, until
 
 suite = Suite()
 
@@ -63,14 +65,36 @@ def reset(context: Context) -> None:
 
 @suite.test("an ABORT TASK waits for a command that is complete, and needs no reset", c_wedges=True)
 def abort(context: Context) -> None:
+    here, there = two_cpus()
     log = EhLog(context)
-    stuck = Stuck(context, 4 * PACE)
-    log.wait(stuck.disk.address, "aborting command")
-    stuck.task.still_blocked(1.5)
+    # A PREEMPT AND ABORT in the work item of a submission queue keeps the ABORT TASK from searching
+    # until everything is in its place: the initiator's timer does not run on a busy CPU.
+    reserved = Reserved(context, notify=0, nexuses=3)
+    daemon = reserved.rig.daemon
+    preempted, preempting, disk = reserved.disks
+    for each, cpu in ((preempted, here), (preempting, here), (disk, there)):
+        complete_on(each, cpu)
+    daemon.ctl(f"hold {OWN_READS}")
+    with running_on(here):
+        task = disk.task_sg(read10(OWN, 8), data_in=8 * BLOCK, timeout=6 * PACE)
+        other = preempted.task_sg(read10(OWN + 8, 8), data_in=8 * BLOCK)
+    read, kept = daemon.ids(read10(OWN, 8), read10(OWN + 8, 8))
+    preempt = preempt_on(context, here, preempting, 2, 1)
+    until(lambda: waiting_in("core_tmr_lun_reset"), "the PREEMPT AND ABORT to wait")
+    log.wait(disk.address, "aborting command")
+    until(lambda: waiting_in("core_tmr_abort_task"), "the ABORT TASK to wait")
+    occupied = Occupied(context, there, here)
+    daemon.ctl(f"release {read}")
+    daemon.ctl(f"release {kept}")
+    equal(preempt.wait(), GOOD, "status of PREEMPT AND ABORT")
+    task.still_blocked(1.5)
     assert not log.count("cmd abort"), "the abort was answered before the command"
-    stuck.cpu.release()
-    equal(stuck.task.wait().host_status, DID_TIME_OUT, "host status of the READ")
-    equal(stuck.rig.daemon.tmrs(), [("ABORT_TASK", [])], "notifications")
+    occupied.release()
+    equal(task.wait().host_status, DID_TIME_OUT, "host status of the READ")
+    other.wait()
+    # It has not failed, or a LUN RESET would have followed: this one is the PREEMPT AND ABORT.
+    assert not log.count("cmd abort"), "the abort has failed"
+    equal(reserved.rig.statistics("scsi_tgt_dev")["resets"], 1, "resets")
 
 
 if __name__ == "__main__":

@@ -2,45 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0
 """PERSISTENT RESERVE OUT with PREEMPT AND ABORT, which aborts like a reset."""
 
-from tcmulib import reserve
 from tcmulib.cpu import running_on, two_cpus
-from tcmulib.ktap import LONG, Context, Suite, equal
-from tcmulib.reserve import PREEMPT, PREEMPT_AND_ABORT, REGISTER, RESERVE
-from tcmulib.rig import Rig
-from tcmulib.scsi import (
-    BLOCK,
-    CHECK_CONDITION,
-    GOOD,
-    OWN,
-    OWN_READS,
-    TEST_UNIT_READY,
-    Disk,
-    read10,
-)
+from tcmulib.ktap import Context, Suite, equal
+from tcmulib.registrants import Reserved, preempt_on, prout
+from tcmulib.reserve import PREEMPT, PREEMPT_AND_ABORT
+from tcmulib.scsi import BLOCK, GOOD, OWN, OWN_READS, TEST_UNIT_READY, read10
 from tcmulib.stacks import waiting_in
-from tcmulib.wait import Task, until
+from tcmulib.wait import until
 
 suite = Suite()
-
-
-def prout(disk: Disk, action: int, key: int, action_key: int = 0, limit: float = LONG) -> int:
-    """PERSISTENT RESERVE OUT; returns the status."""
-    cdb, parameters = reserve.prout(action, key, action_key)
-    answer = disk.sg_io(cdb, data_out=parameters, timeout=limit)
-    assert answer.status != CHECK_CONDITION, f"sense data {answer.sense_triple}"
-    return answer.status
-
-
-class Reserved:
-    """Registered nexuses with the keys 1, 2, ...; the first one holds the reservation."""
-
-    def __init__(self, context: Context, notify: int = 1, nexuses: int = 2) -> None:
-        self.rig = Rig(context, attributes={"tmr_notification": notify, "cmd_time_out": 0})
-        reserve.allow(context, self.rig.device)
-        self.disks = [self.rig.disk() for _ in range(nexuses)]
-        for key, disk in enumerate(self.disks, start=1):
-            equal(prout(disk, REGISTER, 0, key), GOOD, f"status of REGISTER with key {key}")
-        equal(prout(self.disks[0], RESERVE, 1), GOOD, "status of RESERVE")
 
 
 @suite.test("a registered nexus can read and write under the reservation")
@@ -99,14 +69,6 @@ def without_notification(context: Context) -> None:
     equal(daemon.tmrs(), [], "notifications")
     second.sg_io(TEST_UNIT_READY)
     equal(second.sg_io(read10(0, 8), data_in=8 * BLOCK).status, GOOD, "status of the next READ")
-
-
-def preempt_on(context: Context, cpu: int, disk: Disk, key: int, action_key: int) -> Task:
-    """A PREEMPT AND ABORT in a process of its own, submitted on `cpu`."""
-    with running_on(cpu):
-        return Task(
-            context, lambda: prout(disk, PREEMPT_AND_ABORT, key, action_key), "PREEMPT AND ABORT"
-        )
 
 
 @suite.test("two PREEMPT AND ABORTs of one nexus at the same time both end", c_wedges=True)
