@@ -27,12 +27,13 @@ class Stuck:
         self.disk, self.other = self.rig.disk(), self.rig.disk()
         complete_on(self.disk, there)
         self.rig.daemon.ctl(f"hold {OWN_READS},count=1")
+        self.cpu = Occupied(context, there, here)
         # What it and its error recovery queue, runs where it was sent.
         with running_on(here):
             cdb = read10(OWN, 8)
             self.task = self.disk.task_sg(cdb, data_in=8 * BLOCK, timeout=timeout)
             self.rig.daemon.wait_held(1)
-        self.cpu = Occupied(context, there, here)
+        self.cpu.begin()
         self.rig.daemon.ctl("release all")
 
 
@@ -75,6 +76,8 @@ def abort(context: Context) -> None:
     for each, cpu in ((preempted, here), (preempting, here), (disk, there)):
         complete_on(each, cpu)
     daemon.ctl(f"hold {OWN_READS}")
+    # The ABORT TASK is carried out where it is sent, by what is not bound to a CPU.
+    occupied = Occupied(context, there, here)
     with running_on(here):
         task = disk.task_sg(read10(OWN, 8), data_in=8 * BLOCK, timeout=6 * PACE)
         other = preempted.task_sg(read10(OWN + 8, 8), data_in=8 * BLOCK)
@@ -83,7 +86,7 @@ def abort(context: Context) -> None:
     until(lambda: waiting_in("core_tmr_lun_reset"), "the PREEMPT AND ABORT to wait")
     log.wait(disk.address, "aborting command")
     until(lambda: waiting_in("core_tmr_abort_task"), "the ABORT TASK to wait")
-    occupied = Occupied(context, there, here)
+    occupied.begin()
     daemon.ctl(f"release {read}")
     daemon.ctl(f"release {kept}")
     equal(preempt.wait(), GOOD, "status of PREEMPT AND ABORT")

@@ -38,10 +38,11 @@ _PRIORITY = 50
 
 
 class Occupied:
-    """Keeps `cpu` from running anything of lower priority, workqueues too, until released.
+    """Keeps `cpu` from running anything of lower priority, workqueues too, from `begin` to `release`.
 
     But for soft interrupts, without which no RCU grace period would end on any CPU, and work of high
-    priority: the block layer's, whose timers may have been set there. Whatever is not bound to a CPU goes to `other` meanwhile: it could hold a lock that others want
+    priority: the block layer's, whose timers may have been set there. Whatever is not bound to a CPU
+    goes to `other` from the start: it could hold a lock that others want
     when the scheduler puts it onto `cpu`, where it would not get on. It ends by itself after a while.
     """
 
@@ -52,17 +53,22 @@ class Occupied:
         unbound = Path("/sys/devices/virtual/workqueue/cpumask")
         if unbound.exists():
             set_for_test(context, unbound, f"{1 << other:x}")
-        # Both leave a part of each second to others.
-        set_for_test(context, Path("/proc/sys/kernel/sched_rt_runtime_us"), "-1")
-        server = Path(f"/sys/kernel/debug/sched/fair_server/cpu{cpu}/runtime")
-        if server.exists():
-            set_for_test(context, server, "0")
         self._context = context
         #: Where each thread might run before.
         self._before: dict[int, set[int]] = {}
         self._pids: list[int] = []
         context.defer(self.release)
         self._move(other)
+        self._cpu, self._other = cpu, other
+
+    def begin(self) -> None:
+        """Now. What was queued on the CPU before and has not run waits as well."""
+        context, cpu, other = self._context, self._cpu, self._other
+        # Both leave a part of each second to others.
+        set_for_test(context, Path("/proc/sys/kernel/sched_rt_runtime_us"), "-1")
+        server = Path(f"/sys/kernel/debug/sched/fair_server/cpu{cpu}/runtime")
+        if server.exists():
+            set_for_test(context, server, "0")
         self._spare(re.compile(rf"ksoftirqd/{cpu}$|kworker/{cpu}:\d+H"))
         # Timers of an idle CPU would be handled by the other one.
         self._pids.append(_spin(other, self._LIMIT, lambda: os.nice(19)))
