@@ -70,8 +70,9 @@ def non_holder_write(context: Context) -> None:
     Fence(context, WRITE_EXCLUSIVE, 1, 2, 3, 0).preempt(0, 1, 2, aborts=[1])
 
 
-@suite.test("preempting the holder spares the other registrants")
+@suite.test("preempting the holder spares the other registrants", c_wedges=True)
 def holder(context: Context) -> None:
+    # C aborts the command of the preempting session, too, and waits for itself.
     Fence(context, WRITE_REGISTRANTS_ONLY, 1, 2, 3, 0).preempt(1, 2, 1, aborts=[0])
 
 
@@ -80,8 +81,9 @@ def same_key(context: Context) -> None:
     Fence(context, WRITE_REGISTRANTS_ONLY, 1, 2, 2, 3).preempt(0, 1, 2, aborts=[1, 2])
 
 
-@suite.test("all registrants hold it, key 0 reaches all but the preempting nexus")
+@suite.test("all registrants hold it, key 0 reaches all but the preempting nexus", c_wedges=True)
 def all_registrants(context: Context) -> None:
+    # As above.
     Fence(context, WRITE_ALL_REGISTRANTS, 1, 2, 3, 0).preempt(0, 1, 0, aborts=[1, 2])
 
 
