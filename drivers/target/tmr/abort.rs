@@ -70,16 +70,14 @@ pub(crate) fn abort_task(device: &Device, request: &TmrRequest, nexus: &Session)
     // Also with an empty list: user space wants to trace what is asked of it.
     device.notify(bindings::tcm_tmreq_table_TMR_ABORT_TASK, &aborted);
 
-    let response = if let Some(held) = aborted.pop() {
+    let taken = aborted.pop().inspect(|held| {
         let fabric = held.command().fabric_name();
         ratelimited!(
             pr_info,
             "ABORT_TASK: {fabric} command with tag {tag} is aborted\n"
         );
-        held.wait();
-        device.aborts_complete().fetch_add(1, Relaxed);
-        bindings::tcm_tmrsp_table_TMR_FUNCTION_COMPLETE
-    } else if let Some(held) = ending.pop() {
+    });
+    let response = if let Some(held) = taken.or_else(|| ending.pop()) {
         held.wait();
         device.aborts_complete().fetch_add(1, Relaxed);
         bindings::tcm_tmrsp_table_TMR_FUNCTION_COMPLETE
