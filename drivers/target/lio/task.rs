@@ -277,7 +277,7 @@ impl Command {
     /// Takes a reference, unless the last one is already gone.
     pub(crate) fn hold(&self) -> Option<Held<'_>> {
         // SAFETY: The reference count is part of a valid command.
-        let held = unsafe { bindings::lio_tmr_kref_get_unless_zero(self.references().get()) };
+        let held = unsafe { bindings::kref_get_unless_zero(self.references().get()) };
         held.then_some(Held(self))
     }
 }

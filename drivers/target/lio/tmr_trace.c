@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The tracepoints of task management, as functions for Rust. */
-#include <target/lio_rust.h>
+#include "../tmr/trace_calls.h"
 
 #define CREATE_TRACE_POINTS
 #include "tmr_trace.h"

@@ -7,15 +7,6 @@ use super::device::{
     QfullTimeout,
     Tcmu, //
 };
-use super::lio::{
-    attribute::{
-        Attribute,
-        AttributeTable,
-        Group, //
-    },
-    backend::Device,
-    output::Output,
-};
 use super::netlink;
 use super::policy::{
     signed,
@@ -23,6 +14,17 @@ use super::policy::{
     NumberError,
     ResetStatus,
     CONFIG_LEN, //
+};
+use crate::{
+    ext::output::Output,
+    target::{
+        attribute::{
+            Attribute,
+            AttributeTable,
+            Group, //
+        },
+        backend::Device,
+    },
 };
 use kernel::{
     fmt::{

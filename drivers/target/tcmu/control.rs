@@ -6,13 +6,6 @@ use super::device::{
     State,
     Tcmu, //
 };
-use super::lio::{
-    backend::{
-        Device,
-        Limit, //
-    },
-    memalloc::NoIoScope,
-};
 use super::parameters::max_data_area_mb;
 use super::policy::{
     options,
@@ -20,6 +13,13 @@ use super::policy::{
     ControlOption,
     Invalid,
     CONFIG_LEN, //
+};
+use crate::{
+    ext::memalloc::NoIoScope,
+    target::backend::{
+        Device,
+        Limit, //
+    },
 };
 use kernel::{
     prelude::*,

@@ -6,18 +6,6 @@
 //! each access is one machine access, and the data pages are only copied from and to; there is no
 //! Rust reference to anything that user space writes.
 
-use super::lio::{
-    command::{
-        Command as ScsiCommand,
-        Completion,
-        DataDirection, //
-    },
-    page,
-    uio::{
-        MappedPage,
-        Mapping, //
-    },
-};
 use super::policy::{
     growth::grown,
     Answer,
@@ -33,6 +21,21 @@ use super::policy::{
 };
 use super::reclaim;
 use super::table::Table;
+use crate::{
+    ext::{
+        page,
+        uio::{
+            MappedPage,
+            Mapping, //
+        },
+    },
+    target::command::{
+        Command as ScsiCommand,
+        Completion,
+        DataDirection,
+        SamStatus, //
+    },
+};
 use core::ops::Range;
 use kernel::{
     page::{
@@ -55,14 +58,6 @@ const VERSION: u16 = 2;
 /// Out-of-order completion, read length, TMR notification, kept buffers
 /// (`TCMU_MAILBOX_FLAG_CAP_*`).
 const CAPABILITIES: u16 = 0xf;
-
-/// SAM status values that the backend itself answers with.
-mod sam {
-    pub(super) const CHECK_CONDITION: u8 = 0x02;
-    pub(super) const BUSY: u8 = 0x08;
-    pub(super) const TASK_SET_FULL: u8 = 0x28;
-    pub(super) const TASK_ABORTED: u8 = 0x40;
-}
 
 // The interface to user space has 64-bit `struct iovec`s, and words of the ring are accessed in one
 // piece; the policy counts in pages of 4 KiB.
@@ -97,7 +92,7 @@ impl Command for ScsiCommand {
     }
 
     fn set_slot(&mut self, slot: SlotIndex) {
-        self.set_tag(slot.into_raw());
+        self.set_cookie(slot.into_raw());
     }
 }
 
@@ -324,7 +319,7 @@ impl SharedMemory {
     /// The page at `offset` bytes into the mapping, if there is one.
     pub(crate) fn page(&self, offset: usize) -> Option<MappedPage> {
         match offset.checked_sub(self.data_offset()) {
-            None => page::in_vmalloc(&self.mailbox.words, offset),
+            None => MappedPage::of_vmalloc(&self.mailbox.words, offset),
             Some(offset) => {
                 let page = self.data.pages.get(offset >> PAGE_SHIFT)?.as_ref()?;
                 Some(MappedPage::of(page))
@@ -378,22 +373,17 @@ impl Host for SharedMemory {
     }
 
     fn complete(&mut self, command: ScsiCommand, answer: Answer<'_>) {
-        let plain = |status| Completion {
-            status,
-            sense: None,
-            length: None,
-        };
         command.complete(&match answer {
-            Answer::Busy => plain(sam::BUSY),
-            Answer::CheckCondition => plain(sam::CHECK_CONDITION),
-            Answer::TaskSetFull => plain(sam::TASK_SET_FULL),
-            Answer::TaskAborted => plain(sam::TASK_ABORTED),
+            Answer::Busy => SamStatus::BUSY.into(),
+            Answer::CheckCondition => SamStatus::CHECK_CONDITION.into(),
+            Answer::TaskSetFull => SamStatus::TASK_SET_FULL.into(),
+            Answer::TaskAborted => SamStatus::TASK_ABORTED.into(),
             Answer::Response {
                 status,
                 sense,
                 read_length,
             } => Completion {
-                status,
+                status: SamStatus(status),
                 sense,
                 length: read_length,
             },

@@ -14,20 +14,22 @@
 //!
 //! `Documentation/target/core-tmr.rst` has the properties and the differences from C.
 
-#[path = "../lio/bindings.rs"]
-mod bindings;
-#[path = "../lio/list.rs"]
-mod list;
-#[path = "../lio/lock.rs"]
-mod lock;
-#[path = "../lio/object.rs"]
-mod object;
+#[path = "../../../rust/ext/mod.rs"]
+pub mod ext;
+
+use ext::{
+    bindings,
+    list,
+    lock,
+    object, //
+};
+
 #[path = "../lio/task.rs"]
 mod task;
 #[path = "../lio/tmr_device.rs"]
 mod tmr_device;
-#[path = "../lio/tmr_function.rs"]
-mod tmr_function;
+#[path = "../../../rust/target/tmr_function.rs"]
+pub mod tmr_function;
 #[path = "../lio/tmr_request.rs"]
 mod tmr_request;
 #[path = "../lio/tmr_trace.rs"]

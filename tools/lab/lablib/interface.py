@@ -65,8 +65,10 @@ def options(text: str) -> Files:
 
 
 def parameters(text: str) -> Files:
-    """The module parameters in ``tcmu/shim.c``."""
-    found = re.findall(r"^module_param_cb\((\w+), &\w+, \w+, (0\d+)\);", text, re.M)
+    """The module parameters in ``tcmu/parameters.rs``."""
+    modes = dict(re.findall(r"^impl Parameter for (\w+) \{\n    const MODE: u16 = 0o(\d+);", text, re.M))
+    names = re.findall(r'^module_parameter!\(\s+"\w+",\s+"(\w+)",\s+(\w+),', text, re.M)
+    found = [(name, modes[kind]) for name, kind in names]
     return _need(
         {
             f"parameters/{name}": _mode(bool(int(mode, 8) & 0o444), bool(int(mode, 8) & 0o222))
@@ -151,7 +153,7 @@ def check(checkout: Path, kernel_source: Path) -> list[str]:
         core(text(kernel_source / "drivers/target/target_core_configfs.c"))
         | attributes(text(tcmu / "attributes.rs"))
         | options(text(tcmu / "policy/parameters.rs"))
-        | parameters(text(tcmu / "shim.c"))
+        | parameters(text(tcmu / "parameters.rs"))
     )
     abi = checkout / "Documentation/ABI/testing"
     document = documented(text(abi / "configfs-target-tcmu"))

@@ -23,7 +23,7 @@ SERIES = "7.3"
 #: Folders of the checkout, and where their files go in a kernel tree.
 _FOLDERS = {
     "drivers/target": "drivers/target",
-    "include/target": "include/target",
+    "rust": "rust",
     "Documentation/target": "Documentation/target",
     "Documentation/ABI": "Documentation/ABI",
     "Documentation/netlink": "Documentation/netlink",
@@ -35,7 +35,7 @@ _EXTERNAL_ONLY = {"drivers/target/Kbuild"}
 
 #: Folders that only this project has, and the kinds of file that it has there.
 _OWN_FOLDERS = (
-    "drivers/target/lio", "drivers/target/tcmu", "drivers/target/tmr",
+    "drivers/target/lio", "drivers/target/tcmu", "drivers/target/tmr", "rust/ext", "rust/target",
     "tools/testing/selftests/target",
 )  # fmt: skip
 _OWN_SUFFIXES = {".rs", ".c", ".h", ".py", ".sh"}

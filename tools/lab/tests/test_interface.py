@@ -57,8 +57,24 @@ fn parse(option: &[u8]) -> Result<ControlOption<'_>, Invalid> {
 """
 
 PARAMETERS = """
-module_param_cb(block_netlink, &tcmu_block_netlink_ops, NULL, 0644);
-module_param_cb(reset_netlink, &tcmu_reset_netlink_ops, NULL, 0200);
+impl Parameter for BlockNetlink {
+    const MODE: u16 = 0o644;
+}
+impl Parameter for ResetNetlink {
+    const MODE: u16 = 0o200;
+}
+module_parameter!(
+    "target_core_user",
+    "block_netlink",
+    BlockNetlink,
+    "Block it."
+);
+module_parameter!(
+    "target_core_user",
+    "reset_netlink",
+    ResetNetlink,
+    "Reset it."
+);
 """
 
 CORE = """

@@ -2,18 +2,18 @@
 
 //! A device with its lock held.
 
-use super::super::lio::{
-    backend::Device,
-    delayed_work::DelayedWork,
-    memalloc::NoIoScope, //
-};
 use super::super::policy::delay_ms;
 use super::{
+    Enabled,
     Phase,
     QfullTimeout,
     State,
     Tcmu,
     DEFAULT_TIMEOUT_MS, //
+};
+use crate::{
+    ext::memalloc::NoIoScope,
+    target::backend::Device, //
 };
 use kernel::sync::MutexGuard;
 
@@ -63,25 +63,25 @@ impl Locked<'_> {
         let now = self.now;
         let device = self.device;
         let state = &mut *self.guard;
-        if state.phase != Phase::Enabled {
+        let (Phase::Enabled(enabled), Some(active)) = (&mut state.phase, &mut state.active) else {
             return;
+        };
+        let Enabled {
+            notifier,
+            timer,
+            armed,
+            ..
+        } = enabled;
+        // The end of the batch, in this very thread, finds the wish.
+        if active.memory.wants_notify() && !device.in_batch() {
+            active.memory.set_notified();
+            notifier.notify();
         }
-        if let Some(active) = &mut state.active {
-            if active.memory.wants_notify() {
-                // The end of the batch, in this very thread, finds the wish.
-                if !device.in_batch() {
-                    active.memory.set_notified();
-                    // SAFETY: The phase is `Enabled`, and the lock is held.
-                    unsafe { device.uio.notify() };
-                }
-            }
-            if let Some(wake) = active.engine.wake() {
-                if state.armed.is_none_or(|armed| wake < armed) {
-                    // The work may run before that, and sets the timer again then.
-                    state.armed = Some(wake);
-                    // SAFETY: The phase is `Enabled`, and the lock is held.
-                    unsafe { DelayedWork::arm(device, delay_ms(now, wake)) };
-                }
+        if let Some(wake) = active.engine.wake() {
+            if armed.is_none_or(|armed| wake < armed) {
+                // The work may run before that, and sets the timer again then.
+                *armed = Some(wake);
+                timer.modify(delay_ms(now, wake));
             }
         }
     }

@@ -8,17 +8,6 @@ mod operations;
 mod status;
 mod user_space;
 
-use super::lio::{
-    backend::{
-        Device,
-        Limit, //
-    },
-    command::Command,
-    debugfs,
-    delayed_work::DelayedWork,
-    memalloc::NoIoScope,
-    uio::Uio, //
-};
 use super::memory::SharedMemory;
 use super::netlink;
 use super::policy::{
@@ -31,6 +20,22 @@ use super::{
     table::Kernel,
     TcmuModule,
     ROOT, //
+};
+use crate::{
+    ext::{
+        debugfs,
+        memalloc::NoIoScope,
+        ratelimit::RateLimit,
+        uio,
+        work::Work, //
+    },
+    target::{
+        backend::{
+            Device,
+            Limit, //
+        },
+        command::Command,
+    },
 };
 use kernel::{
     module,
@@ -87,22 +92,29 @@ pub(crate) struct Settings {
 }
 
 /// Whether a device is enabled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Not enabled.
     Disabled,
     /// On the way from one to the other.
     Changing,
     /// Enabled.
-    Enabled,
+    Enabled(Enabled),
+}
+
+/// What an enabled device has, besides what its mappings need. Dropped without the device's lock, in
+/// the order of the fields: that waits for who takes the lock.
+struct Enabled {
+    /// What debugfs shows.
+    _status: debugfs::File<Device<Tcmu>>,
+    /// Wakes user space.
+    notifier: uio::Notifier,
+    /// Answers commands whose time is over.
+    timer: Work<Device<Tcmu>>,
+    /// What the timer waits for, in ticks, if it is queued. It may run earlier.
+    armed: Option<u64>,
 }
 
 /// The fields of a device that its lock protects.
-///
-/// # Invariants
-///
-/// In phase `Enabled` the UIO device is registered. Delayed work is armed in no other phase, and
-/// cancelled after that phase.
 pub(crate) struct State {
     pub(crate) settings: Settings,
     phase: Phase,
@@ -110,10 +122,6 @@ pub(crate) struct State {
     active: Option<Active>,
     /// Whether somebody has the UIO node open.
     open: bool,
-    /// What the delayed work waits for, in ticks, if it is queued. It may run earlier.
-    armed: Option<u64>,
-    /// What debugfs shows while the device is enabled.
-    status: Option<debugfs::File<Device<Tcmu>>>,
 }
 
 /// What an enabled device has.
@@ -129,18 +137,18 @@ pub(crate) struct Tcmu {
     name: CString,
     /// Ticks count milliseconds from here.
     epoch: Instant<Monotonic>,
-    /// Until when, in ticks, nothing is said about a broken ring.
-    silent_until: Atomic<u64>,
+    /// How often it is said that the ring is broken.
+    broken_messages: RateLimit,
     /// The socket from which the last netlink reply about the device came, 0 if none did.
     daemon: Atomic<u32>,
     /// `dev_size` in bytes. No lock: LIO asks for it to build sense data, wherever it does that.
     size: Atomic<u64>,
     #[pin]
     state: Mutex<State>,
+    /// The UIO device, while there is one. Taken before UIO's `info_lock`, under which the lock of
+    /// the state is taken.
     #[pin]
-    uio: Uio,
-    #[pin]
-    timer: DelayedWork<Tcmu>,
+    uio: Mutex<Option<uio::Registration<Device<Tcmu>>>>,
     /// The thread in which LIO submits a batch of commands, 0 if there is none. User space is woken
     /// for that thread's commands at the end of the batch, for others' at once: the thread may
     /// execute commands of LIO's own, which wait for whatever it is.
@@ -272,7 +280,7 @@ impl Tcmu {
 
     /// Whether the sizes are fixed.
     pub(crate) fn is_sized(state: &State) -> bool {
-        state.phase != Phase::Disabled
+        !matches!(state.phase, Phase::Disabled)
     }
 
     /// What `configure` does; on error the caller undoes it.
@@ -285,23 +293,22 @@ impl Tcmu {
         // LIO may have destroyed the device before without freeing it.
         let old = device.state.lock().active.replace(active);
         drop(old);
-        // Who holds it must not wait for reclaim: a daemon that serves a disk may be waiting for it.
-        let noio = NoIoScope::enter();
-        match &mut *ROOT.lock() {
-            Some(root) => {
-                Uio::register(
-                    &device,
-                    module::this_module::<TcmuModule>(),
-                    &mut root.device,
-                    name,
-                    region,
-                )?;
-                let status = status::file(&root.debugfs, device)?;
-                device.state.lock().status = Some(status);
-            }
-            None => return Err(ENODEV),
-        }
-        drop(noio);
+        let (root, status) = {
+            // Who holds it must not wait for reclaim: a daemon that serves a disk may want it.
+            let _noio = NoIoScope::enter();
+            let root = ROOT.lock();
+            let root = root.as_ref().ok_or(ENODEV)?;
+            (root.uio.clone(), status::file(&root.debugfs, device)?)
+        };
+        let this = module::this_module::<TcmuModule>();
+        let registration = uio::Registration::new(device.into(), this, root, name, region)?;
+        let enabled = Enabled {
+            _status: status,
+            notifier: registration.notifier(),
+            timer: Work::new(device.into())?,
+            armed: None,
+        };
+        *device.uio.lock() = Some(registration);
 
         // What users have not set before enabling the device.
         for (limit, default) in [(Limit::BlockSize, 512), (Limit::MaxSectors, 128)] {
@@ -313,8 +320,7 @@ impl Tcmu {
         {
             let supported = i32::from(netlink::reply_supported());
             let mut state = device.state.lock();
-            // INVARIANT: Just registered.
-            state.phase = Phase::Enabled;
+            state.phase = Phase::Enabled(enabled);
             if state.settings.nl_reply_supported >= 0 {
                 state.settings.nl_reply_supported = supported;
             }
@@ -325,25 +331,18 @@ impl Tcmu {
 
     /// Ends the UIO device, if there is one, and the timer; the result is the state after that.
     fn disable(device: &Device<Self>) -> MutexGuard<'_, State> {
-        let status = {
+        let enabled = {
             let mut state = device.state.lock();
-            state.phase = Phase::Changing;
-            state.status.take()
+            core::mem::replace(&mut state.phase, Phase::Changing)
         };
-        // Waits for readers, which take the lock.
-        drop(status);
+        // Waits for readers of debugfs and for the timer, which take the lock.
+        drop(enabled);
         netlink::forget(device);
         reclaim::leave(device);
-        // INVARIANT: The phase has ended; work that runs now does not arm itself again.
-        device.timer.cancel();
-        // As in `enable`. Without it there is no module, and no device.
-        let _noio = NoIoScope::enter();
-        if let Some(root) = &mut *ROOT.lock() {
-            device.uio.unregister(&mut root.device);
-        }
+        let registration = device.uio.lock().take();
+        drop(registration);
         let mut state = device.state.lock();
         state.phase = Phase::Disabled;
-        state.armed = None;
         // Who has the node open closes it without our being told.
         state.open = false;
         state
@@ -368,12 +367,17 @@ impl Tcmu {
 
     /// Puts a changed `dev_config` into the name of the UIO device.
     pub(crate) fn rename(&self) -> Result {
-        self.uio.rename(self.uio_name()?);
+        let name = self.uio_name()?;
+        if let Some(registration) = &mut *self.uio.lock() {
+            registration.rename(name);
+        }
         Ok(())
     }
 
     /// Calls `with` with name and minor number of the UIO device, if there is one.
     pub(crate) fn with_uio<R>(&self, with: impl FnOnce(&CStr, u32) -> R) -> Option<R> {
-        self.uio.with_name(with)
+        let registration = self.uio.lock();
+        let registration = registration.as_ref()?;
+        Some(with(registration.name(), registration.minor()))
     }
 }

@@ -4,21 +4,21 @@
 //!
 //! The lines are described in `Documentation/target/tcmu-debugfs.rst`.
 
-use super::super::lio::{
-    backend::Device,
-    debugfs::{
-        Dir,
-        File,
-        Show, //
-    },
-};
 use super::super::policy::{
     Broken,
     Host as _,
     Snapshot, //
 };
-use super::super::TcmuModule;
 use super::Tcmu;
+use crate::{
+    ext::debugfs::{
+        Dir,
+        File,
+        Show, //
+    },
+    target::backend::Device,
+    TcmuModule, //
+};
 use kernel::{
     fmt,
     prelude::*,

@@ -11,15 +11,21 @@ use super::bindings;
 use core::ptr::NonNull;
 use kernel::{
     error::to_result,
-    net::netlink::Family,
+    net::netlink::{
+        self,
+        MulticastGroup, //
+    },
     prelude::*,
-    types::Opaque, //
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
 };
 
 /// Type of an attribute in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum AttributeType {
+pub enum AttributeType {
     /// Not checked.
     Any = 0,
     /// 8 bits.
@@ -32,43 +38,82 @@ pub(crate) enum AttributeType {
     Text = bindings::NLA_STRING as u8,
 }
 
-/// Makes the policy of an attribute type.
-pub(crate) const fn policy(attribute: AttributeType) -> bindings::nla_policy {
-    bindings::nla_policy {
-        type_: attribute as u8,
-        ..pin_init::zeroed()
+/// What an attribute of a request must be like (`struct nla_policy`).
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct Policy(bindings::nla_policy);
+
+impl Policy {
+    /// Makes the policy of an attribute type.
+    pub const fn new(attribute: AttributeType) -> Self {
+        Self(bindings::nla_policy {
+            type_: attribute as u8,
+            ..pin_init::zeroed()
+        })
+    }
+}
+
+/// A family, which can be registered once.
+pub struct Family {
+    family: netlink::Family,
+    registered: Atomic<u32>,
+}
+
+impl Family {
+    /// Makes a family that is not registered, as `netlink::Family::const_new()` does.
+    pub const fn const_new(
+        module: &'static ThisModule,
+        name: &[u8],
+        version: u32,
+        groups: &'static [MulticastGroup],
+    ) -> Self {
+        Self {
+            family: netlink::Family::const_new(module, name, version, groups),
+            registered: Atomic::new(0),
+        }
+    }
+
+    fn as_raw(&self) -> *mut bindings::genl_family {
+        self.family.as_raw()
     }
 }
 
 /// A family: what it takes and who handles it.
-pub(crate) trait Protocol: 'static {
-    /// The family, made with `Family::const_new`.
+pub trait Protocol: 'static {
+    /// The family.
     fn family() -> &'static Family;
 
     /// Policies of the attributes, by number.
-    const POLICY: &'static [bindings::nla_policy];
+    const POLICY: &'static [Policy];
 
     /// First command whose requests are checked strictly, as is the rule for new ones
     /// (`resv_start_op`).
     const FIRST_STRICT: u8;
 
     /// Commands that are requests to the kernel; they need `CAP_NET_ADMIN`.
-    const REQUESTS: &'static [bindings::genl_small_ops];
+    const REQUESTS: &'static [Request];
 
     /// Handles a request of the socket `sender` (`portid`).
     fn handle(command: u8, sender: u32, attributes: &Attributes<'_>) -> Result;
 }
 
-/// Makes the table entry of a request of protocol `P`.
-pub(crate) const fn request<P: Protocol>(command: u8) -> bindings::genl_small_ops {
-    bindings::genl_small_ops {
-        doit: Some(doit::<P>),
-        cmd: command,
-        flags: bindings::GENL_ADMIN_PERM as u8,
-        // Old daemons send attributes without the flag of nested ones and with rest bytes.
-        validate: (bindings::genl_validate_flags_GENL_DONT_VALIDATE_STRICT
-            | bindings::genl_validate_flags_GENL_DONT_VALIDATE_DUMP) as u8,
-        ..pin_init::zeroed()
+/// A request that a family takes (`struct genl_small_ops`).
+#[repr(transparent)]
+pub struct Request(bindings::genl_small_ops);
+
+impl Request {
+    /// Makes a request of protocol `P`.
+    pub const fn new<P: Protocol>(command: u8) -> Self {
+        Self(bindings::genl_small_ops {
+            doit: Some(doit::<P>),
+            cmd: command,
+            flags: bindings::GENL_ADMIN_PERM as u8,
+            // Old daemons send attributes without the flag of nested ones and with rest bytes.
+            validate: (bindings::genl_validate_flags_GENL_DONT_VALIDATE_STRICT
+                | bindings::genl_validate_flags_GENL_DONT_VALIDATE_DUMP)
+                as u8,
+            ..pin_init::zeroed()
+        })
     }
 }
 
@@ -94,7 +139,7 @@ unsafe extern "C" fn doit<P: Protocol>(
 /// # Invariants
 ///
 /// Each entry is null or a valid attribute that has been checked against the policy of its number.
-pub(crate) struct Attributes<'a>(&'a [*mut bindings::nlattr]);
+pub struct Attributes<'a>(&'a [*mut bindings::nlattr]);
 
 impl Attributes<'_> {
     fn payload<const N: usize>(&self, number: u32) -> Option<[u8; N]> {
@@ -115,12 +160,12 @@ impl Attributes<'_> {
     }
 
     /// The 32-bit attribute `number`, if the request has it.
-    pub(crate) fn u32(&self, number: u32) -> Option<u32> {
+    pub fn u32(&self, number: u32) -> Option<u32> {
         self.payload(number).map(u32::from_ne_bytes)
     }
 
     /// The 8-bit attribute `number`, if the request has it.
-    pub(crate) fn u8(&self, number: u32) -> Option<u8> {
+    pub fn u8(&self, number: u32) -> Option<u8> {
         self.payload(number).map(u8::from_ne_bytes)
     }
 }
@@ -130,14 +175,14 @@ impl Attributes<'_> {
 /// # Invariants
 ///
 /// `skb` is owned and begins with the header `header`.
-pub(crate) struct Message {
+pub struct Message {
     skb: NonNull<bindings::sk_buff>,
     header: NonNull<c_void>,
 }
 
 impl Message {
     /// Begins a message.
-    pub(crate) fn new<P: Protocol>(command: u8) -> Result<Self> {
+    pub fn new<P: Protocol>(command: u8) -> Result<Self> {
         let size = bindings::GENLMSG_DEFAULT_SIZE;
         // SAFETY: Any size is allowed; the family is registered as long as there are devices. On
         // error the buffer is freed, which nobody else has.
@@ -158,7 +203,7 @@ impl Message {
     }
 
     /// Adds an attribute.
-    pub(crate) fn put(&mut self, number: u32, value: &[u8]) -> Result {
+    pub fn put(&mut self, number: u32, value: &[u8]) -> Result {
         let data = value.as_ptr().cast();
         // SAFETY: The buffer is valid by the type invariant, `value` for its length.
         to_result(unsafe {
@@ -172,7 +217,7 @@ impl Message {
     }
 
     /// Adds a 64-bit attribute, aligned with the help of attribute `pad`.
-    pub(crate) fn put_u64(&mut self, number: u32, value: u64, pad: u32) -> Result {
+    pub fn put_u64(&mut self, number: u32, value: u64, pad: u32) -> Result {
         // SAFETY: The buffer is valid by the type invariant, `value` for 8 bytes.
         to_result(unsafe {
             bindings::nla_put_64bit(
@@ -186,7 +231,7 @@ impl Message {
     }
 
     /// Sends the message to every network namespace. `ESRCH`: nobody listens.
-    pub(crate) fn multicast<P: Protocol>(self, group: u32) -> Result {
+    pub fn multicast<P: Protocol>(self, group: u32) -> Result {
         let message = core::mem::ManuallyDrop::new(self);
         // SAFETY: The buffer is valid by the type invariant and is given away here; the family is
         // registered.
@@ -205,66 +250,23 @@ impl Drop for Message {
 }
 
 /// A registered family with requests; dropping it unregisters the family.
-pub(crate) struct Registration(
-    #[expect(dead_code, reason = "only dropped")] kernel::net::netlink::Registration,
-);
+pub struct Registration(#[expect(dead_code, reason = "only dropped")] netlink::Registration);
 
 impl Registration {
-    /// Registers the family of protocol `P`.
-    pub(crate) fn new<P: Protocol>() -> Result<Self> {
-        // SAFETY: The family is not registered, so nobody else reads it; the tables are constants.
+    /// Registers the family of protocol `P`. `EBUSY`: it has been registered before.
+    pub fn new<P: Protocol>() -> Result<Self> {
+        let Family { family, registered } = P::family();
+        registered.cmpxchg(0, 1, Relaxed).map_err(|_| EBUSY)?;
+        // SAFETY: The family is not registered, and nobody else gets here: nobody reads it. The
+        // tables are constants.
         unsafe {
-            let family = P::family().as_raw();
-            (*family).policy = P::POLICY.as_ptr();
+            let family = family.as_raw();
+            (*family).policy = P::POLICY.as_ptr().cast();
             (*family).maxattr = P::POLICY.len() as u32 - 1;
-            (*family).small_ops = P::REQUESTS.as_ptr();
+            (*family).small_ops = P::REQUESTS.as_ptr().cast();
             (*family).n_small_ops = P::REQUESTS.len() as u8;
             (*family).resv_start_op = P::FIRST_STRICT;
         }
-        P::family().register().map(Self)
-    }
-}
-
-/// A reply that a thread waits for.
-#[pin_data]
-pub(crate) struct Awaited {
-    #[pin]
-    done: Opaque<bindings::completion>,
-}
-
-// SAFETY: A completion does its own locking.
-unsafe impl Send for Awaited {}
-// SAFETY: As above.
-unsafe impl Sync for Awaited {}
-
-impl Awaited {
-    /// Makes a reply that has not come.
-    pub(crate) fn new() -> impl PinInit<Self> {
-        pin_init!(Self {
-            // SAFETY: `init_completion()` initialises the whole struct.
-            done <- Opaque::ffi_init(|done| unsafe { bindings::init_completion(done) }),
-        })
-    }
-
-    /// The reply has come.
-    pub(crate) fn complete(&self) {
-        // SAFETY: Initialised by `new`.
-        unsafe { bindings::complete_all(self.done.get()) };
-    }
-
-    /// Waits for the reply, at most `timeout` jiffies.
-    ///
-    /// Errors: `EINTR` if the waiting process is being killed, `ETIMEDOUT`.
-    ///
-    /// The kernel crate's `Completion` only waits without end.
-    pub(crate) fn wait(&self, timeout: usize) -> Result {
-        // SAFETY: Initialised by `new`; called in process context.
-        let left =
-            unsafe { bindings::wait_for_completion_killable_timeout(self.done.get(), timeout) };
-        match left {
-            0 => Err(ETIMEDOUT),
-            left if left < 0 => Err(EINTR),
-            _ => Ok(()),
-        }
+        family.register().map(Self)
     }
 }

@@ -11,19 +11,19 @@ use kernel::{
 ///
 /// Unlike the kernel crate's `Formatter` it takes bytes as they are: names and configuration
 /// strings of users need not be UTF-8 and are not to be escaped.
-pub(crate) struct Output<'a> {
+pub struct Output<'a> {
     buffer: &'a mut [u8],
     length: usize,
 }
 
 impl<'a> Output<'a> {
     /// Begins an empty text.
-    pub(crate) fn new(buffer: &'a mut [u8]) -> Self {
+    pub fn new(buffer: &'a mut [u8]) -> Self {
         Self { buffer, length: 0 }
     }
 
     /// Appends bytes. `EOVERFLOW`: the buffer is full, nothing was appended.
-    pub(crate) fn write_bytes(&mut self, bytes: &[u8]) -> Result {
+    pub fn write_bytes(&mut self, bytes: &[u8]) -> Result {
         let end = self.length + bytes.len();
         let room = self.buffer.get_mut(self.length..end).ok_or(EOVERFLOW)?;
         room.copy_from_slice(bytes);
@@ -32,7 +32,7 @@ impl<'a> Output<'a> {
     }
 
     /// Number of bytes written.
-    pub(crate) fn length(&self) -> usize {
+    pub fn length(&self) -> usize {
         self.length
     }
 }

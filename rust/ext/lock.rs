@@ -12,10 +12,10 @@ use kernel::sync::lock::{
 };
 
 /// A C `spinlock_t` taken where interrupts are already off, or never taken from interrupts.
-pub(crate) type SpinLock = kernel::sync::SpinLock<()>;
+pub type SpinLock = kernel::sync::SpinLock<()>;
 
 /// A C `spinlock_t` that C takes with `spin_lock_irqsave()`.
-pub(crate) type IrqSpinLock = kernel::sync::SpinLockIrq<()>;
+pub type IrqSpinLock = kernel::sync::SpinLockIrq<()>;
 
 /// A C `struct mutex`.
-pub(crate) type Mutex = Lock<(), MutexBackend>;
+pub type Mutex = Lock<(), MutexBackend>;

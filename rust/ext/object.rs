@@ -12,7 +12,7 @@ use core::mem::{
 };
 
 /// A Rust type that stands for a C structure.
-pub(crate) trait CObject {
+pub trait CObject {
     /// The structure of the bindings.
     type C;
 
@@ -23,7 +23,7 @@ pub(crate) trait CObject {
 /// Looks at a field of type `F` as a `V`.
 ///
 /// Does not compile if the two differ in size or alignment.
-pub(crate) fn view<F, V>(field: *mut F) -> *mut V {
+pub fn view<F, V>(field: *mut F) -> *mut V {
     const {
         assert!(size_of::<F>() == size_of::<V>());
         assert!(align_of::<F>() == align_of::<V>());
@@ -36,7 +36,7 @@ pub(crate) fn view<F, V>(field: *mut F) -> *mut V {
 /// ```ignore
 /// c_object! {
 ///     /// A SCSI session of the target (`struct se_session`).
-///     pub(crate) struct Session(bindings::se_session) {
+///     pub struct Session(bindings::se_session) {
 ///         /// Protects the decision to abort a command.
 ///         fn command_lock: SpinLock = sess_cmd_lock;
 ///     }
@@ -75,7 +75,7 @@ macro_rules! c_object {
             $($($(#[$emeta])* $extra: $ety,)*)?
         }
 
-        impl $crate::object::CObject for $name {
+        impl $crate::ext::object::CObject for $name {
             type C = $c;
 
             fn as_raw(&self) -> *mut $c {
@@ -91,7 +91,7 @@ macro_rules! c_object {
                     // SAFETY: By the type invariant `c` is valid for `'a`, so its field is. The
                     // declaration promises that the field may be seen as this type, which has
                     // interior mutability or is not written to, and `view()` checked the layout.
-                    unsafe { &*$crate::object::view(&raw mut (*c).$($field).+) }
+                    unsafe { &*$crate::ext::object::view(&raw mut (*c).$($field).+) }
                 }
             )*
         }

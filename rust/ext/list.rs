@@ -15,7 +15,7 @@ use kernel::{
     prelude::*, //
 };
 
-use crate::{
+use super::{
     bindings,
     object::CObject, //
 };
@@ -30,7 +30,7 @@ use crate::{
 ///   lock that protects it is held, or the list is the holder's own.
 #[pin_data]
 #[repr(transparent)]
-pub(crate) struct List<T, const OFFSET: usize> {
+pub struct List<T, const OFFSET: usize> {
     #[pin]
     head: CListHead,
     entries: PhantomData<T>,
@@ -46,7 +46,7 @@ impl<T, const OFFSET: usize> CObject for List<T, OFFSET> {
 
 impl<T, const OFFSET: usize> List<T, OFFSET> {
     /// Makes an empty list (C: `LIST_HEAD()`).
-    pub(crate) fn new() -> impl PinInit<Self> {
+    pub fn new() -> impl PinInit<Self> {
         // INVARIANT: `CListHead::new()` initialises the head, and there are no entries.
         pin_init!(Self {
             head <- CListHead::new(),
@@ -58,7 +58,7 @@ impl<T, const OFFSET: usize> List<T, OFFSET> {
     ///
     /// The entry that the iterator gave last may be taken off the list or moved to another one;
     /// the others must stay until the iterator has passed them.
-    pub(crate) fn iter(&self) -> Iter<'_, T, OFFSET> {
+    pub fn iter(&self) -> Iter<'_, T, OFFSET> {
         Iter {
             head: &self.head,
             next: self.head.next(),
@@ -69,23 +69,23 @@ impl<T, const OFFSET: usize> List<T, OFFSET> {
     /// Moves `entry` from the list it is on, if any, to the end of this one.
     ///
     /// The caller must be allowed to change both lists.
-    pub(crate) fn take_over(&self, entry: &T) {
+    pub fn take_over(&self, entry: &T) {
         // SAFETY: `entry` is linked through `OFFSET`, its link is initialised because it is on a
         // list or was removed by `remove()`, and by the type invariant and the rule above nobody
         // else changes the two lists now.
-        unsafe { bindings::lio_tmr_list_move_tail(Self::link(entry), self.as_raw()) }
+        unsafe { bindings::list_move_tail(Self::link(entry), self.as_raw()) }
     }
 
     /// Takes `entry`, which is on this list, off it.
-    pub(crate) fn remove(&self, entry: &T) {
+    pub fn remove(&self, entry: &T) {
         // SAFETY: As in `take_over()`.
-        unsafe { bindings::lio_tmr_list_del_init(Self::link(entry)) }
+        unsafe { bindings::list_del_init(Self::link(entry)) }
     }
 
     /// The last entry.
     ///
     /// Found through the head, not through the entries.
-    pub(crate) fn last(&self) -> Option<&T> {
+    pub fn last(&self) -> Option<&T> {
         let head = self.as_raw();
         // SAFETY: By the type invariant the head is initialised and nobody else changes the list.
         let last = unsafe { (*head).prev };
@@ -98,7 +98,7 @@ impl<T, const OFFSET: usize> List<T, OFFSET> {
     ///
     /// Somebody else may link the entry into another list at the same time, which writes those links
     /// and does not care for what they were.
-    pub(crate) fn cut_last(&self) {
+    pub fn cut_last(&self) {
         let head = self.as_raw();
         // SAFETY: By the type invariant the head is initialised and nobody else changes the list.
         // From the head on, each `next` but that of the last entry, which is not followed, leads to
@@ -126,7 +126,7 @@ impl<T, const OFFSET: usize> List<T, OFFSET> {
 }
 
 /// Iterator over the entries of a [`List`].
-pub(crate) struct Iter<'a, T, const OFFSET: usize> {
+pub struct Iter<'a, T, const OFFSET: usize> {
     head: &'a CListHead,
     next: &'a CListHead,
     entries: PhantomData<&'a T>,

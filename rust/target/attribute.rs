@@ -10,9 +10,18 @@ use super::backend::{
     Backend,
     Device, //
 };
-use super::bindings;
-use super::output::Output;
-use core::marker::PhantomData;
+use crate::ext::{
+    bindings,
+    foreign::{
+        Foreign,
+        ForeignPtr, //
+    },
+    output::Output, //
+};
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
 use kernel::{
     page::PAGE_SIZE,
     prelude::*,
@@ -21,7 +30,7 @@ use kernel::{
 
 /// Which directory of a device an attribute is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Group {
+pub enum Group {
     /// `attrib`
     Attrib,
     /// `action`
@@ -30,7 +39,7 @@ pub(crate) enum Group {
 
 /// An attribute of the devices of backend `T`.
 #[vtable]
-pub(crate) trait Attribute<T: Backend> {
+pub trait Attribute<T: Backend> {
     /// File name.
     const NAME: &'static CStr;
 
@@ -126,18 +135,19 @@ impl<T: Backend, A: Attribute<T>> Operations<T, A> {
 ///
 /// # Invariants
 ///
-/// `pointers` ends with a null pointer; the others point to attributes that live as long as `self`,
-/// in `own` or in LIO.
-pub(crate) struct AttributeTable {
-    pointers: KVec<*mut bindings::configfs_attribute>,
-    own: KVec<KBox<bindings::configfs_attribute>>,
+/// `pointers` ends with `None`; the others point to attributes that live as long as `self`, in `own`
+/// or in LIO.
+pub struct AttributeTable {
+    /// As C has it: pointers of which the last is null.
+    pointers: KVec<Option<ForeignPtr<bindings::configfs_attribute>>>,
+    own: KVec<Pin<KBox<Foreign<bindings::configfs_attribute>>>>,
 }
 
 impl AttributeTable {
     /// Makes an empty table.
-    pub(crate) fn new() -> Result<Self> {
+    pub fn new() -> Result<Self> {
         let mut pointers = KVec::new();
-        pointers.push(core::ptr::null_mut(), GFP_KERNEL)?;
+        pointers.push(None, GFP_KERNEL)?;
         Ok(Self {
             pointers,
             own: KVec::new(),
@@ -145,7 +155,7 @@ impl AttributeTable {
     }
 
     /// Makes a table with the attributes that LIO has for passthrough backends.
-    pub(crate) fn passthrough() -> Result<Self> {
+    pub fn passthrough() -> Result<Self> {
         let mut table = Self::new()?;
         // SAFETY: LIO's tables are constant and end with a null pointer.
         unsafe {
@@ -156,7 +166,7 @@ impl AttributeTable {
     }
 
     /// Makes a table with the attributes that LIO has for disks that it emulates.
-    pub(crate) fn emulated() -> Result<Self> {
+    pub fn emulated() -> Result<Self> {
         let mut table = Self::new()?;
         // SAFETY: LIO's tables are constant and end with a null pointer.
         unsafe { table.append_all((&raw mut bindings::sbc_attrib_attrs).cast())? };
@@ -168,24 +178,31 @@ impl AttributeTable {
     /// `at` is a table of attributes that live as long as LIO and end with a null pointer.
     unsafe fn append_all(&mut self, mut at: *mut *mut bindings::configfs_attribute) -> Result {
         // SAFETY: By the safety requirements; the null pointer is not passed.
-        while let Some(attribute) = core::ptr::NonNull::new(unsafe { *at }) {
-            self.append(attribute.as_ptr())?;
+        while let Some(attribute) = NonNull::new(unsafe { *at }) {
+            self.append(attribute)?;
             at = at.wrapping_add(1);
         }
         Ok(())
     }
 
-    fn append(&mut self, attribute: *mut bindings::configfs_attribute) -> Result {
-        self.pointers.push(core::ptr::null_mut(), GFP_KERNEL)?;
+    fn append(&mut self, attribute: NonNull<bindings::configfs_attribute>) -> Result {
+        self.pointers.push(None, GFP_KERNEL)?;
         let last = self.pointers.len() - 2;
-        self.pointers[last] = attribute;
+        // SAFETY: configfs only reads attributes.
+        self.pointers[last] = Some(unsafe { ForeignPtr::new(attribute) });
         Ok(())
     }
 
     /// Adds attribute `A` of backend `T`.
-    pub(crate) fn with<T: Backend, A: Attribute<T>>(mut self) -> Result<Self> {
-        let mut attribute = KBox::new(Operations::<T, A>::ATTRIBUTE, GFP_KERNEL)?;
-        let pointer: *mut _ = &mut *attribute;
+    pub fn with<T: Backend, A: Attribute<T>>(mut self) -> Result<Self> {
+        // SAFETY: The whole attribute is written. configfs only reads it, once it is registered.
+        let attribute = unsafe {
+            Foreign::ffi_init(|slot: *mut bindings::configfs_attribute| {
+                slot.write(Operations::<T, A>::ATTRIBUTE);
+            })
+        };
+        let attribute = KBox::pin_init(attribute, GFP_KERNEL)?;
+        let pointer = NonNull::new(attribute.as_ptr()).ok_or(EINVAL)?;
         self.own.push(attribute, GFP_KERNEL)?;
         self.append(pointer)?;
         Ok(self)
@@ -193,13 +210,14 @@ impl AttributeTable {
 
     /// Makes an open file of an attribute keep `module` loaded.
     pub(super) fn set_owner(&mut self, module: &'static ThisModule) {
-        for attribute in &mut self.own {
-            attribute.ca_owner = module.as_ptr();
+        for attribute in &self.own {
+            // SAFETY: The table is not registered: it is the caller's alone.
+            unsafe { (*attribute.as_ptr()).ca_owner = module.as_ptr() };
         }
     }
 
     /// The table as LIO takes it.
     pub(super) fn as_ptr(&self) -> *mut *mut bindings::configfs_attribute {
-        self.pointers.as_ptr().cast_mut()
+        self.pointers.as_ptr().cast_mut().cast()
     }
 }

@@ -7,16 +7,23 @@
 //!
 //! C header: `include/target/target_core_backend.h`
 
-use super::attribute::AttributeTable;
-use super::bindings;
-use super::command::{
-    AbortedCommands,
-    Command, //
+use super::{
+    attribute::AttributeTable,
+    command::{
+        AbortedCommands,
+        Command,
+        Refused, //
+    },
+    tmr_function::{
+        tcm_tmreq_table,
+        TmrFunction,
+        TmrNotify, //
+    },
 };
-use super::output::Output;
-use super::tmr_function::{
-    tcm_tmreq_table,
-    TmrNotify, //
+use crate::ext::{
+    bindings,
+    foreign::Foreign,
+    output::Output, //
 };
 use core::{
     mem,
@@ -33,28 +40,11 @@ use kernel::{
         Arc,
         ArcBorrow, //
     },
-    types::Opaque,
 };
-
-/// Why a backend refuses a command (`sense_reason_t`): LIO answers it with this sense data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub(crate) enum SenseReason {
-    /// CHECK CONDITION, ABORTED COMMAND.
-    AbortedCommand = bindings::tcm_sense_reason_table_TCM_CHECK_CONDITION_ABORT_CMD,
-    /// SAM status BUSY.
-    LunBusy = bindings::tcm_sense_reason_table_TCM_LUN_BUSY,
-    /// LOGICAL UNIT COMMUNICATION FAILURE.
-    CommunicationFailure = bindings::tcm_sense_reason_table_TCM_LOGICAL_UNIT_COMMUNICATION_FAILURE,
-    /// INVALID FIELD IN CDB.
-    InvalidCdbField = bindings::tcm_sense_reason_table_TCM_INVALID_CDB_FIELD,
-    /// INSUFFICIENT RESOURCES.
-    OutOfResources = bindings::tcm_sense_reason_table_TCM_OUT_OF_RESOURCES,
-}
 
 /// What the hardware of a device can do, as its backend says (attributes `hw_*`).
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Limit {
+pub enum Limit {
     /// Block size in bytes.
     BlockSize,
     /// Longest transfer in blocks.
@@ -68,24 +58,19 @@ pub(crate) enum Limit {
 /// LIO knows it by the address of `se_dev`.
 #[pin_data]
 #[repr(C)]
-pub(crate) struct Device<T> {
+pub struct Device<T> {
     #[pin]
-    se_dev: Opaque<bindings::se_device>,
+    se_dev: Foreign<bindings::se_device>,
     #[pin]
-    plug: Opaque<bindings::se_dev_plug>,
+    plug: Foreign<bindings::se_dev_plug>,
     #[pin]
     backend: T,
 }
 
-// SAFETY: `se_dev` and `plug` are only touched by LIO, which does its own locking, and through
-// `Device::number`; the rest is `Send` and `Sync`.
-unsafe impl<T: Send + Sync> Send for Device<T> {}
-// SAFETY: As above.
-unsafe impl<T: Send + Sync> Sync for Device<T> {}
-
 impl<T> core::ops::Deref for Device<T> {
     type Target = T;
 
+    #[inline]
     fn deref(&self) -> &T {
         &self.backend
     }
@@ -105,7 +90,8 @@ impl<T> Device<T> {
     ///
     /// `raw` is the `se_dev` of a `Device<T>` in an [`Arc`], of which the caller (LIO) holds a
     /// reference for `'a`.
-    pub(crate) unsafe fn from_raw<'a>(raw: *mut bindings::se_device) -> ArcBorrow<'a, Self> {
+    #[inline]
+    pub unsafe fn from_raw<'a>(raw: *mut bindings::se_device) -> ArcBorrow<'a, Self> {
         // SAFETY: By the safety requirements. `se_dev` is the first field of a `repr(C)` struct.
         unsafe { ArcBorrow::from_raw(raw.cast::<Self>()) }
     }
@@ -115,33 +101,33 @@ impl<T> Device<T> {
         // SAFETY: All callers are in this module and name a field of the device, which is aligned
         // and lives as long. LIO reads and writes it without a lock, as a plain word; an atomic
         // access is compatible with that.
-        unsafe { Atomic::from_ptr(field(self.se_dev.get())) }
+        unsafe { Atomic::from_ptr(field(self.se_dev.as_ptr())) }
     }
 
     /// Number of the device, unique in the system.
-    pub(crate) fn index(&self) -> u32 {
+    pub fn index(&self) -> u32 {
         self.number(|dev| field_ptr!(dev, dev_index)).load(Relaxed)
     }
 
-    /// Puts back the number that the device had when `configure` was called.
+    /// Puts back the number that the device had when `configure_device` was called.
     ///
     /// `target_configure_device()` gives it a new one for each writer of `enable`, also for one that
-    /// comes while another waits in `configure`, and forgets the older one: after the device is
+    /// comes while another waits in `configure_device`, and forgets the older one: after the device is
     /// freed the older number still leads to it.
-    pub(crate) fn restore_index(&self, index: u32) {
+    pub fn restore_index(&self, index: u32) {
         self.number(|dev| field_ptr!(dev, dev_index))
             .store(index, Relaxed);
     }
 
     /// Whether a LUN exports the device.
-    pub(crate) fn is_exported(&self) -> bool {
+    pub fn is_exported(&self) -> bool {
         self.number(|dev| field_ptr!(dev, export_count))
             .load(Relaxed)
             != 0
     }
 
     /// Block size in bytes, as initiators see it.
-    pub(crate) fn block_size(&self) -> u32 {
+    pub fn block_size(&self) -> u32 {
         self.number(|dev| field_ptr!(dev, dev_attrib.block_size))
             .load(Relaxed)
     }
@@ -155,38 +141,40 @@ impl<T> Device<T> {
     }
 
     /// What the hardware can do; 0 if nobody has said so yet.
-    pub(crate) fn limit(&self, limit: Limit) -> u32 {
+    pub fn limit(&self, limit: Limit) -> u32 {
         self.limit_field(limit).load(Relaxed)
     }
 
     /// Says what the hardware can do.
-    pub(crate) fn set_limit(&self, limit: Limit, value: u32) {
+    pub fn set_limit(&self, limit: Limit, value: u32) {
         self.limit_field(limit).store(value, Relaxed);
     }
 
     /// Whether the attribute `emulate_write_cache` is set.
-    pub(crate) fn write_cache(&self) -> bool {
-        // SAFETY: The field lives as long as the device; LIO accesses it without a lock.
-        unsafe { (&raw const (*self.se_dev.get()).dev_attrib.emulate_write_cache).read_volatile() }
+    pub fn write_cache(&self) -> bool {
+        self.write_cache_field().load(Relaxed)
     }
 
     /// Sets the attribute `emulate_write_cache`.
-    pub(crate) fn set_write_cache(&self, on: bool) {
-        // SAFETY: As in `write_cache`.
-        unsafe {
-            (&raw mut (*self.se_dev.get()).dev_attrib.emulate_write_cache).write_volatile(on)
-        };
+    pub fn set_write_cache(&self, on: bool) {
+        self.write_cache_field().store(on, Relaxed);
+    }
+
+    fn write_cache_field(&self) -> &Atomic<bool> {
+        let dev = self.se_dev.as_ptr();
+        // SAFETY: The field lives as long as the device; LIO reads and writes it without a lock.
+        unsafe { Atomic::from_ptr(&raw mut (*dev).dev_attrib.emulate_write_cache) }
     }
 
     /// Whether LIO has configured the device (attribute `enable`).
-    pub(crate) fn is_configured(&self) -> bool {
+    pub fn is_configured(&self) -> bool {
         self.number(|dev| field_ptr!(dev, dev_flags)).load(Relaxed) & bindings::DF_CONFIGURED != 0
     }
 }
 
 /// Who executes which commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
+pub enum Mode {
     /// The backend executes all. Users may choose that LIO keeps reservations and port states
     /// (`TRANSPORT_FLAG_PASSTHROUGH_*`; attributes `pgr_support` and `alua_support`).
     Passthrough,
@@ -211,7 +199,7 @@ impl Mode {
 
 /// A backend. The value is the private part of a device.
 #[vtable]
-pub(crate) trait Backend: Sized + Send + Sync + 'static {
+pub trait Backend: Sized + Send + Sync + 'static {
     /// Name of the backend, as in the name of its HBAs in configfs; at most 15 bytes.
     const NAME: &'static CStr;
 
@@ -222,40 +210,40 @@ pub(crate) trait Backend: Sized + Send + Sync + 'static {
     fn new(host_id: u32, name: &CStr) -> impl PinInit<Self, Error>;
 
     /// Makes the device ready for commands.
-    fn configure(device: ArcBorrow<'_, Device<Self>>) -> Result;
+    fn configure_device(device: ArcBorrow<'_, Device<Self>>) -> Result;
 
-    /// Ends what [`Backend::configure`] began; there are no more commands.
-    fn destroy(device: ArcBorrow<'_, Device<Self>>);
+    /// Ends what [`Backend::configure_device`] began; there are no more commands.
+    fn destroy_device(device: ArcBorrow<'_, Device<Self>>);
 
-    /// Takes a command. On error LIO answers it.
-    fn queue(device: &Device<Self>, command: Command) -> Result<(), SenseReason>;
+    /// Takes a command. One that it refuses LIO answers.
+    fn execute_cmd(device: &Device<Self>, command: Command) -> Result<(), Refused>;
 
-    /// A task management function (`TMR_*`) has aborted commands, which LIO will now wait for.
-    fn task_management(device: &Device<Self>, function: u32, aborted: AbortedCommands<'_>) {
+    /// A task management function has aborted commands, which LIO will now wait for.
+    fn tmr_notify(device: &Device<Self>, function: TmrFunction, aborted: AbortedCommands<'_>) {
         let _ = (device, function, aborted);
         build_error!(kernel::error::VTABLE_DEFAULT_ERROR)
     }
 
-    /// More commands will follow at once; says whether [`Backend::unplug`] shall be called after.
-    fn plug(device: &Device<Self>) -> bool {
+    /// More commands will follow at once; says whether [`Backend::unplug_device`] shall be called after.
+    fn plug_device(device: &Device<Self>) -> bool {
         let _ = device;
         build_error!(kernel::error::VTABLE_DEFAULT_ERROR)
     }
 
     /// The end of a batch of commands.
-    fn unplug(device: &Device<Self>) {
+    fn unplug_device(device: &Device<Self>) {
         let _ = device;
         build_error!(kernel::error::VTABLE_DEFAULT_ERROR)
     }
 
     /// Takes the text that was written to the device's file `control`.
-    fn set_parameters(device: &Device<Self>, text: &[u8]) -> Result;
+    fn set_configfs_dev_params(device: &Device<Self>, text: &[u8]) -> Result;
 
     /// Prints the backend's part of the device's file `info`.
-    fn show_parameters(device: &Device<Self>, out: &mut Output<'_>) -> Result;
+    fn show_configfs_dev_params(device: &Device<Self>, out: &mut Output<'_>) -> Result;
 
-    /// Number of the last block of the device.
-    fn last_block(device: &Device<Self>) -> u64;
+    /// Number of the last block of the device, as initiators see its blocks.
+    fn get_blocks(device: &Device<Self>) -> u64;
 }
 
 /// Makes the functions of the operations table that take a device.
@@ -315,8 +303,11 @@ impl<T: Backend> Operations<T> {
         let (host_id, name) = unsafe { ((*hba).hba_ptr.addr() as u32, CStr::from_char_ptr(name)) };
         let device = Arc::pin_init(
             try_pin_init!(Device {
-                se_dev: Opaque::zeroed(),
-                plug: Opaque::zeroed(),
+                // SAFETY: All zeroes is what LIO expects; it initialises the rest, and does its own
+                // locking.
+                se_dev <- unsafe { Foreign::zeroed() },
+                // SAFETY: As above.
+                plug <- unsafe { Foreign::zeroed() },
                 backend <- T::new(host_id, name),
             }),
             GFP_KERNEL,
@@ -344,22 +335,25 @@ impl<T: Backend> Operations<T> {
     /// # Safety
     ///
     /// Called by LIO with a command that is to be executed.
-    unsafe extern "C" fn execute(cmd: *mut bindings::se_cmd) -> bindings::sense_reason_t {
+    unsafe extern "C" fn execute_cmd(cmd: *mut bindings::se_cmd) -> bindings::sense_reason_t {
         // SAFETY: LIO passes a valid command with its device, whose reference it holds as long as
-        // there are commands.
-        let (device, command) = unsafe {
+        // there are commands. What is given back is returned.
+        let reason = unsafe {
+            let raw = NonNull::new_unchecked(cmd);
             let device: ArcBorrow<'_, Device<T>> = Device::from_raw((*cmd).se_dev);
-            (device, Command::from_raw(NonNull::new_unchecked(cmd)))
+            match T::execute_cmd(&device, Command::from_raw(raw)) {
+                Ok(()) => None,
+                Err(refused) => refused.give_back(raw),
+            }
         };
-        match T::queue(&device, command) {
-            Ok(()) => bindings::tcm_sense_reason_table_TCM_NO_SENSE,
-            Err(reason) => reason as bindings::sense_reason_t,
-        }
+        reason.map_or(bindings::tcm_sense_reason_table_TCM_NO_SENSE, |reason| {
+            reason as bindings::sense_reason_t
+        })
     }
 
     /// # Safety
     ///
-    /// As [`Self::execute`]; the command moves blocks between `direction` and its own buffer.
+    /// As [`Self::execute_cmd`]; the command moves blocks between `direction` and its own buffer.
     unsafe extern "C" fn execute_rw(
         cmd: *mut bindings::se_cmd,
         sgl: *mut bindings::scatterlist,
@@ -372,7 +366,7 @@ impl<T: Backend> Operations<T> {
             if sgl != (*cmd).t_data_sg || direction != (*cmd).data_direction {
                 return bindings::tcm_sense_reason_table_TCM_UNSUPPORTED_SCSI_OPCODE;
             }
-            Self::execute(cmd)
+            Self::execute_cmd(cmd)
         }
     }
 
@@ -389,7 +383,7 @@ impl<T: Backend> Operations<T> {
         // SAFETY: By the safety requirements.
         unsafe {
             match T::MODE {
-                Mode::Passthrough => bindings::passthrough_parse_cdb(cmd, Some(Self::execute)),
+                Mode::Passthrough => bindings::passthrough_parse_cdb(cmd, Some(Self::execute_cmd)),
                 Mode::Emulated => {
                     bindings::sbc_parse_cdb(cmd, core::ptr::from_ref(Self::EMULATION).cast_mut())
                 }
@@ -404,24 +398,24 @@ impl<T: Backend> Operations<T> {
         // SAFETY: LIO has set the device after `plug_device` and holds a reference to it since then,
         // as the commands may have been answered.
         let device: ArcBorrow<'_, Device<T>> = unsafe { Device::from_raw((*plug).se_dev) };
-        T::unplug(&device);
+        T::unplug_device(&device);
     }
 
     device_callbacks! {
         /// Attribute `enable`.
         fn configure_device(device) -> c_int {
-            kernel::error::from_result(|| T::configure(device).map(|()| 0))
+            kernel::error::from_result(|| T::configure_device(device).map(|()| 0))
         }
 
         /// Removal of a configured device.
         fn destroy_device(device) {
-            T::destroy(device)
+            T::destroy_device(device)
         }
 
         /// Begin of a batch of commands.
         fn plug_device(device) -> *mut bindings::se_dev_plug {
-            if T::plug(&device) {
-                device.plug.get()
+            if T::plug_device(&device) {
+                device.plug.as_ptr()
             } else {
                 core::ptr::null_mut()
             }
@@ -431,25 +425,25 @@ impl<T: Backend> Operations<T> {
         fn tmr_notify(device, function: tcm_tmreq_table, list: *mut bindings::list_head) {
             // SAFETY: LIO passes the head of a list of commands that it holds until this returns.
             let aborted = unsafe { AbortedCommands::from_raw(NonNull::new_unchecked(list)) };
-            T::task_management(&device, function.function, aborted);
+            T::tmr_notify(&device, function.function.into(), aborted);
         }
 
         /// File `control`.
-        fn set_parameters(device, page: *const c_char, count: isize) -> isize {
+        fn set_configfs_dev_params(device, page: *const c_char, count: isize) -> isize {
             // SAFETY: configfs passes a NUL-terminated page.
             let text = unsafe { CStr::from_char_ptr(page) };
             kernel::error::from_result(|| {
-                T::set_parameters(&device, text.to_bytes()).map(|()| count)
+                T::set_configfs_dev_params(&device, text.to_bytes()).map(|()| count)
             })
         }
 
         /// File `info`.
-        fn show_parameters(device, page: *mut c_char) -> isize {
+        fn show_configfs_dev_params(device, page: *mut c_char) -> isize {
             // SAFETY: LIO passes the rest of a page that it has written a few short lines to; the
             // backend's part is given the same limit that LIO's own lines are known to keep.
             let buffer = unsafe { core::slice::from_raw_parts_mut(page.cast::<u8>(), INFO_SIZE) };
             let mut out = Output::new(buffer);
-            match T::show_parameters(&device, &mut out) {
+            match T::show_configfs_dev_params(&device, &mut out) {
                 Ok(()) => out.length() as isize,
                 Err(_) => 0,
             }
@@ -457,7 +451,7 @@ impl<T: Backend> Operations<T> {
 
         /// Size of the device.
         fn get_blocks(device) -> bindings::sector_t {
-            T::last_block(&device)
+            T::get_blocks(&device)
         }
     }
 }
@@ -471,20 +465,15 @@ const INFO_SIZE: usize = kernel::page::PAGE_SIZE / 2;
 /// # Invariants
 ///
 /// `ops` is registered; it and the tables it points to stay as they are until it is not.
-pub(crate) struct Registration {
-    ops: Pin<KBox<bindings::target_backend_ops>>,
+pub struct Registration {
+    ops: Pin<KBox<Foreign<bindings::target_backend_ops>>>,
     _attributes: AttributeTable,
     _actions: AttributeTable,
 }
 
-// SAFETY: Nothing but `drop` uses the value, which may happen in any thread.
-unsafe impl Send for Registration {}
-// SAFETY: As above.
-unsafe impl Sync for Registration {}
-
 impl Registration {
     /// Registers backend `T` with its attributes and actions.
-    pub(crate) fn new<T: Backend>(
+    pub fn new<T: Backend>(
         module: &'static ThisModule,
         mut attributes: AttributeTable,
         mut actions: AttributeTable,
@@ -501,18 +490,18 @@ impl Registration {
             configure_device: Some(Operations::<T>::configure_device),
             destroy_device: Some(Operations::<T>::destroy_device),
             free_device: Some(Operations::<T>::free_device),
-            plug_device: if T::HAS_PLUG {
+            plug_device: if T::HAS_PLUG_DEVICE {
                 Some(Operations::<T>::plug_device)
             } else {
                 None
             },
-            unplug_device: if T::HAS_UNPLUG {
+            unplug_device: if T::HAS_UNPLUG_DEVICE {
                 Some(Operations::<T>::unplug_device)
             } else {
                 None
             },
             parse_cdb: Some(Operations::<T>::parse_cdb),
-            tmr_notify: if T::HAS_TASK_MANAGEMENT {
+            tmr_notify: if T::HAS_TMR_NOTIFY {
                 // SAFETY: The same function type but for the enum, which is passed as its number.
                 Some(unsafe {
                     mem::transmute::<TmrNotify, TmrNotifyOfBindings>(Operations::<T>::tmr_notify)
@@ -520,8 +509,8 @@ impl Registration {
             } else {
                 None
             },
-            set_configfs_dev_params: Some(Operations::<T>::set_parameters),
-            show_configfs_dev_params: Some(Operations::<T>::show_parameters),
+            set_configfs_dev_params: Some(Operations::<T>::set_configfs_dev_params),
+            show_configfs_dev_params: Some(Operations::<T>::show_configfs_dev_params),
             get_device_type: Some(bindings::sbc_get_device_type),
             get_blocks: Some(Operations::<T>::get_blocks),
             tb_dev_attrib_attrs: attributes.as_ptr(),
@@ -533,10 +522,13 @@ impl Registration {
             .get_mut(..name.len())
             .ok_or(ENAMETOOLONG)?
             .copy_from_slice(name);
-        let ops = KBox::pin(ops, GFP_KERNEL)?;
+        // SAFETY: The whole table is written, and nobody changes it after that.
+        let ops =
+            unsafe { Foreign::ffi_init(|slot: *mut bindings::target_backend_ops| slot.write(ops)) };
+        let ops = KBox::pin_init(ops, GFP_KERNEL)?;
         // SAFETY: The table and what it points to live, unchanged, until `drop` unregisters it; its
         // functions keep the contract of `struct target_backend_ops`.
-        kernel::error::to_result(unsafe { bindings::transport_backend_register(&*ops) })?;
+        kernel::error::to_result(unsafe { bindings::transport_backend_register(ops.as_ptr()) })?;
         // INVARIANT: Just registered.
         Ok(Self {
             ops,
@@ -550,6 +542,6 @@ impl Drop for Registration {
     fn drop(&mut self) {
         // SAFETY: Registered by the type invariant, with no device left: each holds a reference to
         // the module.
-        unsafe { bindings::target_backend_unregister(&*self.ops) };
+        unsafe { bindings::target_backend_unregister(self.ops.as_ptr()) };
     }
 }

@@ -16,7 +16,7 @@ use kernel::{
 };
 
 /// What a file shows.
-pub(crate) trait Show: Send + Sync + 'static {
+pub trait Show: Send + Sync + 'static {
     /// Writes the content.
     fn show(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result;
 }
@@ -24,17 +24,17 @@ pub(crate) trait Show: Send + Sync + 'static {
 /// A directory at the top of debugfs, removed when it and all files in it are dropped.
 ///
 /// If the kernel has no debugfs, nothing appears, as is the rule for debugfs.
-pub(crate) struct Dir<M>(Arc<imp::Entry>, PhantomData<fn() -> M>);
+pub struct Dir<M>(Arc<imp::Entry>, PhantomData<fn() -> M>);
 
 impl<M: ModuleMetadata> Dir<M> {
     /// Makes the directory for files of the module `M`.
-    pub(crate) fn new(name: &CStr) -> Result<Self> {
+    pub fn new(name: &CStr) -> Result<Self> {
         let entry = Arc::new(imp::Entry::dir(name), GFP_KERNEL)?;
         Ok(Self(entry, PhantomData))
     }
 
     /// Makes a file in the directory that shows `value`.
-    pub(crate) fn file<T: Show>(&self, name: &CStr, value: Arc<T>) -> File<T> {
+    pub fn file<T: Show>(&self, name: &CStr, value: Arc<T>) -> File<T> {
         File {
             _entry: self.0.file::<T, M>(name, &value),
             _dir: self.0.clone(),
@@ -46,7 +46,7 @@ impl<M: ModuleMetadata> Dir<M> {
 /// A file, removed when dropped; that waits for readers.
 // The order of the fields matters: the file goes before its directory, whose removal would take it
 // along, and before what it shows.
-pub(crate) struct File<T> {
+pub struct File<T> {
     _entry: imp::Entry,
     _dir: Arc<imp::Entry>,
     _value: Arc<T>,
@@ -54,8 +54,14 @@ pub(crate) struct File<T> {
 
 #[cfg(CONFIG_DEBUG_FS)]
 mod imp {
-    use super::Show;
-    use core::marker::PhantomData;
+    use super::{
+        super::foreign::ForeignPtr,
+        Show, //
+    };
+    use core::{
+        marker::PhantomData,
+        ptr::NonNull, //
+    };
     use kernel::{
         bindings,
         fmt,
@@ -66,17 +72,25 @@ mod imp {
     };
 
     /// A directory or file, or the error pointer that stands for none.
-    pub(super) struct Entry(*mut bindings::dentry);
-
-    // SAFETY: debugfs does its own locking.
-    unsafe impl Send for Entry {}
-    // SAFETY: As above.
-    unsafe impl Sync for Entry {}
+    pub(super) struct Entry(Option<ForeignPtr<bindings::dentry>>);
 
     impl Entry {
+        fn from_raw(entry: *mut bindings::dentry) -> Self {
+            // SAFETY: debugfs does its own locking.
+            Self(NonNull::new(entry).map(|entry| unsafe { ForeignPtr::new(entry) }))
+        }
+
+        fn as_ptr(&self) -> *mut bindings::dentry {
+            self.0
+                .as_ref()
+                .map_or(core::ptr::null_mut(), ForeignPtr::as_ptr)
+        }
+
         pub(super) fn dir(name: &CStr) -> Self {
             // SAFETY: The name is valid; without a parent the directory is at the top.
-            Self(unsafe { bindings::debugfs_create_dir(name.as_char_ptr(), core::ptr::null_mut()) })
+            Self::from_raw(unsafe {
+                bindings::debugfs_create_dir(name.as_char_ptr(), core::ptr::null_mut())
+            })
         }
 
         /// Makes a file, for whose life the caller keeps `value`.
@@ -84,11 +98,11 @@ mod imp {
             // SAFETY: The name is valid; the directory is, or is an error pointer, which is
             // accepted; the operations are for a file whose private data is a `T`, and live as
             // long as the module, of which an open file holds a reference.
-            Self(unsafe {
+            Self::from_raw(unsafe {
                 bindings::debugfs_create_file_full(
                     name.as_char_ptr(),
                     0o400,
-                    self.0,
+                    self.as_ptr(),
                     core::ptr::from_ref(value).cast_mut().cast(),
                     core::ptr::null(),
                     &Operations::<T, M>::TABLE,
@@ -101,7 +115,7 @@ mod imp {
         fn drop(&mut self) {
             // SAFETY: Made by one of the functions above, and still there: a file keeps its
             // directory. Error pointers are accepted.
-            unsafe { bindings::debugfs_remove(self.0) };
+            unsafe { bindings::debugfs_remove(self.as_ptr()) };
         }
     }
 

@@ -9,7 +9,7 @@ use core::marker::PhantomData;
 ///
 /// A backend that writes to a disk must not wait for memory that reclaim gets by writing to that
 /// same disk. The kernel crate has no `GFP_NOIO`; the scope covers every allocation besides.
-pub(crate) struct NoIoScope {
+pub struct NoIoScope {
     flags: u32,
     /// The scope belongs to the thread that made it.
     _not_send: PhantomData<*mut ()>,
@@ -17,18 +17,20 @@ pub(crate) struct NoIoScope {
 
 impl NoIoScope {
     /// Begins the scope.
-    pub(crate) fn enter() -> Self {
+    #[inline]
+    pub fn enter() -> Self {
         Self {
             // SAFETY: Changes only flags of the current thread.
-            flags: unsafe { bindings::tcmu_shim_memalloc_noio_save() },
+            flags: unsafe { bindings::memalloc_noio_save() },
             _not_send: PhantomData,
         }
     }
 }
 
 impl Drop for NoIoScope {
+    #[inline]
     fn drop(&mut self) {
         // SAFETY: Scopes of a thread are nested, as Rust drops locals in reverse order.
-        unsafe { bindings::tcmu_shim_memalloc_noio_restore(self.flags) };
+        unsafe { bindings::memalloc_noio_restore(self.flags) };
     }
 }

@@ -13,7 +13,7 @@ use core::mem::MaybeUninit;
 /// # Invariants
 ///
 /// `iter` has been started and not stopped; its table is valid for `'a`.
-pub(crate) struct SgCursor<'a> {
+pub struct SgCursor<'a> {
     iter: bindings::sg_mapping_iter,
     _table: PhantomData<&'a bindings::scatterlist>,
 }
@@ -24,7 +24,7 @@ impl SgCursor<'_> {
     /// # Safety
     ///
     /// `sg` is a valid table of `nents` entries.
-    pub(crate) unsafe fn total_length(mut sg: *mut bindings::scatterlist, nents: u32) -> u32 {
+    pub unsafe fn total_length(mut sg: *mut bindings::scatterlist, nents: u32) -> u32 {
         let mut length: u32 = 0;
         for _ in 0..nents {
             // SAFETY: By the safety requirements; `sg_next()` follows chained tables.
@@ -42,7 +42,8 @@ impl SgCursor<'_> {
     ///
     /// `sg` is a valid table of `nents` entries for the lifetime of the result, its pages belong to
     /// a command that the caller holds.
-    pub(crate) unsafe fn new(sg: *mut bindings::scatterlist, nents: u32, write: bool) -> Self {
+    #[inline]
+    pub unsafe fn new(sg: *mut bindings::scatterlist, nents: u32, write: bool) -> Self {
         let direction = if write {
             bindings::SG_MITER_TO_SG
         } else {
@@ -63,7 +64,8 @@ impl SgCursor<'_> {
     }
 
     /// Fills `to` with the bytes that come next, as far as there are any.
-    pub(crate) fn read(&mut self, to: &mut [u8]) {
+    #[inline]
+    pub fn read(&mut self, to: &mut [u8]) {
         let mut done = 0;
         while done < to.len() {
             let rest = &mut to[done..];
@@ -81,7 +83,8 @@ impl SgCursor<'_> {
     }
 
     /// Puts `from` where the cursor is, as far as there is room.
-    pub(crate) fn write(&mut self, from: &[u8]) {
+    #[inline]
+    pub fn write(&mut self, from: &[u8]) {
         let mut done = 0;
         while done < from.len() {
             let rest = &from[done..];
@@ -99,11 +102,8 @@ impl SgCursor<'_> {
     /// Calls `copy` with the address and the length of the next piece of at most `most` bytes.
     ///
     /// Returns the length of the piece, or `None` at the end of the table.
-    pub(crate) fn with_next(
-        &mut self,
-        most: usize,
-        copy: impl FnOnce(*mut u8, usize),
-    ) -> Option<usize> {
+    #[inline]
+    pub fn with_next(&mut self, most: usize, copy: impl FnOnce(*mut u8, usize)) -> Option<usize> {
         // SAFETY: By the type invariant the iterator is started; after `sg_miter_next()` returned
         // true, `addr` maps `length` bytes until `sg_miter_stop()`.
         unsafe {
