@@ -8,4 +8,4 @@
 #include "target_core_alua.h"
 #include "target_core_pr.h"
 
-#include "tmr/trace_calls.h"
+#include "tmr/core/trace_calls.h"

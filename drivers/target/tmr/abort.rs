@@ -8,25 +8,25 @@ use kernel::sync::atomic::Relaxed;
 
 use crate::{
     bindings,
-    log::ratelimited,
-    policy::{
-        self,
-        Phase, //
-    },
-    submission,
-    task::{
+    core::command::{
         Abort,
         AbortedCommands,
         Command,
         Session, //
     },
-    tmr_device::{
+    core::device::{
         Device,
         Place,
         Verdict, //
     },
-    tmr_request::TmrRequest,
-    tmr_trace, //
+    core::request::TmrRequest,
+    core::trace, //
+    log::ratelimited,
+    logic::{
+        self,
+        Phase, //
+    },
+    submission,
 };
 
 /// Executes ABORT TASK (SAM-5 7.2) for a command of `nexus` and sets the response.
@@ -94,7 +94,7 @@ pub(crate) fn abort_task(device: &Device, request: &TmrRequest, nexus: &Session)
     };
     request.set_response(response);
     let function = bindings::tcm_tmreq_table_TMR_ABORT_TASK;
-    tmr_trace::done(device, function, tag, response);
+    trace::done(device, function, tag, response);
     request.finish();
 }
 
@@ -102,7 +102,7 @@ pub(crate) fn abort_task(device: &Device, request: &TmrRequest, nexus: &Session)
 fn judge(command: &Command, request: &TmrRequest, nexus: &Session) -> Verdict {
     let same_nexus = command.session().is_some_and(|session| session.is(nexus));
     let (tag, referenced) = (command.tag(), request.referenced_tag());
-    if !policy::abort_task_means(same_nexus, command.is_request(), tag, referenced) {
+    if !logic::abort_task_means(same_nexus, command.is_request(), tag, referenced) {
         return Verdict::Leave;
     }
     // What has this tag now may have come after the reset that has aborted the request.

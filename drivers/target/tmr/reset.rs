@@ -13,27 +13,27 @@ use kernel::{
 
 use crate::{
     bindings,
-    log::ratelimited,
-    policy::{
-        self,
-        Cause,
-        Wait, //
-    },
-    submission,
-    task::{
+    core::command::{
         Abort,
         AbortedCommands,
         Command,
         Session, //
     },
-    tmr_device::{
+    core::device::{
         Device,
         Place,
         Registrations,
         Verdict, //
     },
-    tmr_request::TmrRequest,
-    tmr_trace, //
+    core::request::TmrRequest,
+    core::trace, //
+    log::ratelimited,
+    logic::{
+        self,
+        Cause,
+        Wait, //
+    },
+    submission,
 };
 
 /// A reset of a logical unit, or what PREEMPT AND ABORT makes of it.
@@ -84,7 +84,7 @@ impl<'a> Reset<'a> {
     ///
     /// Everything is aborted before anything is waited for, so that the backend learns at once
     /// what it may cancel, and what may itself be waiting for the reset mutex is waited for when
-    /// that is free again. `policy.rs` says why, and why commands come before requests.
+    /// that is free again. `logic.rs` says why, and why commands come before requests.
     pub(crate) fn run(&self) {
         pin_init::stack_pin_init!(let commands = AbortedCommands::new());
         pin_init::stack_pin_init!(let ending = AbortedCommands::new());
@@ -135,7 +135,7 @@ impl<'a> Reset<'a> {
         self.device.resets().fetch_add(1, Relaxed);
         // The core answers a LUN_RESET so when this returns.
         let response = bindings::tcm_tmrsp_table_TMR_FUNCTION_COMPLETE;
-        tmr_trace::done(self.device, self.function(), 0, response);
+        trace::done(self.device, self.function(), 0, response);
     }
 
     /// The task management function that the backend is told.
@@ -148,7 +148,7 @@ impl<'a> Reset<'a> {
 
     /// Whether the reset reaches what came with `command` from `session`.
     fn reaches(&self, command: &Command, session: &Session) -> bool {
-        policy::reaches_nexus(self.cause, self.is_same_nexus(session))
+        logic::reaches_nexus(self.cause, self.is_same_nexus(session))
             && self
                 .preempted
                 .is_none_or(|preempted| preempted.contains(command))
@@ -202,7 +202,7 @@ impl<'a> Reset<'a> {
     fn wait_for_requests(&self, met: u64, now: Wait) {
         let wanted = |request: &TmrRequest| {
             request.number() < met
-                && policy::wait_for_request(self.cause, request.phase()) == now
+                && logic::wait_for_request(self.cause, request.phase()) == now
                 && self.reached(request).is_some()
         };
         while let Some(held) = self.device.find_request(wanted) {
@@ -222,7 +222,7 @@ impl<'a> Reset<'a> {
         }
         match command.session() {
             Some(session) if self.reaches(command, session) => {
-                Verdict::Abort(policy::answers(self.is_same_nexus(session), self.tas))
+                Verdict::Abort(logic::answers(self.is_same_nexus(session), self.tas))
             }
             _ => Verdict::Leave,
         }
@@ -230,7 +230,7 @@ impl<'a> Reset<'a> {
 
     /// When the reset waits for a command that it has aborted.
     fn time_for(&self, command: &Command, sent: bool) -> Wait {
-        policy::wait_for_command(self.cause, command.kind(), sent)
+        logic::wait_for_command(self.cause, command.kind(), sent)
     }
 
     /// Where a command goes that the reset has aborted, or found at its end.

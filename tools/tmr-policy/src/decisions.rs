@@ -2,7 +2,7 @@
 
 //! Each decision by itself.
 
-use crate::policy::*;
+use crate::logic::*;
 
 #[test]
 fn a_command_is_classified_by_flag_operation_code_and_service_action() {

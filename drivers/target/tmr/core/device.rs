@@ -19,18 +19,7 @@ use kernel::{
 
 use crate::{
     bindings,
-    list::List,
-    lock::{
-        IrqSpinLock,
-        Mutex,
-        SpinLock, //
-    },
-    object::{
-        c_object,
-        CObject, //
-    },
-    policy::Isid,
-    task::{
+    core::command::{
         Abort,
         AbortedCommands,
         Command,
@@ -38,15 +27,26 @@ use crate::{
         Session,
         StateList, //
     },
+    core::request::{
+        RequestList,
+        TmrRequest, //
+    },
+    core::trace, //
+    list::List,
+    lock::{
+        IrqSpinLock,
+        Mutex,
+        SpinLock, //
+    },
+    logic::Isid,
+    object::{
+        c_object,
+        CObject, //
+    },
     tmr_function::{
         tcm_tmreq_table,
         TmrNotify, //
     },
-    tmr_request::{
-        RequestList,
-        TmrRequest, //
-    },
-    tmr_trace, //
 };
 
 c_object! {
@@ -112,7 +112,7 @@ pub(crate) enum Verdict {
     Leave,
     /// End the search, because whoever searches is aborted itself.
     GiveUp,
-    /// Abort it, with the answer of [`policy::find()`](crate::policy::find).
+    /// Abort it, with the answer of [`logic::find()`](crate::logic::find).
     Abort(bool),
 }
 
@@ -267,7 +267,7 @@ impl Device {
     /// To be called before the aborted commands are waited for, so that the backend may do
     /// something about it. May sleep.
     pub(crate) fn notify(&self, function: bindings::tcm_tmreq_table, aborted: &AbortedCommands) {
-        tmr_trace::notify(self, function, aborted);
+        trace::notify(self, function, aborted);
         if let Some(notify) = self.backend().get().and_then(|ops| ops.tmr_notify().get()) {
             // SAFETY: Device and list are valid until the call returns, and the backend changes
             // neither.

@@ -15,19 +15,19 @@ use kernel::{
 use crate::{
     abort,
     bindings,
-    log::ratelimited,
-    object::CObject,
-    reset::Reset,
-    task::{
+    core::command::{
         Command,
         Session, //
     },
-    tmr_device::{
+    core::device::{
         Device,
         Registrations, //
     },
-    tmr_request::TmrRequest,
-    tmr_trace, //
+    core::request::TmrRequest,
+    core::trace, //
+    log::ratelimited,
+    object::CObject,
+    reset::Reset,
 };
 
 /// Allocates a task management request for `command`, which carries it from now on.
@@ -47,7 +47,7 @@ extern "C" fn core_tmr_alloc_req(
     };
     request.init(command, function, fabric_private);
     command.set_request(request);
-    tmr_trace::received(command, function);
+    trace::received(command, function);
     0
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Tracepoints of task management. The definitions need C macros; Rust calls
- * them through the functions of tmr_trace.c. Documentation/target/core-tmr.rst
+ * them through the functions of trace.c. Documentation/target/core-tmr.rst
  * says when each is written.
  */
 #undef TRACE_SYSTEM
@@ -112,5 +112,5 @@ TRACE_EVENT(tmr_done,
 #undef TRACE_INCLUDE_PATH
 #define TRACE_INCLUDE_PATH .
 #undef TRACE_INCLUDE_FILE
-#define TRACE_INCLUDE_FILE tmr_trace
+#define TRACE_INCLUDE_FILE trace
 #include <trace/define_trace.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The tracepoints of task management, as functions for Rust. */
-#include "../tmr/trace_calls.h"
+#include "trace_calls.h"
 
 #define CREATE_TRACE_POINTS
-#include "tmr_trace.h"
+#include "trace.h"
 
 void lio_tmr_trace_received(struct se_cmd *cmd, u8 function)
 {

@@ -19,10 +19,10 @@ use kernel::{
 
 use crate::{
     bindings,
+    core::command::Command, //
     list::List,
+    logic::Phase,
     object::c_object,
-    policy::Phase,
-    task::Command, //
 };
 
 c_object! {

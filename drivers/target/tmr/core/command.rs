@@ -24,37 +24,37 @@ use kernel::{
 
 use crate::{
     bindings,
+    core::device::{
+        Device,
+        Registration, //
+    },
+    core::request::TmrRequest,
+    core::trace, //
     list::List,
     lock::{
         IrqSpinLock,
         SpinLock, //
     },
-    object::{
-        c_object,
-        CObject, //
-    },
-    policy::{
+    logic::{
         self,
         Found,
         Isid,
         Kind,
         ISID_LEN, //
     },
-    tmr_device::{
-        Device,
-        Registration, //
+    object::{
+        c_object,
+        CObject, //
     },
-    tmr_request::TmrRequest,
-    tmr_trace, //
 };
 
 const _: () = {
-    assert!(policy::ABORTED == bindings::CMD_T_ABORTED);
-    assert!(policy::COMPLETE == bindings::CMD_T_COMPLETE);
-    assert!(policy::SENT == bindings::CMD_T_SENT);
-    assert!(policy::ANSWER_ABORTED == bindings::CMD_T_TAS);
-    assert!(policy::FABRIC_STOP == bindings::CMD_T_FABRIC_STOP);
-    assert!(policy::ISID_LEN == bindings::PR_REG_ISID_LEN as usize);
+    assert!(logic::ABORTED == bindings::CMD_T_ABORTED);
+    assert!(logic::COMPLETE == bindings::CMD_T_COMPLETE);
+    assert!(logic::SENT == bindings::CMD_T_SENT);
+    assert!(logic::ANSWER_ABORTED == bindings::CMD_T_TAS);
+    assert!(logic::FABRIC_STOP == bindings::CMD_T_FABRIC_STOP);
+    assert!(logic::ISID_LEN == bindings::PR_REG_ISID_LEN as usize);
 };
 
 c_object! {
@@ -207,7 +207,7 @@ impl Command {
 
     /// Tells whether the command is aborted. The state lock must be held for the answer to last.
     pub(crate) fn is_aborted(&self) -> bool {
-        self.transport_state().load(Relaxed) & policy::ABORTED != 0
+        self.transport_state().load(Relaxed) & logic::ABORTED != 0
     }
 
     /// Whether `registration` of a reservation is that of the nexus from which the command came.
@@ -217,24 +217,24 @@ impl Command {
         };
         let same_acl = registration.acl().get() == session.acl().get();
         // Most are not: the fabric is asked only then.
-        same_acl && policy::registers(same_acl, registration.isid(), &fabric.isid(session))
+        same_acl && logic::registers(same_acl, registration.isid(), &fabric.isid(session))
     }
 
     /// Marks the command as aborted (C: `__target_check_io_state()` without its reference), unless
     /// it is too late.
     ///
     /// From then on no path of the core lets the command succeed. `answer` is as in
-    /// [`policy::find()`]. Interrupts are off, because a list lock is held.
+    /// [`logic::find()`]. Interrupts are off, because a list lock is held.
     pub(crate) fn abort(&self, session: &Session, answer: bool) -> Abort {
         // Acquiring it asserts to lockdep that it is held.
         let _order = session.command_lock().lock();
         let _state = self.state_lock().lock();
         let state = self.transport_state().load(Relaxed);
-        match policy::find(state, answer, self.is_acknowledged()) {
+        match logic::find(state, answer, self.is_acknowledged()) {
             Found::Abortable { state, sent } => {
                 // Read without the lock where C completes a command.
                 self.transport_state().store(state, Relaxed);
-                tmr_trace::abort(self);
+                trace::abort(self);
                 Abort::Marked { sent }
             }
             Found::Ending => Abort::Ending,
@@ -244,7 +244,7 @@ impl Command {
 
     /// Whether the command has been sent to the backend.
     pub(crate) fn is_sent(&self) -> bool {
-        self.transport_state().load(Relaxed) & policy::SENT != 0
+        self.transport_state().load(Relaxed) & logic::SENT != 0
     }
 
     /// Whether the fabric keeps the command until its initiator has acknowledged the status.
@@ -255,7 +255,7 @@ impl Command {
     /// Whether the command may be kept by its initiator: it gets an answer, which the fabric wants to
     /// be acknowledged.
     fn may_be_kept(&self) -> bool {
-        self.transport_state().load(Relaxed) & policy::ANSWER_ABORTED != 0 && self.is_acknowledged()
+        self.transport_state().load(Relaxed) & logic::ANSWER_ABORTED != 0 && self.is_acknowledged()
     }
 
     /// Whether the core has done with the command: it has left the logical unit, and what its
@@ -267,7 +267,7 @@ impl Command {
         }
         // The shutdown sets the bit under this lock and then lets go of the logical unit.
         let _state = self.state_lock_irq().lock();
-        if self.transport_state().load(Relaxed) & policy::FABRIC_STOP != 0 {
+        if self.transport_state().load(Relaxed) & logic::FABRIC_STOP != 0 {
             Some(End::Shutdown)
         } else {
             Some(End::Through)

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The tracepoints of task management (`tmr_trace.h`), subsystem `target_tmr`.
+//! The tracepoints of task management (`trace.h`), subsystem `target_tmr`.
 
 use crate::{
     bindings,
-    object::CObject,
-    task::{
+    core::command::{
         AbortedCommands,
         Command, //
     },
-    tmr_device::Device,
+    core::device::Device,
+    object::CObject,
 };
 
 /// A fabric has received a request for `function` and is about to submit it with `command`.

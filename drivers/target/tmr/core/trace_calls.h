@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The tracepoints of task management as functions, see tmr_trace.h: the
+ * The tracepoints of task management as functions, see trace.h: the
  * definitions need C macros.
  */
-#ifndef _TARGET_TMR_TRACE_CALLS_H
-#define _TARGET_TMR_TRACE_CALLS_H
+#ifndef _TARGET_TMR_CORE_TRACE_CALLS_H
+#define _TARGET_TMR_CORE_TRACE_CALLS_H
 
 #include <linux/types.h>
 
@@ -19,4 +19,4 @@ void lio_tmr_trace_notify(struct se_device *dev, u8 function,
 void lio_tmr_trace_done(struct se_device *dev, u8 function, u64 tag,
 			u8 response);
 
-#endif /* _TARGET_TMR_TRACE_CALLS_H */
+#endif /* _TARGET_TMR_CORE_TRACE_CALLS_H */
