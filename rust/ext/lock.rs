@@ -11,11 +11,14 @@ use kernel::sync::lock::{
     Lock, //
 };
 
-/// A C `spinlock_t` taken where interrupts are already off, or never taken from interrupts.
+/// A C `spinlock_t` that is never taken from interrupts.
 pub type SpinLock = kernel::sync::SpinLock<()>;
 
-/// A C `spinlock_t` that C takes with `spin_lock_irqsave()`.
+/// A C `spinlock_t` that C takes with `spin_lock_irqsave()`. Taken inside of another one, too.
 pub type IrqSpinLock = kernel::sync::SpinLockIrq<()>;
+
+/// What holds an [`IrqSpinLock`].
+pub type IrqSpinLockGuard<'a> = kernel::sync::SpinLockIrqGuard<'a, ()>;
 
 /// A C `struct mutex`.
 pub type Mutex = Lock<(), MutexBackend>;

@@ -1,33 +1,105 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! C structures of LIO as Rust types.
+//! C structures as Rust types.
 //!
 //! A C structure that C code of the same module owns, locks and frees is never turned into a Rust
 //! value: Rust sees it through a shared reference to a wrapper, and each of its fields through a
-//! type with interior mutability that fits how C uses the field.
+//! type that fits how C uses the field:
+//!
+//! - [`Constant`] if nobody changes the field as long as Rust can have a reference to the structure,
+//! - [`Atomic`] if C changes it at the same time,
+//! - a lock,
+//! - [`Opaque`] for what only C functions use.
 
-use core::mem::{
-    align_of,
-    size_of, //
+use core::{
+    cell::Cell,
+    mem::{
+        align_of,
+        size_of, //
+    },
+};
+
+use kernel::{
+    sync::atomic::{
+        Atomic,
+        AtomicType, //
+    },
+    types::Opaque, //
+};
+
+use super::{
+    bindings,
+    lock::{
+        IrqSpinLock,
+        Mutex,
+        SpinLock, //
+    },
 };
 
 /// A Rust type that stands for a C structure.
-pub trait CObject {
+///
+/// # Safety
+///
+/// `C` lies at the start of the type.
+pub unsafe trait CObject: Sized {
     /// The structure of the bindings.
     type C;
 
     /// The C structure, for C functions.
     fn as_raw(&self) -> *mut Self::C;
+
+    /// The wrapper of a C structure.
+    ///
+    /// # Safety
+    ///
+    /// `c` must be valid for `'a` and part of a `Self`.
+    unsafe fn from_raw<'a>(c: *mut Self::C) -> &'a Self {
+        // SAFETY: By the contracts of this function and of the trait.
+        unsafe { &*c.cast() }
+    }
 }
 
-/// Looks at a field of type `F` as a `V`.
-///
-/// Does not compile if the two differ in size or alignment.
-pub fn view<F, V>(field: *mut F) -> *mut V {
-    const {
-        assert!(size_of::<F>() == size_of::<V>());
-        assert!(align_of::<F>() == align_of::<V>());
+/// A field that nobody changes as long as Rust can see it.
+#[repr(transparent)]
+pub struct Constant<T>(Cell<T>);
+
+impl<T: Copy> Constant<T> {
+    /// The field's value.
+    pub fn get(&self) -> T {
+        self.0.get()
     }
+}
+
+/// As what a field of type `F` may be seen.
+///
+/// Implementations say what fits by its layout. What a field is used for, and how long the target
+/// of a pointer lives, is up to the declaration with [`c_object!`].
+pub trait View<F>: Sized {
+    /// Fails to compile where an implementation is wrong.
+    const FITS: () = {
+        assert!(size_of::<F>() == size_of::<Self>());
+        assert!(align_of::<F>() == align_of::<Self>());
+    };
+}
+
+impl<T> View<T> for Constant<T> {}
+impl<T: CObject> View<*mut T::C> for Constant<&T> {}
+impl<T: CObject> View<*mut T::C> for Constant<Option<&T>> {}
+impl<T: CObject> View<*const T::C> for Constant<Option<&T>> {}
+impl<const N: usize> View<*mut u8> for Constant<Option<&[u8; N]>> {}
+impl<T: AtomicType> View<T> for Atomic<T> {}
+impl View<u8> for Atomic<i8> {}
+impl View<bindings::atomic_t> for Atomic<i32> {}
+impl View<bindings::atomic_long_t> for Atomic<isize> {}
+impl<A, R> View<Option<unsafe extern "C" fn(A) -> R>> for Atomic<usize> {}
+impl View<bindings::spinlock_t> for SpinLock {}
+impl View<bindings::spinlock_t> for IrqSpinLock {}
+impl View<bindings::mutex> for Mutex {}
+impl<T> View<T> for Opaque<T> {}
+
+/// Looks at a field as a `V`.
+pub const fn view<F, V: View<F>>(field: *mut F) -> *mut V {
+    const { V::FITS };
     field.cast()
 }
 
@@ -36,46 +108,60 @@ pub fn view<F, V>(field: *mut F) -> *mut V {
 /// ```ignore
 /// c_object! {
 ///     /// A SCSI session of the target (`struct se_session`).
-///     pub struct Session(bindings::se_session) {
+///     // SAFETY: The core initialises the lock with the session.
+///     pub unsafe struct Session(bindings::se_session) {
 ///         /// Protects the decision to abort a command.
-///         fn command_lock: SpinLock = sess_cmd_lock;
+///         fn command_lock: IrqSpinLock = sess_cmd_lock;
 ///     }
 /// }
 /// ```
 ///
-/// Fields after a `+` are Rust's own and stand behind the C structure in memory.
+/// Fields after a `+` are Rust's own and stand behind the C structure in memory. Such a structure is
+/// made by Rust, with `pin_init!`.
 ///
-/// What a declaration promises, to be checked by whoever writes or changes it:
+/// # Safety
 ///
-/// - The view of a field has the field's layout: `Cell<T>` for a `T`, `Atomic<T>` for a `T`,
-///   the types of `lio/lock.rs` for a lock, `List` for a list head, `Option<&T>` for a pointer to
-///   a structure that `T` wraps, and a function with such references for one with pointers that
-///   need to be valid for the call and no longer.
-/// - `Cell` is for fields that nobody changes while Rust looks: constant after set-up, or
-///   protected by a lock that the caller holds, or owned by the caller. Anything that C changes
-///   at the same time is an `Atomic`.
-/// - The target of a pointer lives as long as the structure that holds the pointer is in use.
+/// `unsafe` says that as long as Rust has a reference to the structure:
+///
+/// - It is initialised and is not freed, and each field may be seen as its [`View`].
+/// - Nobody changes a field that is seen as a [`Constant`].
+/// - The target of a pointer that is seen as a reference is valid for that long too, and what C
+///   changes in it is seen through a type that allows it.
+/// - A lock has been initialised.
 macro_rules! c_object {
     (
         $(#[$meta:meta])*
-        $vis:vis struct $name:ident($c:ty) {
-            $($(#[$fmeta:meta])* $fvis:vis fn $fn:ident: $view:ty = $($field:ident).+;)*
-        }
-        $(+ { $($(#[$emeta:meta])* $extra:ident: $ety:ty,)* })?
+        $vis:vis unsafe struct $name:ident($c:ty) { $($fields:tt)* }
     ) => {
         $(#[$meta])*
-        ///
-        /// # Invariants
-        ///
-        /// A reference points to an initialised C structure that C does not free while the
-        /// reference is in use.
-        #[repr(C)]
+        #[repr(transparent)]
         $vis struct $name {
             c: kernel::types::Opaque<$c>,
-            $($($(#[$emeta])* $extra: $ety,)*)?
         }
 
-        impl $crate::ext::object::CObject for $name {
+        $crate::ext::object::c_object! { @impl $name($c) { $($fields)* } }
+    };
+    (
+        $(#[$meta:meta])*
+        $vis:vis unsafe struct $name:ident($c:ty) { $($fields:tt)* }
+        + { $($extra:tt)* }
+    ) => {
+        $(#[$meta])*
+        #[pin_data]
+        #[repr(C)]
+        $vis struct $name {
+            #[pin]
+            c: kernel::types::Opaque<$c>,
+            $($extra)*
+        }
+
+        $crate::ext::object::c_object! { @impl $name($c) { $($fields)* } }
+    };
+    (@impl $name:ident($c:ty) {
+        $($(#[$fmeta:meta])* $fvis:vis fn $fn:ident: $view:ty = $($field:ident).+;)*
+    }) => {
+        // SAFETY: `c` is the first field of a structure with C's or a transparent representation.
+        unsafe impl $crate::ext::object::CObject for $name {
             type C = $c;
 
             fn as_raw(&self) -> *mut $c {
@@ -88,9 +174,8 @@ macro_rules! c_object {
                 $(#[$fmeta])*
                 $fvis fn $fn<'a>(&'a self) -> &'a $view {
                     let c = self.c.get();
-                    // SAFETY: By the type invariant `c` is valid for `'a`, so its field is. The
-                    // declaration promises that the field may be seen as this type, which has
-                    // interior mutability or is not written to, and `view()` checked the layout.
+                    // SAFETY: The declaration says `unsafe` for the structure and its fields.
+                    // `view()` has checked the layout.
                     unsafe { &*$crate::ext::object::view(&raw mut (*c).$($field).+) }
                 }
             )*

@@ -260,10 +260,15 @@ pub(crate) fn reaches_nexus(cause: Cause, same_nexus: bool) -> bool {
 ///
 /// `same_acl` says whether both have the same initiator port and target port group. `isid` is the
 /// initiator session identifier of the registration, if the fabric has such, and `session_isid`
-/// that of the nexus: text up to the first NUL.
-pub(crate) fn registers(same_acl: bool, isid: Option<&Isid>, session_isid: &Isid) -> bool {
+/// gives that of the nexus, which is asked for only if it matters: text up to the first NUL.
+pub(crate) fn registers(
+    same_acl: bool,
+    isid: Option<&Isid>,
+    session_isid: impl FnOnce() -> Isid,
+) -> bool {
     let text = |isid: &Isid| isid.iter().position(|&byte| byte == 0).unwrap_or(ISID_LEN);
-    same_acl && isid.is_none_or(|isid| isid[..text(isid)] == session_isid[..text(session_isid)])
+    let same = |isid: &Isid, other: &Isid| isid[..text(isid)] == other[..text(other)];
+    same_acl && isid.is_none_or(|isid| same(isid, &session_isid()))
 }
 
 /// Bytes of an initiator session identifier as the core keeps it (`PR_REG_ISID_LEN`).

@@ -267,9 +267,9 @@ impl State {
         let nexus = self.tasks[task].nexus;
         task != run.task
             && logic::reaches_nexus(run.cause(), nexus == self.tasks[run.task].nexus)
-            && run
-                .preempts
-                .is_none_or(|preempted| logic::registers(preempted == nexus, None, &[0; ISID_LEN]))
+            && run.preempts.is_none_or(|preempted| {
+                logic::registers(preempted == nexus, None, || [0; ISID_LEN])
+            })
     }
 
     /// One step of a run; false if it has to wait.

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Logical units as task management sees them: their task set, their requests, their counters.
+//! Logical units as task management sees them.
 
 use core::{
-    cell::Cell,
-    ops::ControlFlow,
+    ptr::{
+        self,
+        NonNull, //
+    },
     slice, //
 };
 
@@ -17,31 +19,29 @@ use kernel::{
     types::Opaque, //
 };
 
+use super::{
+    command::Command,
+    request::Requests,
+    task_set::{
+        Queue,
+        TakenCommands, //
+    },
+    trace, //
+};
 use crate::{
     bindings,
-    core::command::{
-        Abort,
-        AbortedCommands,
-        Command,
-        Held,
-        Session,
-        StateList, //
-    },
-    core::request::{
-        RequestList,
-        TmrRequest, //
-    },
-    core::trace, //
-    list::List,
+    list::ListGuard,
     lock::{
         IrqSpinLock,
         Mutex,
         SpinLock, //
     },
-    logic::Isid,
+    logic::Kind,
     object::{
         c_object,
-        CObject, //
+        CObject,
+        Constant,
+        View, //
     },
     tmr_function::{
         tcm_tmreq_table,
@@ -50,153 +50,40 @@ use crate::{
 };
 
 c_object! {
-    /// The operations of a backend (`struct target_backend_ops`), constant.
-    pub(crate) struct BackendOps(bindings::target_backend_ops) {
-        fn tmr_notify: Cell<Option<TmrNotify>> = tmr_notify;
+    /// The operations of a backend (`struct target_backend_ops`).
+    // SAFETY: They are constants of a module that stays as long as it has logical units.
+    pub(crate) unsafe struct BackendOps(bindings::target_backend_ops) {
+        fn tmr_notify: Constant<Option<TmrNotify>> = tmr_notify;
     }
 }
 
-c_object! {
-    /// The registration of a nexus (`struct t10_pr_registration`).
-    pub(crate) struct Registration(bindings::t10_pr_registration) {
-        /// Initiator port and target port group, to be compared only: they may be gone.
-        pub(crate) fn acl: Cell<*mut bindings::se_node_acl> = pr_reg_nacl;
-        fn has_isid: Cell<bool> = isid_present_at_reg;
-        fn isid_field: Isid = pr_reg_isid;
-        /// How many use it who do not hold a lock.
-        fn users: Atomic<i32> = pr_res_holders;
-    }
-}
+/// `tmr_notify` as bindgen sees it, with a number in the place of [`tcm_tmreq_table`].
+type BoundTmrNotify = unsafe extern "C" fn(
+    *mut bindings::se_device,
+    bindings::tcm_tmreq_table,
+    *mut bindings::list_head,
+);
 
-impl Registration {
-    /// The initiator session identifier, if the fabric has such.
-    pub(crate) fn isid(&self) -> Option<&Isid> {
-        self.has_isid().get().then(|| self.isid_field())
-    }
-
-    /// Whether somebody uses it. Nobody does so any more with one that was removed.
-    fn is_used(&self) -> bool {
-        self.users().load(Relaxed) != 0
-    }
-}
-
-/// Registrations that a PREEMPT AND ABORT removed, a list of the command's own.
-pub(crate) type Registrations =
-    List<Registration, { core::mem::offset_of!(bindings::t10_pr_registration, pr_reg_abort_list) }>;
-
-impl Registrations {
-    /// Whether one of them is that of the nexus from which `command` came.
-    pub(crate) fn contains(&self, command: &Command) -> bool {
-        self.iter()
-            .any(|registration| command.is_from(registration))
-    }
-
-    /// Takes the registration of the preempting nexus itself off the list, if the core has put it
-    /// there; it does so last.
-    ///
-    /// That one is not preempted: it is still registered, and used by the command. So the next PREEMPT
-    /// AND ABORT of the nexus puts it on a list of its own while this one sleeps. No lock: who
-    /// removes a registration waits with the lock of the reservations held until nobody uses it, and
-    /// this command does.
-    pub(crate) fn keep_own(&self) {
-        if self.last().is_some_and(Registration::is_used) {
-            self.cut_last();
-        }
-    }
-}
-
-/// What to do with a command of the task set.
-#[derive(Clone, Copy)]
-pub(crate) enum Verdict {
-    /// Nothing.
-    Leave,
-    /// End the search, because whoever searches is aborted itself.
-    GiveUp,
-    /// Abort it, with the answer of [`logic::find()`](crate::logic::find).
-    Abort(bool),
-}
-
-/// Where a command goes that [`Queue::abort()`] has aborted, or found at its end.
-#[derive(Clone, Copy)]
-pub(crate) enum Place<'a> {
-    /// It stays on its list.
-    Stay,
-    /// Off its list, onto another one.
-    On(&'a AbortedCommands),
-    /// The same, and the search is over.
-    Last(&'a AbortedCommands),
-}
-
-c_object! {
-    /// The commands that came in on one CPU (`struct se_device_queue`).
-    pub(crate) struct Queue(bindings::se_device_queue) {
-        fn lock: IrqSpinLock = lock;
-        fn state_list: StateList = state_list;
-        fn submission: Opaque<bindings::work_struct> = sq.work;
-    }
-}
-
-impl Queue {
-    /// Waits until the commands that are queued for submission now are in the task set.
-    ///
-    /// Never ends if called from the queue's own work item.
-    pub(crate) fn flush_submission(&self) {
-        // SAFETY: The work item is initialised and lives as long as the device.
-        unsafe { bindings::flush_work(self.submission().get()) };
-    }
-
-    /// Goes through the commands of the task set in the order in which they came in, and aborts what
-    /// `judge` says. `place` says where each goes that was aborted, or is [`Abort::Ending`].
-    ///
-    /// Breaks if the search is over. Both run with a spinlock held and interrupts off.
-    pub(crate) fn abort<'a>(
-        &self,
-        mut judge: impl FnMut(&Command) -> Verdict,
-        mut place: impl FnMut(&Command, Abort) -> Place<'a>,
-    ) -> ControlFlow<()> {
-        // Protects the state list and the `state_active` of its commands.
-        let _guard = self.lock().lock();
-        for command in self.state_list().iter() {
-            let (Some(session), true) = (command.session(), command.can_abort()) else {
-                continue;
-            };
-            let end = match judge(command) {
-                Verdict::Leave => continue,
-                Verdict::GiveUp => return ControlFlow::Break(()),
-                Verdict::Abort(answer) => command.abort(session, answer),
-            };
-            if matches!(end, Abort::TooLate) {
-                continue;
-            }
-            let (list, last) = match place(command, end) {
-                Place::Stay => continue,
-                Place::On(list) => (list, false),
-                Place::Last(list) => (list, true),
-            };
-            // Without a reference to have, the command is being released and about to leave.
-            if let Some(held) = command.hold() {
-                list.push(held);
-                if last {
-                    return ControlFlow::Break(());
-                }
-            }
-        }
-        ControlFlow::Continue(())
-    }
-}
+impl View<Option<BoundTmrNotify>> for Constant<Option<TmrNotify>> {}
 
 c_object! {
     /// A logical unit (`struct se_device`).
-    pub(crate) struct Device(bindings::se_device) {
-        fn queue_count: Cell<c_int> = queue_cnt;
-        fn queues_ptr: Cell<*const Queue> = queues;
-        fn backend: Cell<Option<&'a BackendOps>> = transport;
+    // SAFETY: `target_alloc_device()` sets queues and backend and initialises locks and lists, and
+    // they stay until the logical unit is freed. That waits for its commands, and what task
+    // management knows is the logical unit of a command.
+    pub(crate) unsafe struct Device(bindings::se_device) {
+        fn queue_count: Constant<c_int> = queue_cnt;
+        fn queues_ptr: Constant<*mut bindings::se_device_queue> = queues;
+        fn backend: Constant<Option<&'a BackendOps>> = transport;
         fn request_lock: IrqSpinLock = se_tmr_lock;
-        fn request_list: RequestList = dev_tmr_list;
+        fn request_list: Opaque<bindings::list_head> = dev_tmr_list;
+        /// Protects the SPC-2 reservation. C looks at its flag without the lock, too.
         fn reservation_lock: SpinLock = dev_reservation_lock;
         fn reservation_flags: Atomic<u32> = dev_reservation_flags;
-        fn reservation_holder: Cell<Option<&'a Session>> = reservation_holder;
+        fn reservation_holder: Atomic<*mut bindings::se_session> = reservation_holder;
+        /// Changed through configfs.
         fn transport_flags: Atomic<i8> = transport_flags;
+        /// Changed through configfs.
         fn emulate_tas: Atomic<bool> = dev_attrib.emulate_tas;
         /// One reset at a time, lest the second is answered while the first still waits for
         /// commands that both should wait for.
@@ -216,7 +103,7 @@ impl Device {
         let count = usize::try_from(self.queue_count().get()).unwrap_or(0);
         // SAFETY: The core allocates an array of `queue_cnt` queues with the device and frees it
         // with the device. `Queue` has the layout of its elements.
-        unsafe { slice::from_raw_parts(self.queues_ptr().get(), count) }
+        unsafe { slice::from_raw_parts(self.queues_ptr().get().cast(), count) }
     }
 
     /// Tells whether the caller runs in the work item of a submission queue of this device.
@@ -225,7 +112,7 @@ impl Device {
         let current = unsafe { bindings::current_work() };
         self.queues()
             .iter()
-            .any(|queue| queue.submission().get() == current)
+            .any(|queue| queue.is_submitted_by(current))
     }
 
     /// The TAS bit of the control mode page.
@@ -233,51 +120,33 @@ impl Device {
         self.emulate_tas().load(Relaxed)
     }
 
-    /// Calls `visit` for each request of the logical unit.
-    ///
-    /// `visit` runs with a spinlock held and interrupts off.
-    pub(crate) fn for_each_request(&self, mut visit: impl FnMut(&TmrRequest)) {
-        let _guard = self.request_lock().lock();
-        for request in self.request_list().iter() {
-            visit(request);
-        }
-    }
-
-    /// Holds the command of the first request that is `wanted`, which runs with a spinlock held and
-    /// interrupts off.
-    pub(crate) fn find_request(
-        &self,
-        mut wanted: impl FnMut(&TmrRequest) -> bool,
-    ) -> Option<Held<'_>> {
-        let _guard = self.request_lock().lock();
-        self.request_list()
-            .iter()
-            .filter(|request| wanted(request))
-            .find_map(|request| request.command()?.hold())
-    }
-
-    /// The core hands PERSISTENT RESERVE OUT through to what is below the backend.
-    pub(crate) fn passes_reservations(&self) -> bool {
+    /// What a command of the logical unit is to task management.
+    pub(crate) fn kind_of(&self, command: &Command) -> Kind {
         let flags = u32::from(self.transport_flags().load(Relaxed) as u8);
-        flags & bindings::TRANSPORT_FLAG_PASSTHROUGH_PGR != 0
+        command.kind(flags & bindings::TRANSPORT_FLAG_PASSTHROUGH_PGR != 0)
+    }
+
+    /// Keeps the requests of the logical unit from leaving it.
+    pub(crate) fn lock_requests(&self) -> Requests<'_> {
+        let guard = self.request_lock().lock();
+        let head = NonNull::from_ref(self.request_list()).cast();
+        // SAFETY: The lock protects the list, which the core has initialised and on which requests
+        // are linked by `tmr_list`. Before it releases the command of a request the core takes the
+        // request off the list. All requests are made by `TmrRequest`.
+        unsafe { ListGuard::new(head, guard) }
     }
 
     /// Tells the backend of an abort (`tmr_notify`), if it wants to know.
     ///
     /// To be called before the aborted commands are waited for, so that the backend may do
     /// something about it. May sleep.
-    pub(crate) fn notify(&self, function: bindings::tcm_tmreq_table, aborted: &AbortedCommands) {
-        trace::notify(self, function, aborted);
+    pub(crate) fn notify(&self, function: bindings::tcm_tmreq_table, aborted: &TakenCommands) {
+        trace::notify(self, function, aborted.len());
         if let Some(notify) = self.backend().get().and_then(|ops| ops.tmr_notify().get()) {
+            let function = tcm_tmreq_table::new(function);
             // SAFETY: Device and list are valid until the call returns, and the backend changes
             // neither.
-            unsafe {
-                notify(
-                    self.as_raw(),
-                    tcm_tmreq_table::new(function),
-                    aborted.list().as_raw(),
-                )
-            };
+            unsafe { notify(self.as_raw(), function, aborted.as_raw()) };
         }
     }
 
@@ -288,7 +157,7 @@ impl Device {
         if flags & bindings::DRF_SPC2_RESERVATIONS == 0 {
             return false;
         }
-        self.reservation_holder().set(None);
+        self.reservation_holder().store(ptr::null_mut(), Relaxed);
         self.reservation_flags()
             .store(flags & !bindings::DRF_SPC2_RESERVATIONS, Relaxed);
         true

@@ -3,92 +3,155 @@
 //! Task management requests (`struct se_tmr_req`).
 
 use core::{
-    cell::Cell,
-    mem,
-    ptr, //
+    mem::{
+        self,
+        MaybeUninit, //
+    },
+    ptr::{
+        self,
+        NonNull, //
+    },
 };
 
 use kernel::{
     prelude::*,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Completion, //
     },
-    types::Opaque, //
+    types::{
+        ForeignOwnable,
+        Opaque, //
+    },
 };
 
+use super::command::{
+    Command,
+    CommandRef, //
+};
 use crate::{
     bindings,
-    core::command::Command, //
-    list::List,
+    list::ListGuard,
+    lock::IrqSpinLockGuard,
     logic::Phase,
-    object::c_object,
+    object::{
+        c_object,
+        CObject,
+        Constant, //
+    },
 };
 
 c_object! {
     /// A task management request of an initiator (`struct se_tmr_req`).
     ///
-    /// C sees the C structure at its start. As all requests come from [`TmrRequest::allocate()`],
-    /// there is room behind it for what C need not know.
-    pub(crate) struct TmrRequest(bindings::se_tmr_req) {
-        fn function_field: Cell<u8> = function;
-        fn response: Cell<u8> = response;
-        fn referenced_tag_field: Cell<u64> = ref_task_tag;
-        fn fabric_private: Cell<*mut c_void> = fabric_tmr_ptr;
-        fn command_field: Cell<Option<&'a Command>> = task_cmd;
-        fn link: Cell<bindings::list_head> = tmr_list;
+    /// C sees the C structure at its start. As all requests are made here, there is room behind it
+    /// for what C need not know.
+    // SAFETY: Function and command are set when the request is made and never changed; the fabric
+    // sets the tag before it submits the request. The core frees a request only when it releases the
+    // command that carries it.
+    pub(crate) unsafe struct TmrRequest(bindings::se_tmr_req) {
+        fn function_field: Constant<u8> = function;
+        fn response: Atomic<i8> = response;
+        fn referenced_tag_field: Constant<u64> = ref_task_tag;
+        fn command_field: Constant<&'a Command> = task_cmd;
     } + {
         /// A [`Phase`], see there for who may change it.
         phase: Atomic<u32>,
-        /// Requests are numbered in the order in which they are set up.
-        number: Cell<u64>,
+        /// Requests are numbered in the order in which they are made.
+        number: u64,
         /// Complete when an ABORT_TASK has been carried out.
-        done: Opaque<bindings::completion>,
+        #[pin]
+        done: Completion,
     }
 }
 
 /// The number of the next request, of whatever logical unit.
 static NEXT: Atomic<u64> = Atomic::new(0);
 
-/// Requests of a logical unit, linked by `tmr_list`.
-pub(crate) type RequestList = List<TmrRequest, { mem::offset_of!(bindings::se_tmr_req, tmr_list) }>;
+/// The requests of a logical unit, whose lock is held.
+pub(crate) type Requests<'a> = ListGuard<
+    'a,
+    TmrRequest,
+    { mem::offset_of!(bindings::se_tmr_req, tmr_list) },
+    IrqSpinLockGuard<'a>,
+>;
+
+/// A command that only its fabric knows.
+pub(crate) struct NewCommand<'a>(&'a Command);
+
+impl<'a> NewCommand<'a> {
+    /// A command of a fabric.
+    ///
+    /// # Safety
+    ///
+    /// `command` must be valid for `'a`, initialised by `__target_init_cmd()`, and known to nobody
+    /// but the caller.
+    pub(super) unsafe fn from_raw(command: *mut bindings::se_cmd) -> Self {
+        // SAFETY: By the contract of this function.
+        Self(unsafe { Command::from_raw(command) })
+    }
+
+    /// Makes this the command of a new task management request.
+    ///
+    /// `private` is the fabric's own; `gfp` may forbid to sleep. Fails if there is no memory.
+    pub(crate) fn carry_request(
+        self,
+        function: u8,
+        private: *mut c_void,
+        gfp: bindings::gfp_t,
+    ) -> Result<&'a Command> {
+        let command = self.0.as_raw();
+        let memory = TmrRequest::allocate(gfp).ok_or(ENOMEM)?;
+        let Ok(request) = memory.write_pin_init(TmrRequest::new(command, function, private));
+        let request = request.into_foreign().cast();
+        // SAFETY: The command is valid and nobody else uses it. It owns the request until the core
+        // calls `core_tmr_release_req()`.
+        unsafe {
+            (*command).se_tmr_req = request;
+            (*command).se_cmd_flags |= bindings::se_cmd_flags_table_SCF_SCSI_TMR_CDB;
+        }
+        Ok(self.0)
+    }
+}
 
 impl TmrRequest {
-    /// Allocates a request with `gfp`, which may forbid to sleep.
-    ///
-    /// It lives until its memory is given back as a `KBox`.
-    pub(crate) fn allocate<'a>(gfp: bindings::gfp_t) -> Option<&'a Self> {
-        // SAFETY: Asks `kmalloc()` for new memory, as there is no old object. If not null, it is
-        // memory for a `Self` that nobody else knows, and zeroes are a valid value of each field:
-        // numbers, null pointers, `Phase::Searching`, link and completion that `init()` sets before their
-        // use.
+    /// Memory for a request. The kernel crate has no flags that come from C.
+    fn allocate(gfp: bindings::gfp_t) -> Option<KBox<MaybeUninit<Self>>> {
+        let (size, align) = (mem::size_of::<Self>(), mem::align_of::<Self>());
+        // SAFETY: Asks `kmalloc()` for new memory, as there is no old object. What comes, if
+        // anything, has the layout of `Self` and is nobody else's.
         unsafe {
-            bindings::krealloc_node_align(
-                ptr::null(),
-                mem::size_of::<Self>(),
-                mem::align_of::<Self>(),
-                gfp | bindings::__GFP_ZERO,
-                bindings::NUMA_NO_NODE,
-            )
-            .cast::<Self>()
-            .as_ref()
+            let node = bindings::NUMA_NO_NODE;
+            let memory = bindings::krealloc_node_align(ptr::null(), size, align, gfp, node);
+            (!memory.is_null()).then(|| KBox::from_raw(memory.cast()))
         }
     }
 
-    /// Sets up a new request that `command` carries.
-    pub(crate) fn init<'a>(&'a self, command: &'a Command, function: u8, private: *mut c_void) {
-        self.function_field().set(function);
-        self.fabric_private().set(private);
-        self.command_field().set(Some(command));
-        self.number.set(NEXT.fetch_add(1, Relaxed));
-        // SAFETY: The request is new and ours, and this initialises the whole completion.
-        unsafe { bindings::init_completion(self.done.get()) };
-        let link = self.link();
-        // C: `INIT_LIST_HEAD()`.
-        link.set(bindings::list_head {
-            next: link.as_ptr(),
-            prev: link.as_ptr(),
-        });
+    fn new(
+        command: *mut bindings::se_cmd,
+        function: u8,
+        private: *mut c_void,
+    ) -> impl PinInit<Self> {
+        pin_init!(Self {
+            c <- Opaque::ffi_init(|c: *mut bindings::se_tmr_req| {
+                // SAFETY: `c` is memory for a request. The link is initialised in its place.
+                unsafe {
+                    c.write(bindings::se_tmr_req {
+                        function,
+                        fabric_tmr_ptr: private,
+                        task_cmd: command,
+                        ..pin_init::zeroed()
+                    });
+                    bindings::INIT_LIST_HEAD(&raw mut (*c).tmr_list);
+                }
+            }),
+            phase: Atomic::new(Phase::Searching as u32),
+            number: NEXT.fetch_add(1, Relaxed),
+            done <- Completion::new(),
+        })
     }
 
     /// The task management function (SAM-5 7.1), a `tcm_tmreq_table`.
@@ -102,14 +165,14 @@ impl TmrRequest {
     }
 
     /// The command that carries the request.
-    pub(crate) fn command(&self) -> Option<&Command> {
+    pub(crate) fn command(&self) -> &Command {
         self.command_field().get()
     }
 
     /// Sets the service response, a `tcm_tmrsp_table`. Only whoever executes the request does.
     pub(crate) fn set_response(&self, response: u32) {
         // The values are few, see `core_tmr_*` in `tmr/`.
-        self.response().set(response as u8);
+        self.response().store(response as i8, Relaxed);
     }
 
     /// The number that the next request will have. Those that are there have smaller ones.
@@ -119,7 +182,7 @@ impl TmrRequest {
 
     /// The request's number.
     pub(crate) fn number(&self) -> u64 {
-        self.number.get()
+        self.number
     }
 
     /// What the request does. What that is worth, [`Phase`] tells.
@@ -141,21 +204,43 @@ impl TmrRequest {
 
     /// Whether a reset has aborted the request itself.
     pub(crate) fn is_aborted(&self) -> bool {
-        self.command().is_some_and(Command::is_aborted)
+        self.command().is_aborted()
     }
 
     /// The request has been carried out; whoever waits for that goes on.
     pub(crate) fn finish(&self) {
         self.set_phase(Phase::Done);
-        // SAFETY: Initialised by `init()`.
-        unsafe { bindings::complete_all(self.done.get()) };
+        self.done.complete_all();
     }
 
+    /// Keeps the request by a reference to its command, unless the last one is already gone.
+    pub(crate) fn hold(&self) -> Option<RequestRef> {
+        let command = self.command().hold()?;
+        // INVARIANT: The command is the one that carries the request.
+        Some(RequestRef {
+            request: NonNull::from_ref(self),
+            _command: command,
+        })
+    }
+}
+
+/// A reference to a request.
+///
+/// # Invariants
+///
+/// `_command` carries the request, so that the request is not freed.
+pub(crate) struct RequestRef {
+    request: NonNull<TmrRequest>,
+    _command: CommandRef,
+}
+
+impl RequestRef {
     /// Waits until the request has been carried out.
     ///
-    /// Whoever waits holds the command of the request, or the request could be gone.
-    pub(crate) fn wait(&self) {
-        // SAFETY: Initialised by `init()`; called in process context.
-        unsafe { bindings::wait_for_completion(self.done.get()) };
+    /// Not until it is gone: its initiator may not have acknowledged the answer, and never do so.
+    pub(crate) fn wait(self) {
+        // SAFETY: By the type invariant the request is valid.
+        let request = unsafe { self.request.as_ref() };
+        request.done.wait_for_completion();
     }
 }

@@ -15,11 +15,6 @@ void lio_tmr_trace_abort(struct se_cmd *cmd)
 	trace_tmr_abort(cmd);
 }
 
-bool lio_tmr_trace_notify_enabled(void)
-{
-	return trace_tmr_notify_enabled();
-}
-
 void lio_tmr_trace_notify(struct se_device *dev, u8 function,
 			  unsigned int commands)
 {

@@ -13,7 +13,6 @@ struct se_device;
 
 void lio_tmr_trace_received(struct se_cmd *cmd, u8 function);
 void lio_tmr_trace_abort(struct se_cmd *cmd);
-bool lio_tmr_trace_notify_enabled(void);
 void lio_tmr_trace_notify(struct se_device *dev, u8 function,
 			  unsigned int commands);
 void lio_tmr_trace_done(struct se_device *dev, u8 function, u64 tag,
