@@ -96,7 +96,7 @@ impl Command {
 
     /// What the command is to task management. `passed_through` says that its logical unit hands
     /// PERSISTENT RESERVE OUT through to what is below the backend.
-    pub(crate) fn kind(&self, passed_through: bool) -> Kind {
+    pub(super) fn kind(&self, passed_through: bool) -> Kind {
         let emulate_pr_out = bindings::target_scsi3_emulate_pr_out as *const () as usize;
         let emulated = !passed_through && self.execute_cmd().load(Relaxed) == emulate_pr_out;
         let cdb = self.cdb().get().copied().unwrap_or([0; 2]);
@@ -123,7 +123,7 @@ impl Command {
     }
 
     /// The initiator session identifier of the command's session, empty if its fabric has none.
-    pub(crate) fn isid(&self) -> Isid {
+    pub(super) fn isid(&self) -> Isid {
         let mut isid = [0; ISID_LEN];
         let get = self.fabric().get().and_then(|ops| ops.get_isid().get());
         if let (Some(get), Some(session)) = (get, self.session()) {
@@ -203,7 +203,7 @@ impl Command {
 
     /// Takes a reference, unless the last one is already gone or the command is one of the core's
     /// own, which takes no notice of references.
-    pub(crate) fn hold(&self) -> Option<CommandRef> {
+    pub(super) fn hold(&self) -> Option<CommandRef> {
         // SAFETY: The reference count is part of a valid command.
         let held = self.can_abort()
             && unsafe { bindings::kref_get_unless_zero(self.references().get()) };
@@ -234,7 +234,7 @@ pub(super) enum End {
 /// # Invariants
 ///
 /// Owns one count of the command's `cmd_kref`, which keeps the command valid.
-pub(crate) struct CommandRef(NonNull<Command>);
+pub(super) struct CommandRef(NonNull<Command>);
 
 impl CommandRef {
     /// Gives the count away.

@@ -52,7 +52,7 @@ use crate::{
 c_object! {
     /// The operations of a backend (`struct target_backend_ops`).
     // SAFETY: They are constants of a module that stays as long as it has logical units.
-    pub(crate) unsafe struct BackendOps(bindings::target_backend_ops) {
+    unsafe struct BackendOps(bindings::target_backend_ops) {
         fn tmr_notify: Constant<Option<TmrNotify>> = tmr_notify;
     }
 }

@@ -105,7 +105,23 @@ impl<'a> NewCommand<'a> {
     ) -> Result<&'a Command> {
         let command = self.0.as_raw();
         let memory = TmrRequest::allocate(gfp).ok_or(ENOMEM)?;
-        let Ok(request) = memory.write_pin_init(TmrRequest::new(command, function, private));
+        let Ok(request) = memory.write_pin_init(pin_init!(TmrRequest {
+            c <- Opaque::ffi_init(|c: *mut bindings::se_tmr_req| {
+                // SAFETY: `c` is memory for a request. The link is initialised in its place.
+                unsafe {
+                    c.write(bindings::se_tmr_req {
+                        function,
+                        fabric_tmr_ptr: private,
+                        task_cmd: command,
+                        ..pin_init::zeroed()
+                    });
+                    bindings::INIT_LIST_HEAD(&raw mut (*c).tmr_list);
+                }
+            }),
+            phase: Atomic::new(Phase::Searching as u32),
+            number: NEXT.fetch_add(1, Relaxed),
+            done <- Completion::new(),
+        }));
         let request = request.into_foreign().cast();
         // SAFETY: The command is valid and nobody else uses it. It owns the request until the core
         // calls `core_tmr_release_req()`.
@@ -128,30 +144,6 @@ impl TmrRequest {
             let memory = bindings::krealloc_node_align(ptr::null(), size, align, gfp, node);
             (!memory.is_null()).then(|| KBox::from_raw(memory.cast()))
         }
-    }
-
-    fn new(
-        command: *mut bindings::se_cmd,
-        function: u8,
-        private: *mut c_void,
-    ) -> impl PinInit<Self> {
-        pin_init!(Self {
-            c <- Opaque::ffi_init(|c: *mut bindings::se_tmr_req| {
-                // SAFETY: `c` is memory for a request. The link is initialised in its place.
-                unsafe {
-                    c.write(bindings::se_tmr_req {
-                        function,
-                        fabric_tmr_ptr: private,
-                        task_cmd: command,
-                        ..pin_init::zeroed()
-                    });
-                    bindings::INIT_LIST_HEAD(&raw mut (*c).tmr_list);
-                }
-            }),
-            phase: Atomic::new(Phase::Searching as u32),
-            number: NEXT.fetch_add(1, Relaxed),
-            done <- Completion::new(),
-        })
     }
 
     /// The task management function (SAM-5 7.1), a `tcm_tmreq_table`.

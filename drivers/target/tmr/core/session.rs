@@ -47,7 +47,7 @@ pub(super) type GetIsid = unsafe extern "C" fn(*mut bindings::se_session, *mut u
 c_object! {
     /// The operations of a fabric (`struct target_core_fabric_ops`).
     // SAFETY: They are constants of a module that stays as long as it has commands.
-    pub(crate) unsafe struct FabricOps(bindings::target_core_fabric_ops) {
+    pub(super) unsafe struct FabricOps(bindings::target_core_fabric_ops) {
         fn name_ptr: Constant<*const c_char> = fabric_name;
         pub(super) fn get_isid: Constant<Option<GetIsid>> = sess_get_initiator_sid;
         /// Null if there is none.
@@ -57,7 +57,7 @@ c_object! {
 
 impl FabricOps {
     /// The fabric's name, for messages.
-    pub(crate) fn name(&self) -> &CStr {
+    pub(super) fn name(&self) -> &CStr {
         // SAFETY: Every fabric has a name, a constant C string of its own.
         unsafe { CStr::from_char_ptr(self.name_ptr().get()) }
     }
