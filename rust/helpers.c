@@ -14,11 +14,6 @@ bool rust_helper_kref_get_unless_zero(struct kref *kref)
 	return kref_get_unless_zero(kref);
 }
 
-void rust_helper_list_move_tail(struct list_head *entry, struct list_head *head)
-{
-	list_move_tail(entry, head);
-}
-
 void rust_helper_list_del_init(struct list_head *entry)
 {
 	list_del_init(entry);

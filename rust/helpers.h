@@ -15,8 +15,6 @@ struct page;
 struct vm_area_desc;
 
 bool rust_helper_kref_get_unless_zero(struct kref *kref);
-void rust_helper_list_move_tail(struct list_head *entry,
-				struct list_head *head);
 void rust_helper_list_del_init(struct list_head *entry);
 void rust_helper_init_delayed_work(struct delayed_work *work, work_func_t run);
 unsigned int rust_helper_memalloc_noio_save(void);

@@ -132,7 +132,7 @@ impl<T, const OFFSET: usize> Entry<'_, T, OFFSET> {
     /// Takes the entry off the list (C: `list_del_init()`).
     pub fn remove(self) {
         // SAFETY: By the type invariant.
-        unsafe { bindings::lio_tmr_list_del_init(self.link) };
+        unsafe { bindings::list_del_init(self.link) };
     }
 }
 
@@ -226,7 +226,7 @@ impl<H: Linked> OwnedList<H> {
         // SAFETY: `first` is on this list, which is ours. By the type invariant it is part of what
         // `into_raw()` has given, which is not on the list any more.
         unsafe {
-            bindings::lio_tmr_list_del_init(first);
+            bindings::list_del_init(first);
             Some(H::from_raw(NonNull::new_unchecked(entry)))
         }
     }
