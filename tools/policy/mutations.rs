@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Other rules for the policy: what shows that the model check can fail.
+//! Other rules for the logic: what shows that the model check can fail.
 //!
 //! `build.rs` makes a copy of the kernel's files in which each of these can be switched on, for
 //! `tests/counterexample` alone; the files themselves know nothing of it. Each place must be found
@@ -10,7 +10,7 @@
 pub(crate) struct Mutation {
     /// Name of the variant of `rules::Rule`.
     pub(crate) rule: &'static str,
-    /// The file, from the policy's folder.
+    /// The file, from the folder of the logic.
     pub(crate) file: &'static str,
     /// What the source says.
     pub(crate) from: &'static str,

@@ -8,7 +8,7 @@ use super::device::{
     Tcmu, //
 };
 use super::netlink;
-use super::policy::{
+use super::logic::{
     signed,
     unsigned,
     NumberError,

@@ -7,7 +7,7 @@ use super::device::{
     Tcmu, //
 };
 use super::parameters::max_data_area_mb;
-use super::policy::{
+use super::logic::{
     options,
     Clamped,
     ControlOption,

@@ -6,7 +6,7 @@
 //! each access is one machine access, and the data pages are only copied from and to; there is no
 //! Rust reference to anything that user space writes.
 
-use super::policy::{
+use super::logic::{
     growth::grown,
     Answer,
     Array as _,
@@ -60,7 +60,7 @@ const VERSION: u16 = 2;
 const CAPABILITIES: u16 = 0xf;
 
 // The interface to user space has 64-bit `struct iovec`s, and words of the ring are accessed in one
-// piece; the policy counts in pages of 4 KiB.
+// piece; the logic counts in pages of 4 KiB.
 static_assert!(cfg!(CONFIG_64BIT) && PAGE_SIZE == 4096);
 
 impl Command for ScsiCommand {

@@ -7,7 +7,7 @@
 //! another command than the one that is waited for is refused and ends nothing, and so is a reply
 //! that an earlier event of the same kind is still owed: see [`Replies`].
 
-use super::policy::{
+use super::logic::{
     EventId,
     Replies,
     Socket,

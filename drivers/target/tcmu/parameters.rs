@@ -2,7 +2,7 @@
 
 //! The module parameters.
 
-use super::policy::{
+use super::logic::{
     decimal,
     unsigned,
     DEFAULT_MAX_DATA_AREA_MB, //

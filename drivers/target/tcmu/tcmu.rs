@@ -9,10 +9,10 @@
 mod attributes;
 mod control;
 mod device;
+mod logic;
 mod memory;
 mod netlink;
 mod parameters;
-mod policy;
 mod reclaim;
 mod table;
 

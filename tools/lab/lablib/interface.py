@@ -58,7 +58,7 @@ def attributes(text: str) -> Files:
 
 
 def options(text: str) -> Files:
-    """The options that ``tcmu/policy/parameters.rs`` takes."""
+    """The options that ``tcmu/logic/parameters.rs`` takes."""
     parse = re.search(r"^fn parse\(.*?^\}", text, re.M | re.S)
     names = re.findall(r'^\s+b"(\w+)"', parse[0] if parse else "", re.M)
     return _need({f"control/{name}": "" for name in names}, "options of control")
@@ -152,7 +152,7 @@ def check(checkout: Path, kernel_source: Path) -> list[str]:
     source = (
         core(text(kernel_source / "drivers/target/target_core_configfs.c"))
         | attributes(text(tcmu / "attributes.rs"))
-        | options(text(tcmu / "policy/parameters.rs"))
+        | options(text(tcmu / "logic/parameters.rs"))
         | parameters(text(tcmu / "parameters.rs"))
     )
     abi = checkout / "Documentation/ABI/testing"

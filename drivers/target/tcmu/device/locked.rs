@@ -2,7 +2,7 @@
 
 //! A device with its lock held.
 
-use super::super::policy::delay_ms;
+use super::super::logic::delay_ms;
 use super::{
     Enabled,
     Phase,

@@ -10,7 +10,7 @@ mod user_space;
 
 use super::memory::SharedMemory;
 use super::netlink;
-use super::policy::{
+use super::logic::{
     Engine,
     ResetStatus,
     Sizes, //

@@ -2,7 +2,7 @@
 
 //! What LIO asks of a tcmu device.
 
-use super::super::policy::{
+use super::super::logic::{
     Refusal,
     Sizes,
     SlotIndex,

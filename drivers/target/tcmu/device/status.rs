@@ -4,7 +4,7 @@
 //!
 //! The lines are described in `Documentation/target/tcmu-debugfs.rst`.
 
-use super::super::policy::{
+use super::super::logic::{
     Broken,
     Host as _,
     Snapshot, //

@@ -2,7 +2,7 @@
 
 //! What user space asks of a tcmu device through its UIO node, and what happens with time.
 
-use super::super::policy::Broken;
+use super::super::logic::Broken;
 use super::{
     Active,
     Phase,

@@ -2,7 +2,7 @@
 
 //! The data area.
 
-use super::policy::{
+use super::logic::{
     data_area::{
         AllocError,
         BlockList,

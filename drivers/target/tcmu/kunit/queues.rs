@@ -2,7 +2,7 @@
 
 //! Queues of commands and of notifications.
 
-use super::policy::{
+use super::logic::{
     ids::{
         IdList,
         IdTable, //

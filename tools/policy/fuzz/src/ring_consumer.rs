@@ -4,8 +4,8 @@
 
 use crate::harness::rig::{Action, Rig};
 use crate::harness::user::Completion;
-use crate::policy::engine::{Config, ResetStatus};
-use crate::policy::seam::Direction;
+use crate::logic::engine::{Config, ResetStatus};
+use crate::logic::seam::Direction;
 
 /// The rest of the input; behind its end are zeros.
 struct Input<'a>(&'a [u8]);

@@ -7,8 +7,8 @@ use super::command::Reply;
 use super::model::Place;
 use super::rig::{Action, Rig, GOOD};
 use super::user::{Completion, Held, Run};
-use crate::policy::engine::Config;
-use crate::policy::seam::Direction;
+use crate::logic::engine::Config;
+use crate::logic::seam::Direction;
 
 const BLOCK: u32 = 64;
 

@@ -2,8 +2,8 @@
 
 //! SCSI commands of the tests: each must be answered exactly once.
 
-use crate::policy::seam::{Command, Direction};
-use crate::policy::slots::SlotIndex;
+use crate::logic::seam::{Command, Direction};
+use crate::logic::slots::SlotIndex;
 use std::cell::RefCell;
 use std::rc::Rc;
 

@@ -6,7 +6,7 @@ use super::command::Reply;
 use super::model::Place;
 use super::rig::Rig;
 use super::state_machine::{case, foul};
-use crate::policy::ring::Broken;
+use crate::logic::ring::Broken;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use std::collections::BTreeMap;

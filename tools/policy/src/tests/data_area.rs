@@ -3,8 +3,8 @@
 //! The data area: lowest block first, all or nothing.
 
 use super::memory::{refuse, TestMemory};
-use crate::policy::data_area::{AllocError, BlockList, DataArea};
-use crate::policy::seam::NoMemory;
+use crate::logic::data_area::{AllocError, BlockList, DataArea};
+use crate::logic::seam::NoMemory;
 use proptest::prelude::*;
 
 fn area(blocks: u32, block_size: u32) -> DataArea<TestMemory> {

@@ -7,9 +7,9 @@ use super::memory::growths;
 use super::model::Place;
 use super::rig::{Action, Rig, GOOD, KINDS};
 use super::user::{Completion, Kind};
-use crate::policy::engine::{Config, ResetStatus};
-use crate::policy::ring::Broken;
-use crate::policy::seam::Direction;
+use crate::logic::engine::{Config, ResetStatus};
+use crate::logic::ring::Broken;
+use crate::logic::seam::Direction;
 
 const BLOCK: u32 = 64;
 

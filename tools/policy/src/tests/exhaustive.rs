@@ -4,8 +4,8 @@
 
 use super::rig::{Action, Rig, GOOD};
 use super::user::Completion;
-use crate::policy::engine::{Config, ResetStatus};
-use crate::policy::seam::Direction;
+use crate::logic::engine::{Config, ResetStatus};
+use crate::logic::seam::Direction;
 
 const KEEP: Completion = Completion {
     keep_buf: true,

@@ -3,9 +3,9 @@
 //! The engine's surroundings: shared memory, data area, LIO.
 
 use super::command::{Ledger, Reply, Request, TestCommand, Token};
-use crate::policy::data_area::Blocks;
-use crate::policy::engine::Config;
-use crate::policy::seam::{Answer, Host, NoMemory};
+use crate::logic::data_area::Blocks;
+use crate::logic::engine::Config;
+use crate::logic::seam::{Answer, Host, NoMemory};
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::rc::Rc;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tests of the policy.
+//! Tests of the logic.
 
 mod command;
 mod fingerprint;
@@ -37,4 +37,4 @@ use command::TestCommand;
 use memory::TestMemory;
 
 /// The engine as it is tested.
-type TestEngine = crate::policy::engine::Engine<TestCommand, TestMemory>;
+type TestEngine = crate::logic::engine::Engine<TestCommand, TestMemory>;

@@ -9,9 +9,9 @@ use super::command::{Reply, Request, Token};
 use super::host::TestHost;
 use super::space::{Plan, Space};
 use super::user::{Entry, Held, Kind, Response, Run};
-use crate::policy::engine::Config;
-use crate::policy::ring::Broken;
-use crate::policy::seam::Direction;
+use crate::logic::engine::Config;
+use crate::logic::ring::Broken;
+use crate::logic::seam::Direction;
 use std::collections::VecDeque;
 
 /// Where a command is.

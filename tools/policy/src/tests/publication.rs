@@ -9,9 +9,9 @@
 
 use super::command::{Ledger, Reply, Request, TestCommand};
 use super::TestEngine;
-use crate::policy::data_area::Blocks;
-use crate::policy::engine::{Config, Engine};
-use crate::policy::seam::{Answer, Direction, Host, NoMemory};
+use crate::logic::data_area::Blocks;
+use crate::logic::engine::{Config, Engine};
+use crate::logic::seam::{Answer, Direction, Host, NoMemory};
 use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use loom::sync::Arc;

@@ -10,10 +10,10 @@ use super::properties::Properties;
 use super::space::Plan;
 use super::user::{Completion, User};
 use super::TestEngine;
-use crate::policy::engine::submit::Submitted;
-use crate::policy::engine::{Config, Engine, Refusal, ResetStatus};
-use crate::policy::seam::Direction;
-use crate::policy::tmr_queue::TmrKind;
+use crate::logic::engine::submit::Submitted;
+use crate::logic::engine::{Config, Engine, Refusal, ResetStatus};
+use crate::logic::seam::Direction;
+use crate::logic::tmr_queue::TmrKind;
 
 /// Something that happens. Numbers choose among what there is, modulo its count.
 #[derive(Clone, Debug)]

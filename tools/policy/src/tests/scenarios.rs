@@ -4,8 +4,8 @@
 
 use super::rig::{Action, GOOD};
 use super::search::{Event, Events, Scenario};
-use crate::policy::engine::{Config, ResetStatus};
-use crate::policy::seam::Direction;
+use crate::logic::engine::{Config, ResetStatus};
+use crate::logic::seam::Direction;
 
 /// As often as there is something to do.
 const ANY: usize = usize::MAX;

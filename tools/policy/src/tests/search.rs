@@ -19,7 +19,7 @@
 
 use super::properties::Property;
 use super::rig::{Action, Rig};
-use crate::policy::engine::Config;
+use crate::logic::engine::Config;
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::panic::{catch_unwind, set_hook, take_hook, AssertUnwindSafe, PanicHookInfo};

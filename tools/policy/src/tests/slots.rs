@@ -3,8 +3,8 @@
 //! Slots and the queues through them.
 
 use super::memory::{refuse, TestMemory};
-use crate::policy::seam::NoMemory;
-use crate::policy::slots::{Queue, SlotIndex, Slots, State};
+use crate::logic::seam::NoMemory;
+use crate::logic::slots::{Queue, SlotIndex, Slots, State};
 use proptest::prelude::*;
 
 type TestSlots = Slots<u32, TestMemory>;

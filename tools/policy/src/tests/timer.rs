@@ -2,7 +2,7 @@
 
 //! How long the timer of a device is set.
 
-use crate::policy::timer::{delay_ms, MOST_MS};
+use crate::logic::timer::{delay_ms, MOST_MS};
 
 /// What `msecs_to_jiffies()` takes for "never", read as the `int` that it looks at.
 fn is_never(ms: u32) -> bool {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The seam between the policy and what surrounds it.
+//! The seam between the logic and what surrounds it.
 
 use core::ops::{
     DerefMut,
@@ -91,7 +91,7 @@ pub(crate) enum Answer<'a> {
     },
 }
 
-/// What surrounds the policy.
+/// What surrounds the logic.
 ///
 /// Offsets are bytes from the start of the command ring and multiples of 8; an [`Engine`] never
 /// passes one outside the ring. Every read of shared memory is a single access.

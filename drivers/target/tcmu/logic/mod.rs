@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Policy of the tcmu backend: pure logic without kernel types.
+//! Logic of the tcmu backend: pure logic without kernel types.
 //!
 //! These files depend on `core` alone and contain no `unsafe`, so the very same files are compiled
 //! into the kernel module and into a host crate (`tools/policy`) that tests them. What the logic
