@@ -24,8 +24,8 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         rule: "LookOnlyAtQfull",
         file: "engine/submit.rs",
-        from: "if self.tmrs.is_empty() && self.waiting.is_empty() {",
-        to: "if (ON || self.tmrs.is_empty()) && self.waiting.is_empty() {",
+        from: "if self.tmrs.is_empty() && self.qfull.is_empty() {",
+        to: "if (ON || self.tmrs.is_empty()) && self.qfull.is_empty() {",
     },
     // xa_alloc() gives the lowest id that no command has, whether or not a TMR lists it.
     Mutation {
@@ -64,7 +64,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     // tcmu_tmr_notify() allocates the TMR, and drops it if that fails.
     Mutation {
         rule: "AllocateWhenAnnounced",
-        file: "engine/task_management.rs",
+        file: "engine/tmr.rs",
         from: "if notify {
             self.tmrs.push(kind, ids);",
         to: "let lost = ON && self.tmrs.reserve(usize::from(u16::MAX)).is_err();
@@ -74,10 +74,10 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     // The rest are plain mistakes, one for each property that is left.
     Mutation {
         rule: "TimeOutNotification",
-        file: "engine/mod.rs",
-        from: "self.wake = wake;
+        file: "engine/timeout.rs",
+        from: "self.next_deadline = next;
 ",
-        to: "self.wake = wake;
+        to: "self.next_deadline = next;
         if ON {
             self.tmrs.pop();
         }
@@ -93,22 +93,20 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         rule: "ListOnlyTheFirst",
-        file: "engine/task_management.rs",
+        file: "engine/tmr.rs",
         from: "if notify {
                         self.ids.list",
         to: "if notify && (ids.is_empty() || !ON) {
                         self.ids.list",
     },
     Mutation {
-        rule: "ForgetExpired",
-        file: "engine/mod.rs",
-        from: "self.counters.expired += 1;
-                host.complete(command, Answer::CheckCondition);",
-        to: "self.counters.expired += 1;
-                if ON {
+        rule: "ForgetTimedOut",
+        file: "engine/timeout.rs",
+        from: "self.completer.complete(command, status);",
+        to: "if ON {
                     core::mem::forget(command);
                 } else {
-                    host.complete(command, Answer::CheckCondition);
+                    self.completer.complete(command, status);
                 }",
     },
 ];

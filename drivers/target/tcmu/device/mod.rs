@@ -2,19 +2,21 @@
 
 //! A tcmu device: its state under its lock, and its life.
 
+mod completer;
 mod locked;
 mod message;
 mod operations;
 mod status;
 mod user_space;
 
-use super::memory::SharedMemory;
-use super::netlink;
 use super::logic::{
     Engine,
     ResetStatus,
-    Sizes, //
+    Sizes,
+    Timeouts, //
 };
+use super::memory::SharedMemory;
+use super::netlink;
 use super::{
     reclaim,
     table::Kernel,
@@ -29,14 +31,12 @@ use crate::{
         uio,
         work::Work, //
     },
-    target::{
-        backend::{
-            Device,
-            Limit, //
-        },
-        command::Command,
+    target::backend::{
+        Device,
+        Limit, //
     },
 };
+use completer::LioCompleter;
 use kernel::{
     module,
     prelude::*,
@@ -60,31 +60,14 @@ use kernel::{
 use locked::Locked;
 use user_space::report;
 
-/// Default time limit of a command on the ring, and of one in the qfull queue if neither limit is
-/// set, in milliseconds.
-const DEFAULT_TIMEOUT_MS: u32 = 30_000;
-
-/// How long a command may wait in the qfull queue (attribute `qfull_time_out`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum QfullTimeout {
-    /// As long as a command may be on the ring (-1).
-    AsCommand,
-    /// Not at all (0).
-    Never,
-    /// So many milliseconds.
-    Ms(u32),
-}
-
 /// What users have set, besides the sizes.
 pub(crate) struct Settings {
     /// `dev_config`, empty if not set.
     pub(crate) config: Option<CString>,
     /// Sizes, fixed while the device is enabled.
     pub(crate) sizes: Sizes,
-    /// `cmd_time_out` in milliseconds; 0 is none.
-    pub(crate) command_timeout_ms: u32,
-    /// `qfull_time_out`.
-    pub(crate) qfull_timeout: QfullTimeout,
+    /// `cmd_time_out` and `qfull_time_out`
+    pub(crate) timeouts: Timeouts,
     /// `nl_reply_supported`: below 0 no, above 0 yes, 0 as the daemon says.
     pub(crate) nl_reply_supported: i32,
     /// `tmr_notification`
@@ -110,7 +93,7 @@ struct Enabled {
     notifier: uio::Notifier,
     /// Answers commands whose time is over.
     timer: Work<Device<Tcmu>>,
-    /// What the timer waits for, in ticks, if it is queued. It may run earlier.
+    /// What the timer waits for, in milliseconds, if it is queued. It may run earlier.
     armed: Option<u64>,
 }
 
@@ -126,7 +109,7 @@ pub(crate) struct State {
 
 /// What an enabled device has.
 struct Active {
-    engine: Engine<Command, Kernel>,
+    engine: Engine<LioCompleter, Kernel>,
     memory: SharedMemory,
 }
 
@@ -135,7 +118,7 @@ struct Active {
 pub(crate) struct Tcmu {
     host_id: u32,
     name: CString,
-    /// Ticks count milliseconds from here.
+    /// The device's clock counts milliseconds from here.
     epoch: Instant<Monotonic>,
     /// How often it is said that the ring is broken.
     broken_messages: RateLimit,
@@ -168,10 +151,15 @@ impl Tcmu {
 
     fn locked(device: &Device<Self>) -> Locked<'_> {
         let noio = NoIoScope::enter();
-        let guard = device.state.lock();
+        let mut guard = device.state.lock();
+        let now = device.now();
+        let state = &mut *guard;
+        if let Some(active) = &mut state.active {
+            active.engine.set_clock(now, state.settings.timeouts);
+        }
         Locked {
             device,
-            now: device.now(),
+            now,
             guard,
             _noio: noio,
         }
@@ -192,20 +180,19 @@ impl Tcmu {
         self.submitter.load(Relaxed) == this_thread()
     }
 
-    /// The time in ticks.
+    /// The time in milliseconds.
     fn now(&self) -> u64 {
         u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(0)
     }
 
-    /// Calls `with` with engine and memory of an enabled device, and deadlines of commands.
+    /// Calls `with` with engine and memory of an enabled device.
     fn with_active<R>(
         device: &Device<Self>,
-        with: impl FnOnce(&mut Engine<Command, Kernel>, &mut SharedMemory, Option<u64>) -> R,
+        with: impl FnOnce(&mut Engine<LioCompleter, Kernel>, &mut SharedMemory) -> R,
     ) -> Option<R> {
         let mut locked = Self::locked(device);
-        let deadline = locked.command_deadline();
         let active = locked.guard.active.as_mut()?;
-        let result = with(&mut active.engine, &mut active.memory, deadline);
+        let result = with(&mut active.engine, &mut active.memory);
         locked.finish();
         Some(result)
     }
@@ -241,7 +228,7 @@ impl Tcmu {
 
     /// Action `block_dev`.
     pub(crate) fn set_blocked(device: &Device<Self>, blocked: bool) {
-        let result = Self::with_active(device, |engine, memory, _| {
+        let result = Self::with_active(device, |engine, memory| {
             if blocked {
                 engine.block(memory)
             } else {
@@ -254,24 +241,19 @@ impl Tcmu {
 
     /// Action `reset_ring`.
     pub(crate) fn reset_ring(device: &Device<Self>, status: ResetStatus) {
-        Self::with_active(device, |engine, memory, deadline| {
-            engine.reset_ring(memory, status, deadline)
-        });
+        Self::with_active(device, |engine, memory| engine.reset_ring(memory, status));
     }
 
     /// Action `free_kept_buf`. Says whether there was such a buffer.
     pub(crate) fn free_kept(device: &Device<Self>, id: u16) -> bool {
-        Self::with_active(device, |engine, memory, deadline| {
-            engine.free_kept(memory, id, deadline)
-        })
-        .unwrap_or(false)
+        Self::with_active(device, |engine, memory| engine.free_kept(memory, id)).unwrap_or(false)
     }
 
     /// Gives back the memory of the data area that no command has.
     pub(crate) fn reclaim(device: &Device<Self>) {
-        let result = Self::with_active(device, |engine, memory, deadline| {
+        let result = Self::with_active(device, |engine, memory| {
             // What user space is done with is free after this.
-            let result = engine.handle_completions(memory, deadline);
+            let result = engine.handle_completions(memory);
             engine.reclaim(memory);
             result
         });
@@ -287,7 +269,7 @@ impl Tcmu {
     fn enable(device: ArcBorrow<'_, Device<Self>>, sizes: &Sizes) -> Result {
         let name = device.uio_name()?;
         let memory = SharedMemory::new(sizes)?;
-        let engine = Engine::new(&sizes.config()).map_err(|_| ENOMEM)?;
+        let engine = Engine::new(&sizes.config(), LioCompleter).map_err(|_| ENOMEM)?;
         let region = memory.address();
         let active = Active { engine, memory };
         // LIO may have destroyed the device before without freeing it.

@@ -6,6 +6,7 @@ use super::super::logic::{
     Refusal,
     Sizes,
     SlotIndex,
+    Timeouts,
     TmrKind, //
 };
 use super::super::{
@@ -15,11 +16,9 @@ use super::super::{
 use super::{
     Active,
     Phase,
-    QfullTimeout,
     Settings,
     State,
-    Tcmu,
-    DEFAULT_TIMEOUT_MS, //
+    Tcmu, //
 };
 use crate::{
     ext::{
@@ -89,8 +88,7 @@ impl Backend for Tcmu {
                     settings: Settings {
                         config: None,
                         sizes: Sizes::default(),
-                        command_timeout_ms: DEFAULT_TIMEOUT_MS,
-                        qfull_timeout: QfullTimeout::AsCommand,
+                        timeouts: Timeouts::default(),
                         nl_reply_supported: 0,
                         tmr_notification: false,
                     },
@@ -140,7 +138,7 @@ impl Backend for Tcmu {
         let state = Self::disable(&device);
         // LIO has drained its commands before.
         if let Some(Active { engine, .. }) = &state.active {
-            kernel::warn_on!(engine.owes_answers());
+            kernel::warn_on!(engine.has_outstanding());
             let tmrs = engine.counters();
             pr_debug!(
                 "{}: TMRs: {} announced, {} on the ring, {} dropped\n",
@@ -154,12 +152,10 @@ impl Backend for Tcmu {
 
     fn execute_cmd(device: &Device<Self>, command: Command) -> Result<(), Refused> {
         let mut locked = Tcmu::locked(device);
-        let on_ring = locked.command_deadline();
-        let waiting = locked.waiting_deadline();
         let Some(Active { engine, memory }) = &mut locked.guard.active else {
             return Err(command.refuse(SenseReason::CommunicationFailure));
         };
-        let result = engine.submit(memory, command, on_ring, waiting);
+        let result = engine.submit(memory, command);
         locked.finish();
         result.map(|_| ()).map_err(|(command, refusal)| {
             command.refuse(match refusal {
@@ -175,10 +171,9 @@ impl Backend for Tcmu {
     fn tmr_notify(device: &Device<Self>, function: TmrFunction, aborted: AbortedCommands<'_>) {
         let mut locked = Tcmu::locked(device);
         let notify = locked.guard.settings.tmr_notification;
-        let deadline = locked.command_deadline();
         if let Some(Active { engine, memory }) = &mut locked.guard.active {
             let slots = aborted.flatten().map(SlotIndex::from_raw);
-            engine.task_management(memory, tmr_kind(function), slots, notify, deadline);
+            engine.tmr_notify(memory, tmr_kind(function), slots, notify);
         }
         // LIO may wait from here on inside the batch that this thread submits, whose end comes after
         // that: user space must be told now of its commands (P9).

@@ -6,7 +6,7 @@
 
 use super::super::logic::{
     Broken,
-    Host as _,
+    RingIo as _,
     Snapshot, //
 };
 use super::Tcmu;

@@ -52,8 +52,8 @@ impl uio::Operations for Device<Tcmu> {
     }
 
     fn release(device: ArcBorrow<'_, Self>) {
-        Tcmu::with_active(&device, |engine, memory, deadline| {
-            engine.free_all_kept(memory, deadline);
+        Tcmu::with_active(&device, |engine, memory| {
+            engine.free_all_kept(memory);
             // Its last mapping is gone.
             memory.set_mapping(None);
         });
@@ -61,9 +61,7 @@ impl uio::Operations for Device<Tcmu> {
     }
 
     fn irqcontrol(device: ArcBorrow<'_, Self>) {
-        let result = Tcmu::with_active(&device, |engine, memory, deadline| {
-            engine.handle_completions(memory, deadline)
-        });
+        let result = Tcmu::with_active(&device, |engine, memory| engine.handle_completions(memory));
         report(&device, result.unwrap_or(Ok(())));
     }
 
@@ -85,13 +83,11 @@ impl uio::Operations for Device<Tcmu> {
 impl WorkItem for Device<Tcmu> {
     fn run(device: ArcBorrow<'_, Self>) {
         let mut locked = Tcmu::locked(&device);
-        let now = locked.now;
-        let deadline = locked.command_deadline();
         if let Phase::Enabled(enabled) = &mut locked.guard.phase {
             enabled.armed = None;
         }
         if let Some(Active { engine, memory }) = &mut locked.guard.active {
-            engine.expire(memory, now, deadline);
+            engine.check_timeouts(memory);
         }
         locked.finish();
     }

@@ -9,7 +9,7 @@
 use core::ops::Range;
 
 use super::growth::grown;
-use super::seam::{
+use super::ops::{
     Array,
     Memory,
     NoMemory, //

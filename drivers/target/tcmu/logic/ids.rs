@@ -7,7 +7,7 @@
 //! itself: announcing a notification needs no memory, so it cannot fail (P8).
 
 use super::growth::grown;
-use super::seam::{
+use super::ops::{
     Array,
     Memory,
     NoMemory, //

@@ -4,8 +4,7 @@
 //!
 //! These files depend on `core` alone and contain no `unsafe`, so the very same files are compiled
 //! into the kernel module and into a host crate (`tools/policy`) that tests them. What the logic
-//! needs of its surroundings comes through three small traits: [`Array`] (memory that may be
-//! refused), [`Host`] (shared memory, data pages, answers to LIO) and [`Command`] (a SCSI command).
+//! needs of its surroundings comes through the small traits of [`ops`].
 //!
 //! [`Engine`] ties the parts together; its documentation states the properties that hold.
 //! The modules are visible beside it for the sake of their tests; the driver uses what is named
@@ -18,12 +17,13 @@ pub(crate) mod engine;
 pub(crate) mod growth;
 pub(crate) mod ids;
 pub(crate) mod number;
+pub(crate) mod ops;
 pub(crate) mod parameters;
 pub(crate) mod replies;
 pub(crate) mod ring;
-pub(crate) mod seam;
+pub(crate) mod sam;
 pub(crate) mod slots;
-pub(crate) mod timer;
+pub(crate) mod timeouts;
 pub(crate) mod tmr_queue;
 pub(crate) mod uapi;
 
@@ -41,6 +41,17 @@ pub(crate) use number::{
     unsigned,
     NumberError, //
 };
+pub(crate) use ops::{
+    Array,
+    Command,
+    Completer,
+    Completion,
+    DataIo,
+    Direction,
+    Memory,
+    NoMemory,
+    RingIo, //
+};
 pub(crate) use parameters::{
     options,
     Clamped,
@@ -56,19 +67,11 @@ pub(crate) use replies::{
     Socket, //
 };
 pub(crate) use ring::Broken;
-pub(crate) use seam::{
-    Answer,
-    Array,
-    Command,
-    Direction,
-    Host,
-    Memory,
-    NoMemory, //
-};
 pub(crate) use slots::SlotIndex;
-pub(crate) use timer::{
+pub(crate) use timeouts::{
     delay_ms,
+    QfullTimeout,
+    Timeouts,
     MOST_MS, //
 };
 pub(crate) use tmr_queue::TmrKind;
-pub(crate) use uapi::RING_OFFSET;

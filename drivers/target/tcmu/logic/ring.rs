@@ -9,7 +9,7 @@
 
 use core::fmt;
 
-use super::seam::{
+use super::ops::{
     Array,
     Memory,
     NoMemory, //

@@ -10,11 +10,12 @@ use core::num::NonZeroU32;
 
 use super::data_area::BlockList;
 use super::growth::grown;
-use super::seam::{
+use super::ops::{
     Array,
     Memory,
     NoMemory, //
 };
+use super::timeouts::Deadline;
 
 /// Number of a slot, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,27 +41,7 @@ impl SlotIndex {
     }
 }
 
-/// A point in time in ticks, or never, in eight bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Deadline(u64);
-
-impl Deadline {
-    /// The time, if there is one.
-    pub(crate) fn get(self) -> Option<u64> {
-        (self != Self::NEVER).then_some(self.0)
-    }
-
-    /// No time is that late.
-    const NEVER: Self = Self(u64::MAX);
-}
-
-impl From<Option<u64>> for Deadline {
-    fn from(time: Option<u64>) -> Self {
-        time.map_or(Self::NEVER, Self)
-    }
-}
-
-/// What a command holds while it, or its answered remainder, is on the ring.
+/// What a command holds from the ring on, be it completed or not.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OnRing {
     /// Command id.
@@ -71,15 +52,15 @@ pub(crate) struct OnRing {
     pub(crate) bidi: BlockList,
 }
 
-/// The life of a command. LIO's command `C` is there exactly until it is answered.
+/// The life of a command. LIO's command `C` is there exactly until it is completed.
 pub(crate) enum State<C> {
     /// No command.
     Vacant,
-    /// Waits for ring or data space (the qfull queue). User space has never seen it.
-    Waiting {
+    /// Waits for ring or data space in the qfull queue. User space has never seen it.
+    Qfull {
         /// The command.
         command: C,
-        /// When it is answered with TASK SET FULL.
+        /// When it is completed with TASK SET FULL.
         deadline: Deadline,
     },
     /// User space works on it.
@@ -88,12 +69,15 @@ pub(crate) enum State<C> {
         command: C,
         /// What it holds.
         ring: OnRing,
-        /// When it is answered with CHECK CONDITION.
+        /// When it is completed with CHECK CONDITION.
         deadline: Deadline,
     },
-    /// Timed out: answered, but user space may still use its buffer.
-    Expired(OnRing),
-    /// Completed with `TCMU_UFLAG_KEEP_BUF`: answered, the buffer belongs to user space.
+    /// LIO has it back: user space has completed it, or the ring is being reset. It gives up what it
+    /// holds, or is kept, before the operation ends.
+    Completed(OnRing),
+    /// Timed out: LIO has it back, but user space may still use its buffer.
+    TimedOut(OnRing),
+    /// Completed with `TCMU_UFLAG_KEEP_BUF`: LIO has it back, the buffer belongs to user space.
     Kept(OnRing),
 }
 

@@ -9,7 +9,7 @@
 
 use super::growth::grown;
 use super::ids::IdList;
-use super::seam::{
+use super::ops::{
     Array,
     Memory,
     NoMemory, //

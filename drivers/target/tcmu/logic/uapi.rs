@@ -6,6 +6,23 @@
 //! read a word at a time: a field cannot be fetched twice by accident. The words are put together
 //! in memory order, whatever the byte order of the machine.
 
+/// Version of the interface (`TCMU_MAILBOX_VERSION`).
+pub(crate) const MAILBOX_VERSION: u16 = 2;
+
+/// Out-of-order completion, read length, TMR notification, kept buffers
+/// (`TCMU_MAILBOX_FLAG_CAP_*`).
+pub(crate) const MAILBOX_FLAGS: u16 = 0xf;
+
+/// Offset in `struct tcmu_mailbox` of the word with `version`, `flags` and `cmdr_off`.
+pub(crate) const MAILBOX_LAYOUT_OFFSET: usize = 0;
+
+/// Offset in `struct tcmu_mailbox` of the word with `cmdr_size` and `cmd_head`.
+pub(crate) const MAILBOX_HEAD_OFFSET: usize = 8;
+
+/// Offset in `struct tcmu_mailbox` of the word with `cmd_tail`, the only field that user space
+/// writes; the rest of the word is unused.
+pub(crate) const MAILBOX_TAIL_OFFSET: usize = 64;
+
 /// Offset of the command ring from the start of the mapping: the size of `struct tcmu_mailbox`.
 pub(crate) const RING_OFFSET: u32 = 128;
 
@@ -26,6 +43,9 @@ pub(crate) const RESPONSE_OFFSET: u32 = 8;
 
 /// Offset of `rsp.sense_buffer` in a command entry in bytes.
 pub(crate) const SENSE_OFFSET: u32 = 16;
+
+/// Size of the sense buffer of a response in bytes (`TCMU_SENSE_BUFFERSIZE`).
+pub(crate) const SENSE_SIZE: usize = 96;
 
 /// Offset of `cmd_ids` in a TMR entry in bytes.
 pub(crate) const TMR_IDS_OFFSET: u32 = 32;
@@ -59,6 +79,19 @@ pub(crate) fn pair(first: u32, second: u32) -> u64 {
     let [a, b, c, d] = first.to_ne_bytes();
     let [e, f, g, h] = second.to_ne_bytes();
     u64::from_ne_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// The first of two 32-bit fields of a word.
+pub(crate) fn first_of_pair(word: u64) -> u32 {
+    let [a, b, c, d, ..] = word.to_ne_bytes();
+    u32::from_ne_bytes([a, b, c, d])
+}
+
+/// The first word of the mailbox, which never changes.
+pub(crate) fn mailbox_layout() -> u64 {
+    let [a, b] = MAILBOX_VERSION.to_ne_bytes();
+    let [c, d] = MAILBOX_FLAGS.to_ne_bytes();
+    pair(u32::from_ne_bytes([a, b, c, d]), RING_OFFSET)
 }
 
 /// A word of four 16-bit fields in memory order, as in the id list of a TMR entry.

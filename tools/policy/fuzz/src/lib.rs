@@ -23,7 +23,7 @@ mod harness {
     pub(crate) mod user;
 
     /// The engine as it is tested.
-    type TestEngine = crate::logic::engine::Engine<command::TestCommand, memory::TestMemory>;
+    type TestEngine = crate::logic::engine::Engine<command::TestCompleter, memory::TestMemory>;
 }
 
 mod control_parameters;

@@ -43,7 +43,7 @@ fn situations(rig: &Rig) -> Vec<&'static str> {
         ("no block is free", model.space.free_blocks() == 0),
         (
             "a timed-out command is on the ring",
-            places(|place| matches!(place, Place::Expired(_))),
+            places(|place| matches!(place, Place::TimedOut(_))),
         ),
         (
             "a buffer is kept",

@@ -4,7 +4,7 @@
 
 use super::memory::{refuse, TestMemory};
 use crate::logic::data_area::{AllocError, BlockList, DataArea};
-use crate::logic::seam::NoMemory;
+use crate::logic::ops::NoMemory;
 use proptest::prelude::*;
 
 fn area(blocks: u32, block_size: u32) -> DataArea<TestMemory> {

@@ -29,12 +29,12 @@ mod replies;
 mod ring;
 mod slots;
 mod state_machine;
-mod timer;
+mod timeouts;
 mod tmr_queue;
 mod uapi;
 
-use command::TestCommand;
+use command::TestCompleter;
 use memory::TestMemory;
 
 /// The engine as it is tested.
-type TestEngine = crate::logic::engine::Engine<TestCommand, TestMemory>;
+type TestEngine = crate::logic::engine::Engine<TestCompleter, TestMemory>;

@@ -5,7 +5,7 @@
 use super::memory::{growths, refuse, TestMemory};
 use super::rig::KINDS;
 use crate::logic::ids::{IdList, IdTable};
-use crate::logic::seam::NoMemory;
+use crate::logic::ops::NoMemory;
 use crate::logic::slots::SlotIndex;
 use crate::logic::tmr_queue::{TmrKind, TmrQueue};
 use proptest::prelude::*;

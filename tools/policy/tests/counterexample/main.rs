@@ -30,7 +30,7 @@ mod harness {
     pub(crate) mod user;
 
     /// The engine as it is tested.
-    type TestEngine = crate::logic::engine::Engine<command::TestCommand, memory::TestMemory>;
+    type TestEngine = crate::logic::engine::Engine<command::TestCompleter, memory::TestMemory>;
 }
 
 use harness::properties::Property;
@@ -129,7 +129,7 @@ fn list_is_too_short() {
 fn command_is_forgotten() {
     violates(
         "a command that times out is forgotten",
-        || rules::set(&[Rule::ForgetExpired]),
+        || rules::set(&[Rule::ForgetTimedOut]),
         Property::P7,
     );
 }

@@ -20,7 +20,7 @@ pub(crate) enum Rule {
     /// A notification lists one command at most.
     ListOnlyTheFirst,
     /// A command that times out is not answered.
-    ForgetExpired,
+    ForgetTimedOut,
 }
 
 std::thread_local! {

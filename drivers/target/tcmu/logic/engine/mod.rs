@@ -5,28 +5,36 @@
 mod completion;
 mod snapshot;
 pub(crate) mod submit;
-mod task_management;
+
+mod timeout;
+mod tmr;
 
 use super::data_area::DataArea;
 use super::ids::IdTable;
+use super::ops::{
+    Completer,
+    Completion,
+    DataIo,
+    Memory,
+    NoMemory,
+    SharedIo, //
+};
 use super::ring::{
     Broken,
     Ring, //
 };
-use super::seam::{
-    Answer,
-    Command,
-    Host,
-    Memory,
-    NoMemory, //
-};
+use super::sam::SamStatus;
 use super::slots::{
-    Deadline,
     OnRing,
     Queue,
     SlotIndex,
     Slots,
     State, //
+};
+use super::timeouts::{
+    Clock,
+    Deadline,
+    Timeouts, //
 };
 use super::tmr_queue::TmrQueue;
 
@@ -47,7 +55,7 @@ pub(crate) struct Config {
     pub(crate) block_size: u32,
 }
 
-/// How `reset_ring` answers what is in flight.
+/// How `reset_ring` completes what is in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ResetStatus {
     /// SAM status BUSY: the initiator retries (`reset_ring` 1).
@@ -57,6 +65,9 @@ pub(crate) enum ResetStatus {
 }
 
 /// Rings, queues and commands of one tcmu device, all under the device's lock.
+///
+/// Each access begins with [`Engine::set_clock`], and ends with a look at [`Engine::wants_notify`]
+/// and [`Engine::next_deadline`].
 ///
 /// The numbers are those of `Documentation/target/tcmu-rust.rst`.
 ///
@@ -68,46 +79,65 @@ pub(crate) enum ResetStatus {
 /// - P3: while `tmrs` is not empty, no entry but its first gets onto the ring.
 /// - P4: an id that a notification in `tmrs` lists belongs to no other command.
 /// - P5: an aborted command is never put on the ring.
-/// - P7: a command of LIO is owned by exactly one slot, and answering consumes it.
-/// - `in_flight` and `waiting` hold exactly the slots in these states, oldest first.
-/// - `wake` is not later than the earliest deadline of any command.
-pub(crate) struct Engine<C: Command, M: Memory> {
+/// - P7: a command of LIO is owned by exactly one slot, and completing consumes it.
+/// - `in_flight` and `qfull` hold exactly the slots in these states, oldest first.
+/// - `next_deadline` is not later than the earliest deadline of any command.
+pub(crate) struct Engine<K: Completer, M: Memory> {
+    completer: K,
     ring: Ring<M>,
     area: DataArea<M>,
     ids: IdTable<M>,
-    slots: Slots<C, M>,
+    slots: Slots<K::Command, M>,
     in_flight: Queue,
-    waiting: Queue,
+    qfull: Queue,
     tmrs: TmrQueue<M>,
+    clock: Clock,
+    next_deadline: Deadline,
     blocked: bool,
     broken: Option<Broken>,
-    wake: Option<u64>,
+    notify: bool,
     counters: Counters,
 }
 
-fn earlier(a: Option<u64>, b: Option<u64>) -> Option<u64> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    }
-}
-
-impl<C: Command, M: Memory> Engine<C, M> {
+impl<K: Completer, M: Memory> Engine<K, M> {
     /// Makes the state of an idle device.
-    pub(crate) fn new(config: &Config) -> Result<Self, NoMemory> {
+    pub(crate) fn new(config: &Config, completer: K) -> Result<Self, NoMemory> {
         Ok(Self {
+            completer,
             ring: Ring::new(config.ring_size)?,
             area: DataArea::new(config.blocks, config.block_size)?,
             ids: IdTable::new(),
             slots: Slots::new(),
             in_flight: Queue::new(),
-            waiting: Queue::new(),
+            qfull: Queue::new(),
             tmrs: TmrQueue::new()?,
+            clock: Clock::default(),
+            next_deadline: Deadline::NEVER,
             blocked: false,
             broken: None,
-            wake: None,
+            notify: false,
             counters: Counters::default(),
         })
+    }
+
+    /// Sets the time in milliseconds, and the limits of commands from now on.
+    pub(crate) fn set_clock(&mut self, now: u64, timeouts: Timeouts) {
+        self.clock = Clock { now, timeouts };
+    }
+
+    /// When [`Engine::check_timeouts`] wants to be called, in milliseconds.
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        self.next_deadline.get()
+    }
+
+    /// Whether entries were put on the ring that user space has not been woken for.
+    pub(crate) fn wants_notify(&self) -> bool {
+        self.notify
+    }
+
+    /// User space is being woken.
+    pub(crate) fn set_notified(&mut self) {
+        self.notify = false;
     }
 
     /// Whether the device is blocked.
@@ -115,84 +145,34 @@ impl<C: Command, M: Memory> Engine<C, M> {
         self.blocked
     }
 
-    /// When [`Engine::expire`] wants to be called, in ticks.
-    pub(crate) fn wake(&self) -> Option<u64> {
-        self.wake
-    }
-
     /// What has happened so far.
     pub(crate) fn counters(&self) -> Counters {
         self.counters
     }
 
-    /// Whether a command of LIO has not been answered.
-    pub(crate) fn owes_answers(&self) -> bool {
-        !self.waiting.is_empty() || !self.in_flight.is_empty()
-    }
-
-    /// Answers the commands whose time is over at `now`, in ticks.
-    ///
-    /// What waited behind them gets its chance: user space may have nothing left to complete, then
-    /// no completion would ever start it.
-    pub(crate) fn expire<H: Host<Command = C>>(
-        &mut self,
-        host: &mut H,
-        now: u64,
-        command_deadline: Option<u64>,
-    ) {
-        let due = |deadline: Deadline| deadline.get().is_some_and(|deadline| deadline <= now);
-        let mut wake = None;
-        let mut cursor = self.in_flight.first();
-        while let Some(slot) = cursor {
-            cursor = self.slots.next(slot);
-            let State::InFlight { ring, deadline, .. } = *self.slots.get(slot) else {
-                break;
-            };
-            if !due(deadline) {
-                wake = earlier(wake, deadline.get());
-                continue;
-            }
-            self.slots.unlink(&mut self.in_flight, slot);
-            if let State::InFlight { command, .. } = self.slots.replace(slot, State::Expired(ring))
-            {
-                self.counters.expired += 1;
-                host.complete(command, Answer::CheckCondition);
-            }
-        }
-        let mut cursor = self.waiting.first();
-        while let Some(slot) = cursor {
-            cursor = self.slots.next(slot);
-            let State::Waiting { deadline, .. } = *self.slots.get(slot) else {
-                break;
-            };
-            if due(deadline) {
-                self.answer_waiting(host, slot, Answer::TaskSetFull);
-            } else {
-                wake = earlier(wake, deadline.get());
-            }
-        }
-        self.wake = wake;
-        self.run_waiting(host, command_deadline);
+    /// Whether a command of LIO has not been completed.
+    pub(crate) fn has_outstanding(&self) -> bool {
+        !self.qfull.is_empty() || !self.in_flight.is_empty()
     }
 
     /// Blocks the device: completes what user space has completed, fails what waits with BUSY.
-    pub(crate) fn block<H: Host<Command = C>>(&mut self, host: &mut H) -> Result<(), Broken> {
+    pub(crate) fn block<S: SharedIo<K::Command>>(&mut self, shared: &mut S) -> Result<(), Broken> {
         if self.blocked {
             return Ok(());
         }
         self.blocked = true;
         let mut result = Ok(());
         if self.broken.is_none() {
-            result = self.take_completions(host);
+            result = self.take_completions(shared);
             match result {
                 Ok(()) => {
-                    self.run_tmrs(host);
+                    self.run_tmrs(shared);
                 }
                 Err(broken) => self.set_broken(broken),
             }
         }
-        while let Some(slot) = self.waiting.first() {
-            self.answer_waiting(host, slot, Answer::Busy);
+        while let Some(slot) = self.qfull.first() {
+            self.complete_qfull(slot, SamStatus::Busy);
         }
         result
     }
@@ -202,43 +182,40 @@ impl<C: Command, M: Memory> Engine<C, M> {
         self.blocked = false;
     }
 
-    /// Empties the ring: answers what is in flight, discards notifications, repairs a broken ring.
-    pub(crate) fn reset_ring<H: Host<Command = C>>(
+    /// Empties the ring: completes what is in flight, discards notifications, repairs a broken ring.
+    pub(crate) fn reset_ring<S: SharedIo<K::Command>>(
         &mut self,
-        host: &mut H,
+        shared: &mut S,
         status: ResetStatus,
-        command_deadline: Option<u64>,
     ) {
+        let status = match status {
+            ResetStatus::Busy => SamStatus::Busy,
+            ResetStatus::CheckCondition => SamStatus::CheckCondition,
+        };
         while let Some(slot) = self.in_flight.first() {
             let State::InFlight { ring, .. } = *self.slots.get(slot) else {
                 break;
             };
-            self.slots.unlink(&mut self.in_flight, slot);
-            if let State::InFlight { command, .. } = self.slots.replace(slot, State::Expired(ring))
-            {
-                let answer = match status {
-                    ResetStatus::Busy => Answer::Busy,
-                    ResetStatus::CheckCondition => Answer::CheckCondition,
-                };
+            if let Some(command) = self.end_flight(slot, State::Completed(ring)) {
                 self.counters.failed += 1;
-                host.complete(command, answer);
+                self.completer.complete(command, Completion::Status(status));
             }
         }
         self.discard_tmrs();
-        self.free_answered(|state| match state {
-            State::Expired(ring) | State::Kept(ring) => Some(*ring),
+        self.free_each(|state| match state {
+            State::Completed(ring) | State::TimedOut(ring) | State::Kept(ring) => Some(*ring),
             _ => None,
         });
         self.ring.reset();
-        host.reset_mailbox();
+        shared.reset_mailbox();
         self.broken = None;
-        self.run_waiting(host, command_deadline);
+        self.run_qfull(shared);
     }
 
     /// Gives back the memory of all blocks that no command has.
-    pub(crate) fn reclaim<H: Host<Command = C>>(&self, host: &mut H) {
+    pub(crate) fn reclaim<D: DataIo<K::Command>>(&self, data: &mut D) {
         for run in self.area.free_runs() {
-            host.depopulate(run);
+            data.depopulate(run);
         }
     }
 
@@ -248,25 +225,29 @@ impl<C: Command, M: Memory> Engine<C, M> {
         self.counters.broken += 1;
     }
 
-    /// Answers a command in the qfull queue.
-    fn answer_waiting<H: Host<Command = C>>(
-        &mut self,
-        host: &mut H,
-        slot: SlotIndex,
-        answer: Answer<'_>,
-    ) {
-        self.slots.unlink(&mut self.waiting, slot);
-        if let State::Waiting { command, .. } = self.slots.take(slot) {
-            match answer {
-                Answer::TaskAborted => self.counters.aborted_waiting += 1,
-                Answer::TaskSetFull => self.counters.expired += 1,
-                _ => self.counters.failed += 1,
-            }
-            host.complete(command, answer);
+    /// Takes the command out of a slot that is in flight and leaves `state` there.
+    fn end_flight(&mut self, slot: SlotIndex, state: State<K::Command>) -> Option<K::Command> {
+        self.slots.unlink(&mut self.in_flight, slot);
+        match self.slots.replace(slot, state) {
+            State::InFlight { command, .. } => Some(command),
+            _ => None,
         }
     }
 
-    /// Gives back what a command that was answered, and is in no queue, still holds.
+    /// Completes a command in the qfull queue.
+    fn complete_qfull(&mut self, slot: SlotIndex, status: SamStatus) {
+        self.slots.unlink(&mut self.qfull, slot);
+        if let State::Qfull { command, .. } = self.slots.take(slot) {
+            match status {
+                SamStatus::TaskAborted => self.counters.aborted_qfull += 1,
+                SamStatus::TaskSetFull => self.counters.timed_out += 1,
+                SamStatus::Busy | SamStatus::CheckCondition => self.counters.failed += 1,
+            }
+            self.completer.complete(command, Completion::Status(status));
+        }
+    }
+
+    /// Gives back what a command that LIO has back, and is in no queue, still holds.
     fn free(&mut self, slot: SlotIndex, ring: OnRing) {
         self.area.free(ring.data);
         self.area.free(ring.bidi);
@@ -274,8 +255,8 @@ impl<C: Command, M: Memory> Engine<C, M> {
         self.slots.take(slot);
     }
 
-    /// Frees the commands that `select` names, which have been answered.
-    fn free_answered(&mut self, select: impl Fn(&State<C>) -> Option<OnRing>) -> bool {
+    /// Frees the commands that `select` names, which LIO has back.
+    fn free_each(&mut self, select: impl Fn(&State<K::Command>) -> Option<OnRing>) -> bool {
         let mut freed = false;
         let mut from = 1;
         while let Some((id, slot)) = self.ids.next_command(from) {

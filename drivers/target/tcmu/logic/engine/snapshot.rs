@@ -4,11 +4,11 @@
 
 use core::fmt;
 
-use super::super::ring::Broken;
-use super::super::seam::{
-    Command,
+use super::super::ops::{
+    Completer,
     Memory, //
 };
+use super::super::ring::Broken;
 use super::super::slots::State;
 use super::Engine;
 
@@ -16,21 +16,21 @@ use super::Engine;
 ///
 /// # Invariants
 ///
-/// `queued` = `completed` + `expired` + `aborted_waiting` + `failed` + commands that are owed an
-/// answer; `announced` = `delivered` + `dropped` + notifications that wait.
+/// `queued` = `completed` + `timed_out` + `aborted_qfull` + `failed` + commands that are
+/// outstanding; `announced` = `delivered` + `dropped` + notifications that wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counters {
     /// Commands taken from LIO.
     pub(crate) queued: u64,
-    /// Commands that user space has answered in time.
+    /// Commands that user space has completed in time.
     pub(crate) completed: u64,
-    /// Commands answered because their time was over, on the ring or in the qfull queue.
-    pub(crate) expired: u64,
-    /// Commands on the ring that a task management function has aborted; user space answers them.
+    /// Commands whose time was over, on the ring or in the qfull queue.
+    pub(crate) timed_out: u64,
+    /// Commands on the ring that a task management function has aborted; user space completes them.
     pub(crate) aborted: u64,
     /// Commands aborted in the qfull queue, which user space has never seen.
-    pub(crate) aborted_waiting: u64,
-    /// Commands answered by `reset_ring` or `block_dev`, or that could not be carried out.
+    pub(crate) aborted_qfull: u64,
+    /// Commands completed by `reset_ring` or `block_dev`, or that could not be carried out.
     pub(crate) failed: u64,
     /// Notifications that LIO announced while `tmr_notification` was 1.
     pub(crate) announced: u64,
@@ -57,12 +57,12 @@ pub(crate) struct Snapshot {
     pub(crate) cleaned: u32,
     /// Bytes between them.
     pub(crate) ring_used: u32,
-    /// Commands on the ring that are owed an answer.
+    /// Commands on the ring that LIO waits for.
     pub(crate) in_flight: u32,
     /// Commands in the qfull queue.
-    pub(crate) waiting: u32,
-    /// Commands on the ring that were answered without user space.
-    pub(crate) late: u32,
+    pub(crate) qfull: u32,
+    /// Commands on the ring whose time is over.
+    pub(crate) timed_out: u32,
     /// Buffers that user space keeps (`TCMU_UFLAG_KEEP_BUF`).
     pub(crate) kept: u32,
     /// Notifications that wait for ring space.
@@ -77,26 +77,26 @@ pub(crate) struct Snapshot {
     pub(crate) counters: Counters,
 }
 
-impl<C: Command, M: Memory> Engine<C, M> {
+impl<K: Completer, M: Memory> Engine<K, M> {
     /// Looks at everything, in time proportional to the number of ids.
     pub(crate) fn snapshot(&self) -> Snapshot {
-        let (mut in_flight, mut late, mut kept, mut waiting) = (0, 0, 0, 0);
+        let (mut in_flight, mut timed_out, mut kept, mut qfull) = (0, 0, 0, 0);
         let mut from = 1;
         while let Some((id, slot)) = self.ids.next_command(from) {
             match self.slots.get(slot) {
                 State::InFlight { .. } => in_flight += 1,
-                State::Expired(_) => late += 1,
+                State::TimedOut(_) => timed_out += 1,
                 State::Kept(_) => kept += 1,
-                State::Vacant | State::Waiting { .. } => {}
+                State::Vacant | State::Qfull { .. } | State::Completed(_) => {}
             }
             let Some(next) = id.checked_add(1) else {
                 break;
             };
             from = next;
         }
-        let mut cursor = self.waiting.first();
+        let mut cursor = self.qfull.first();
         while let Some(slot) = cursor {
-            waiting += 1;
+            qfull += 1;
             cursor = self.slots.next(slot);
         }
         Snapshot {
@@ -107,8 +107,8 @@ impl<C: Command, M: Memory> Engine<C, M> {
             cleaned: self.ring.cleaned(),
             ring_used: self.ring.used(),
             in_flight,
-            waiting,
-            late,
+            qfull,
+            timed_out,
             kept,
             notifications: self.tmrs.waiting(),
             blocks: self.area.blocks(),
@@ -143,15 +143,15 @@ impl fmt::Display for Snapshot {
             ("data_blocks_used", self.blocks_used.into()),
             ("data_block_size", self.block_size.into()),
             ("commands_on_ring", self.in_flight.into()),
-            ("commands_waiting", self.waiting.into()),
-            ("commands_late", self.late.into()),
+            ("commands_waiting", self.qfull.into()),
+            ("commands_late", self.timed_out.into()),
             ("buffers_kept", self.kept.into()),
             ("tmrs_waiting", self.notifications),
             ("total_queued", counters.queued),
             ("total_completed", counters.completed),
-            ("total_expired", counters.expired),
+            ("total_expired", counters.timed_out),
             ("total_aborted", counters.aborted),
-            ("total_aborted_waiting", counters.aborted_waiting),
+            ("total_aborted_waiting", counters.aborted_qfull),
             ("total_failed", counters.failed),
             ("total_tmrs_announced", counters.announced),
             ("total_tmrs_delivered", counters.delivered),

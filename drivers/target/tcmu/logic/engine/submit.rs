@@ -7,14 +7,17 @@ use super::super::data_area::{
     BlockList, //
 };
 use super::super::ids::IdError;
-use super::super::ring::Place;
-use super::super::seam::{
-    Answer,
-    Command,
+use super::super::ops::{
+    Command as _,
+    Completer,
+    DataIo,
     Direction,
-    Host,
-    Memory, //
+    Memory,
+    RingIo,
+    SharedIo, //
 };
+use super::super::ring::Place;
+use super::super::sam::SamStatus;
 use super::super::slots::{
     OnRing,
     SlotIndex,
@@ -30,10 +33,7 @@ use super::super::uapi::{
     IOV_SIZE,
     RING_OFFSET, //
 };
-use super::{
-    earlier,
-    Engine, //
-};
+use super::Engine;
 
 /// Why a command was not taken. It is still the caller's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub(crate) enum Submitted {
     /// On the ring.
     OnRing,
     /// In the qfull queue.
-    Waiting,
+    Qfull,
 }
 
 /// Why a command did not get onto the ring.
@@ -76,18 +76,13 @@ struct Prepared {
     bidi: BlockList,
 }
 
-impl<C: Command, M: Memory> Engine<C, M> {
-    /// Takes a command.
-    ///
-    /// `command_deadline` counts from the ring, `waiting_deadline` in the qfull queue; without the
-    /// latter the command may not wait. Refused commands are given back.
-    pub(crate) fn submit<H: Host<Command = C>>(
+impl<K: Completer, M: Memory> Engine<K, M> {
+    /// Takes a command. Refused commands are given back.
+    pub(crate) fn submit<S: SharedIo<K::Command>>(
         &mut self,
-        host: &mut H,
-        command: C,
-        command_deadline: Option<u64>,
-        waiting_deadline: Option<u64>,
-    ) -> Result<Submitted, (C, Refusal)> {
+        shared: &mut S,
+        mut command: K::Command,
+    ) -> Result<Submitted, (K::Command, Refusal)> {
         // P5: the caller holds the device's lock, so an abort that is not seen here finds the
         // command in its slot.
         if command.is_aborted() {
@@ -99,20 +94,19 @@ impl<C: Command, M: Memory> Engine<C, M> {
         if self.broken.is_some() {
             return Err((command, Refusal::Broken));
         }
-        if self.in_flight.is_empty() && !self.waiting.is_empty() {
+        if self.in_flight.is_empty() && !self.qfull.is_empty() {
             // There is no completion to come that would start what waits: without this, a lack of
             // memory that has long passed would hold up the device for as long as it is busy.
-            self.run_waiting(host, command_deadline);
+            self.run_qfull(shared);
         }
         if self.slots.reserve().is_err() {
             return Err((command, Refusal::NoResources));
         }
         // What waits must not be overtaken (P3).
-        if self.tmrs.is_empty() && self.waiting.is_empty() {
-            match self.prepare(host, &command) {
+        if self.tmrs.is_empty() && self.qfull.is_empty() {
+            match self.prepare(shared, &command) {
                 Ok(prepared) => {
-                    self.start(host, command, prepared, command_deadline, None);
-                    host.notify();
+                    self.start(shared, command, prepared, None);
                     self.counters.queued += 1;
                     return Ok(Submitted::OnRing);
                 }
@@ -120,26 +114,22 @@ impl<C: Command, M: Memory> Engine<C, M> {
                 Err(NotStarted::Refused(refusal)) => return Err((command, refusal)),
             }
         }
-        let Some(deadline) = waiting_deadline else {
+        let Some(deadline) = self.clock.qfull_deadline() else {
             return Err((command, Refusal::NoResources));
         };
-        let mut command = command;
         command.set_slot(self.slots.vacant());
-        let slot = self.slots.fill(State::Waiting {
-            command,
-            deadline: Some(deadline).into(),
-        });
-        self.slots.push_back(&mut self.waiting, slot);
-        self.wake = earlier(self.wake, Some(deadline));
+        let slot = self.slots.fill(State::Qfull { command, deadline });
+        self.slots.push_back(&mut self.qfull, slot);
+        self.next_deadline = self.next_deadline.min(deadline);
         self.counters.queued += 1;
-        Ok(Submitted::Waiting)
+        Ok(Submitted::Qfull)
     }
 
     /// Takes everything that `command` needs on the ring, or nothing.
-    fn prepare<H: Host<Command = C>>(
+    fn prepare<D: DataIo<K::Command>>(
         &mut self,
-        host: &mut H,
-        command: &C,
+        data: &mut D,
+        command: &K::Command,
     ) -> Result<Prepared, NotStarted> {
         let data_length = command.data_length();
         let bidi_length = command.bidi_length().unwrap_or(0);
@@ -165,15 +155,15 @@ impl<C: Command, M: Memory> Engine<C, M> {
             return Err(NotStarted::Refused(Refusal::NoResources));
         }
 
-        let data = self.allocate(host, data_length)?;
-        let bidi = match self.allocate(host, bidi_length) {
+        let blocks = self.allocate(data, data_length)?;
+        let bidi = match self.allocate(data, bidi_length) {
             Ok(bidi) => bidi,
             Err(error) => {
-                self.area.free(data);
+                self.area.free(blocks);
                 return Err(error);
             }
         };
-        let iovs = self.area.runs(data, data_length).count();
+        let iovs = self.area.runs(blocks, data_length).count();
         let bidi_iovs = self.area.runs(bidi, bidi_length).count();
         let base_size = (IOV_OFFSET + IOV_SIZE * (iovs + bidi_iovs) as u32).max(CMD_ENTRY_SIZE);
         let size = base_size + cdb_size;
@@ -189,24 +179,24 @@ impl<C: Command, M: Memory> Engine<C, M> {
                 base_size,
                 iovs: iovs as u32,
                 bidi_iovs: bidi_iovs as u32,
-                data,
+                data: blocks,
                 bidi,
             }),
             Err(error) => {
-                self.area.free(data);
+                self.area.free(blocks);
                 self.area.free(bidi);
                 Err(error)
             }
         }
     }
 
-    fn allocate<H: Host<Command = C>>(
+    fn allocate<D: DataIo<K::Command>>(
         &mut self,
-        host: &mut H,
+        data: &mut D,
         length: u32,
     ) -> Result<BlockList, NotStarted> {
         self.area
-            .allocate(length, |block, bytes| host.populate(block, bytes))
+            .allocate(length, |block, bytes| data.populate(block, bytes))
             .map_err(|error| match error {
                 // A command that cannot get memory now may wait for it like one that cannot get
                 // blocks.
@@ -215,12 +205,11 @@ impl<C: Command, M: Memory> Engine<C, M> {
     }
 
     /// Puts a prepared command on the ring; `slot` is where it waited, if it did.
-    fn start<H: Host<Command = C>>(
+    fn start<S: SharedIo<K::Command>>(
         &mut self,
-        host: &mut H,
-        command: C,
+        shared: &mut S,
+        mut command: K::Command,
         prepared: Prepared,
-        deadline: Option<u64>,
         slot: Option<SlotIndex>,
     ) {
         let Prepared {
@@ -239,17 +228,17 @@ impl<C: Command, M: Memory> Engine<C, M> {
         let id = self.ids.take(slot);
 
         if command.direction() == Direction::ToDevice || command.bidi_length().is_some() {
-            host.copy_to_area(&command, self.area.iter(data));
+            shared.copy_to_area(&command, self.area.iter(data));
         }
 
-        self.write_pad(host, place);
+        self.write_pad(shared, place);
         let at = place.offset;
-        host.write_word(at, header(EntryKind::Command, size, id));
-        host.write_word(at + 8, pair(iovs, bidi_iovs));
-        host.write_word(at + 16, 0);
-        host.write_word(at + 24, u64::from(RING_OFFSET + at + base_size));
-        host.write_word(at + 32, 0);
-        host.write_word(at + 40, 0);
+        shared.write_word(at, header(EntryKind::Command, size, id));
+        shared.write_word(at + 8, pair(iovs, bidi_iovs));
+        shared.write_word(at + 16, 0);
+        shared.write_word(at + 24, u64::from(RING_OFFSET + at + base_size));
+        shared.write_word(at + 32, 0);
+        shared.write_word(at + 40, 0);
         let data_offset = u64::from(RING_OFFSET) + u64::from(self.ring.size());
         let block_size = u64::from(self.area.block_size());
         let mut to = at + IOV_OFFSET;
@@ -259,89 +248,78 @@ impl<C: Command, M: Memory> Engine<C, M> {
             .runs(data, command.data_length())
             .chain(self.area.runs(bidi, bidi_length))
         {
-            host.write_word(to, data_offset + u64::from(block) * block_size);
-            host.write_word(to + 8, u64::from(bytes));
+            shared.write_word(to, data_offset + u64::from(block) * block_size);
+            shared.write_word(to + 8, u64::from(bytes));
             to += IOV_SIZE;
         }
         while to < at + base_size {
-            host.write_word(to, 0);
+            shared.write_word(to, 0);
             to += 8;
         }
         for chunk in command.cdb().chunks(8) {
             let mut bytes = [0; 8];
             bytes[..chunk.len()].copy_from_slice(chunk);
-            host.write_word(to, u64::from_ne_bytes(bytes));
+            shared.write_word(to, u64::from_ne_bytes(bytes));
             to += 8;
         }
         self.ring.commit(place, size, EntryKind::Command);
-        host.publish_head(self.ring.head());
+        shared.publish_head(self.ring.head());
+        self.notify = true;
 
-        let mut command = command;
         command.set_slot(slot);
         let ring = OnRing { id, data, bidi };
+        let deadline = self.clock.command_deadline();
         self.slots.replace(
             slot,
             State::InFlight {
                 command,
                 ring,
-                deadline: deadline.into(),
+                deadline,
             },
         );
         self.slots.push_back(&mut self.in_flight, slot);
-        self.wake = earlier(self.wake, deadline);
+        self.next_deadline = self.next_deadline.min(deadline);
     }
 
-    pub(super) fn write_pad<H: Host<Command = C>>(&self, host: &mut H, place: Place) {
+    pub(super) fn write_pad<R: RingIo>(&self, ring: &mut R, place: Place) {
         if let Some(pad) = place.pad {
-            host.write_word(pad, header(EntryKind::Pad, self.ring.pad_length(pad), 0));
+            ring.write_word(pad, header(EntryKind::Pad, self.ring.pad_length(pad), 0));
         }
     }
 
-    /// Starts waiting commands while there is space, notifications first (P3).
-    pub(super) fn run_waiting<H: Host<Command = C>>(
-        &mut self,
-        host: &mut H,
-        command_deadline: Option<u64>,
-    ) {
-        if self.broken.is_some() || !self.run_tmrs(host) {
+    /// Starts commands of the qfull queue while there is space, notifications first (P3).
+    pub(super) fn run_qfull<S: SharedIo<K::Command>>(&mut self, shared: &mut S) {
+        if self.broken.is_some() || !self.run_tmrs(shared) {
             return;
         }
-        let mut started = false;
-        while let Some(slot) = self.waiting.first() {
-            let State::Waiting { command, .. } = self.slots.get(slot) else {
+        while let Some(slot) = self.qfull.first() {
+            let State::Qfull { command, .. } = self.slots.get(slot) else {
                 break;
             };
             if command.is_aborted() {
                 // P5: the abort is under way, its notification comes later and finds no command.
-                self.answer_waiting(host, slot, Answer::TaskAborted);
+                self.complete_qfull(slot, SamStatus::TaskAborted);
                 continue;
             }
             // The slot stays in the queue until it is certain that the command starts.
-            let State::Waiting { command, deadline } = self.slots.replace(slot, State::Vacant)
-            else {
+            let State::Qfull { command, deadline } = self.slots.replace(slot, State::Vacant) else {
                 break;
             };
-            match self.prepare(host, &command) {
+            match self.prepare(shared, &command) {
                 Ok(prepared) => {
-                    self.slots.unlink(&mut self.waiting, slot);
-                    self.start(host, command, prepared, command_deadline, Some(slot));
-                    started = true;
+                    self.slots.unlink(&mut self.qfull, slot);
+                    self.start(shared, command, prepared, Some(slot));
                 }
                 // It may go on waiting for memory until its time is over.
                 Err(NotStarted::NoSpace | NotStarted::Refused(Refusal::NoResources)) => {
-                    self.slots
-                        .replace(slot, State::Waiting { command, deadline });
+                    self.slots.replace(slot, State::Qfull { command, deadline });
                     break;
                 }
                 Err(NotStarted::Refused(_)) => {
-                    self.slots
-                        .replace(slot, State::Waiting { command, deadline });
-                    self.answer_waiting(host, slot, Answer::CheckCondition);
+                    self.slots.replace(slot, State::Qfull { command, deadline });
+                    self.complete_qfull(slot, SamStatus::CheckCondition);
                 }
             }
-        }
-        if started {
-            host.notify();
         }
     }
 }

@@ -3,12 +3,13 @@
 //! Notifications of task management functions.
 
 use super::super::ids::IdList;
-use super::super::seam::{
-    Answer,
-    Command,
-    Host,
-    Memory, //
+use super::super::ops::{
+    Completer,
+    Memory,
+    RingIo,
+    SharedIo, //
 };
+use super::super::sam::SamStatus;
 use super::super::slots::{
     SlotIndex,
     State, //
@@ -24,22 +25,21 @@ use super::super::uapi::{
 };
 use super::Engine;
 
-impl<C: Command, M: Memory> Engine<C, M> {
+impl<K: Completer, M: Memory> Engine<K, M> {
     /// Tells user space of a task management function that has aborted `aborted`.
     ///
-    /// Commands in the qfull queue are answered at once, user space never sees them (P5). If
+    /// Commands in the qfull queue are completed at once, user space never sees them (P5). If
     /// `notify`, those in flight are listed in a notification (P6); commands that have timed out
-    /// are not in flight any more. Then what waited behind the answered commands gets its chance.
+    /// are not in flight any more. Then what waited behind the completed commands gets its chance.
     ///
-    /// Each of `aborted` is a command that has not been answered; the caller holds the device's lock
+    /// Each of `aborted` is a command that has not been completed; the caller holds the device's lock
     /// from finding them on.
-    pub(crate) fn task_management<H: Host<Command = C>>(
+    pub(crate) fn tmr_notify<S: SharedIo<K::Command>>(
         &mut self,
-        host: &mut H,
+        shared: &mut S,
         kind: TmrKind,
         aborted: impl Iterator<Item = SlotIndex>,
         notify: bool,
-        command_deadline: Option<u64>,
     ) {
         let notify = notify && {
             self.counters.announced += 1;
@@ -50,7 +50,7 @@ impl<C: Command, M: Memory> Engine<C, M> {
         let mut ids = IdList::default();
         for slot in aborted {
             match self.slots.get(slot) {
-                State::Waiting { .. } => self.answer_waiting(host, slot, Answer::TaskAborted),
+                State::Qfull { .. } => self.complete_qfull(slot, SamStatus::TaskAborted),
                 State::InFlight { ring, .. } => {
                     self.counters.aborted += 1;
                     if notify {
@@ -63,22 +63,22 @@ impl<C: Command, M: Memory> Engine<C, M> {
         if notify {
             self.tmrs.push(kind, ids);
         }
-        self.run_waiting(host, command_deadline);
+        self.run_qfull(shared);
     }
 
     /// Puts waiting notifications on the ring while they fit; says whether all did.
-    pub(super) fn run_tmrs<H: Host<Command = C>>(&mut self, host: &mut H) -> bool {
+    pub(super) fn run_tmrs<R: RingIo>(&mut self, ring: &mut R) -> bool {
         while let Some(tmr) = self.tmrs.front() {
             let size = (TMR_IDS_OFFSET + 2 * tmr.ids.len()).next_multiple_of(ALIGN);
             let Some(place) = self.ring.place(size) else {
                 return false;
             };
-            self.write_pad(host, place);
+            self.write_pad(ring, place);
             let at = place.offset;
-            host.write_word(at, header(EntryKind::Tmr, size, 0));
-            host.write_word(at + 8, tmr_word(tmr.kind as u8, tmr.ids.len()));
-            host.write_word(at + 16, 0);
-            host.write_word(at + 24, 0);
+            ring.write_word(at, header(EntryKind::Tmr, size, 0));
+            ring.write_word(at + 8, tmr_word(tmr.kind as u8, tmr.ids.len()));
+            ring.write_word(at + 16, 0);
+            ring.write_word(at + 24, 0);
             let mut to = at + TMR_IDS_OFFSET;
             let mut word = [0; 4];
             let mut filled = 0;
@@ -86,18 +86,18 @@ impl<C: Command, M: Memory> Engine<C, M> {
                 word[filled] = id;
                 filled += 1;
                 if filled == 4 {
-                    host.write_word(to, quad(word));
+                    ring.write_word(to, quad(word));
                     to += 8;
                     word = [0; 4];
                     filled = 0;
                 }
             });
             if filled > 0 {
-                host.write_word(to, quad(word));
+                ring.write_word(to, quad(word));
             }
             self.ring.commit(place, size, EntryKind::Tmr);
-            host.publish_head(self.ring.head());
-            host.notify();
+            ring.publish_head(self.ring.head());
+            self.notify = true;
             self.counters.delivered += 1;
             self.tmrs.pop();
         }

@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The seam between the logic and what surrounds it.
+//! The operations that the logic needs of what surrounds it.
+//!
+//! | trait | what it stands for |
+//! |---|---|
+//! | [`RingIo`] | mailbox and command ring |
+//! | [`DataIo`] | memory of the data area |
+//! | [`Completer`] | LIO, which gets its commands back |
+//! | [`Command`] | a command of LIO |
+//! | [`Memory`] | the allocator |
 
 use core::ops::{
     DerefMut,
@@ -8,10 +16,9 @@ use core::ops::{
 };
 
 use super::data_area::Blocks;
+use super::sam::SamStatus;
 use super::slots::SlotIndex;
-
-/// Size of the sense buffer of a response in bytes (`TCMU_SENSE_BUFFERSIZE`).
-pub(crate) const SENSE_SIZE: usize = 96;
+use super::uapi::SENSE_SIZE;
 
 /// Memory was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +54,7 @@ pub(crate) enum Direction {
 
 /// A SCSI command that LIO has handed over.
 ///
-/// The value is the right and the duty to answer the command: [`Host::complete`] consumes it.
+/// The value is the right and the duty to complete the command: [`Completer::complete`] consumes it.
 pub(crate) trait Command {
     /// The CDB, of the length that its operation code calls for.
     fn cdb(&self) -> &[u8];
@@ -68,18 +75,12 @@ pub(crate) trait Command {
     fn set_slot(&mut self, slot: SlotIndex);
 }
 
-/// How a command is answered.
+/// What LIO is told of a command that ends.
 #[derive(Debug)]
-pub(crate) enum Answer<'a> {
-    /// SAM status BUSY: the command was not started, a retry is welcome.
-    Busy,
-    /// SAM status CHECK CONDITION without sense data of user space.
-    CheckCondition,
-    /// SAM status TASK SET FULL: the wait for space ended.
-    TaskSetFull,
-    /// SAM status TASK ABORTED.
-    TaskAborted,
-    /// User space's own answer.
+pub(crate) enum Completion<'a> {
+    /// The backend's own status, without sense data.
+    Status(SamStatus),
+    /// User space's response.
     Response {
         /// SAM status.
         status: u8,
@@ -91,16 +92,22 @@ pub(crate) enum Answer<'a> {
     },
 }
 
-/// What surrounds the logic.
-///
-/// Offsets are bytes from the start of the command ring and multiples of 8; an [`Engine`] never
-/// passes one outside the ring. Every read of shared memory is a single access.
-///
-/// [`Engine`]: super::Engine
-pub(crate) trait Host {
+/// Gives commands back to LIO.
+pub(crate) trait Completer {
     /// A SCSI command.
     type Command: Command;
 
+    /// Completes a command.
+    fn complete(&mut self, command: Self::Command, completion: Completion<'_>);
+}
+
+/// Mailbox and command ring.
+///
+/// Offsets are bytes from the start of the command ring and multiples of 8; an [`Engine`] never
+/// passes one outside the ring. Every read is a single access.
+///
+/// [`Engine`]: super::Engine
+pub(crate) trait RingIo {
     /// Reads eight bytes of the command ring.
     fn read_word(&self, offset: u32) -> u64;
 
@@ -115,7 +122,12 @@ pub(crate) trait Host {
 
     /// Writes 0 to `cmd_tail` and `cmd_head`.
     fn reset_mailbox(&mut self);
+}
 
+/// The memory of the data area, of whose blocks [`DataArea`] keeps account.
+///
+/// [`DataArea`]: super::data_area::DataArea
+pub(crate) trait DataIo<C> {
     /// Makes sure that the first `bytes` bytes of a block have memory behind them.
     fn populate(&mut self, block: u32, bytes: u32) -> Result<(), NoMemory>;
 
@@ -124,14 +136,13 @@ pub(crate) trait Host {
     fn depopulate(&mut self, blocks: Range<u32>);
 
     /// Copies the Data-Out buffer of `command` into `blocks`.
-    fn copy_to_area(&mut self, command: &Self::Command, blocks: Blocks<'_>);
+    fn copy_to_area(&mut self, command: &C, blocks: Blocks<'_>);
 
     /// Copies `length` bytes from `blocks` into the Data-In buffer of `command`.
-    fn copy_from_area(&mut self, command: &Self::Command, blocks: Blocks<'_>, length: u32);
-
-    /// Answers a command.
-    fn complete(&mut self, command: Self::Command, answer: Answer<'_>);
-
-    /// Wakes user space: something was published.
-    fn notify(&mut self);
+    fn copy_from_area(&mut self, command: &C, blocks: Blocks<'_>, length: u32);
 }
+
+/// All memory that is shared with user space.
+pub(crate) trait SharedIo<C>: RingIo + DataIo<C> {}
+
+impl<C, S: RingIo + DataIo<C>> SharedIo<C> for S {}
