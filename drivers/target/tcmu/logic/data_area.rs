@@ -22,6 +22,24 @@ pub(crate) struct BlockList {
     count: u32,
 }
 
+/// Blocks that were just allocated, and how they lie.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Allocation {
+    /// The blocks.
+    pub(crate) blocks: BlockList,
+    /// Number of bytes that they hold.
+    pub(crate) length: u32,
+    /// Number of runs of consecutive blocks.
+    pub(crate) runs: u32,
+}
+
+impl Allocation {
+    /// The only run of consecutive blocks, as (first block, bytes).
+    pub(crate) fn single_run(&self) -> Option<(u32, u32)> {
+        (self.runs == 1).then_some((self.blocks.first, self.length))
+    }
+}
+
 /// Why blocks were not allocated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AllocError {
@@ -95,11 +113,12 @@ impl<M: Memory> DataArea<M> {
         &mut self,
         length: u32,
         mut populate: impl FnMut(u32, u32) -> Result<(), NoMemory>,
-    ) -> Result<BlockList, AllocError> {
+    ) -> Result<Allocation, AllocError> {
         if self.blocks_for(length) > self.blocks - self.used {
             return Err(AllocError::Full);
         }
         let mut list = BlockList::default();
+        let mut runs = 0;
         let mut last = 0;
         let mut rest = length;
         while rest > 0 {
@@ -107,8 +126,10 @@ impl<M: Memory> DataArea<M> {
             let taken = self.take().and_then(|block| {
                 if list.count == 0 {
                     list.first = block;
+                    runs = 1;
                 } else {
                     self.next[last as usize] = block;
+                    runs += u32::from(block != last + 1);
                 }
                 list.count += 1;
                 last = block;
@@ -120,7 +141,11 @@ impl<M: Memory> DataArea<M> {
             }
             rest -= bytes;
         }
-        Ok(list)
+        Ok(Allocation {
+            blocks: list,
+            length,
+            runs,
+        })
     }
 
     /// Takes the lowest free block. There is one.
@@ -171,12 +196,12 @@ impl<M: Memory> DataArea<M> {
         }
     }
 
-    /// The runs of consecutive blocks that hold `length` bytes, as (first block, bytes).
-    pub(crate) fn runs(&self, list: BlockList, length: u32) -> Runs<'_> {
+    /// The runs of consecutive blocks of an allocation, as (first block, bytes).
+    pub(crate) fn runs(&self, allocation: &Allocation) -> Runs<'_> {
         Runs {
-            blocks: self.iter(list),
+            blocks: self.iter(allocation.blocks),
             block_size: self.block_size,
-            left: length,
+            left: allocation.length,
             pending: None,
         }
     }

@@ -4,7 +4,7 @@
 
 use super::super::data_area::{
     AllocError,
-    BlockList, //
+    Allocation, //
 };
 use super::super::ids::IdError;
 use super::super::ops::{
@@ -68,12 +68,12 @@ enum NotStarted {
 /// What a command needs on the ring, taken but not used yet.
 struct Prepared {
     place: Place,
+    /// Size of the entry.
     size: u32,
-    base_size: u32,
-    iovs: u32,
-    bidi_iovs: u32,
-    data: BlockList,
-    bidi: BlockList,
+    /// Offset of the CDB in the entry: the size of everything else.
+    cdb_offset: u32,
+    data: Allocation,
+    bidi: Allocation,
 }
 
 impl<K: Completer, M: Memory> Engine<K, M> {
@@ -128,7 +128,7 @@ impl<K: Completer, M: Memory> Engine<K, M> {
     /// Takes everything that `command` needs on the ring, or nothing.
     fn prepare<D: DataIo<K::Command>>(
         &mut self,
-        data: &mut D,
+        io: &mut D,
         command: &K::Command,
     ) -> Result<Prepared, NotStarted> {
         let data_length = command.data_length();
@@ -142,9 +142,10 @@ impl<K: Completer, M: Memory> Engine<K, M> {
         }
         let cdb_size = (command.cdb().len() as u32).next_multiple_of(ALIGN);
         // The least that the entry can need: spares the allocation while the ring is full.
-        if self.ring.place(CMD_ENTRY_SIZE + cdb_size).is_none() {
+        let least = CMD_ENTRY_SIZE + cdb_size;
+        let Some(place) = self.ring.place(least) else {
             return Err(NotStarted::NoSpace);
-        }
+        };
         match self.ids.reserve() {
             Ok(()) => {}
             Err(IdError::Exhausted) => return Err(NotStarted::NoSpace),
@@ -155,20 +156,20 @@ impl<K: Completer, M: Memory> Engine<K, M> {
             return Err(NotStarted::Refused(Refusal::NoResources));
         }
 
-        let blocks = self.allocate(data, data_length)?;
-        let bidi = match self.allocate(data, bidi_length) {
+        let data = self.allocate(io, data_length)?;
+        let bidi = match self.allocate(io, bidi_length) {
             Ok(bidi) => bidi,
             Err(error) => {
-                self.area.free(blocks);
+                self.area.free(data.blocks);
                 return Err(error);
             }
         };
-        let iovs = self.area.runs(blocks, data_length).count();
-        let bidi_iovs = self.area.runs(bidi, bidi_length).count();
-        let base_size = (IOV_OFFSET + IOV_SIZE * (iovs + bidi_iovs) as u32).max(CMD_ENTRY_SIZE);
-        let size = base_size + cdb_size;
+        let cdb_offset = (IOV_OFFSET + IOV_SIZE * (data.runs + bidi.runs)).max(CMD_ENTRY_SIZE);
+        let size = cdb_offset + cdb_size;
         let result = if size > self.ring.size() / 2 {
             Err(NotStarted::Refused(Refusal::TooBig))
+        } else if size == least {
+            Ok(place)
         } else {
             self.ring.place(size).ok_or(NotStarted::NoSpace)
         };
@@ -176,15 +177,13 @@ impl<K: Completer, M: Memory> Engine<K, M> {
             Ok(place) => Ok(Prepared {
                 place,
                 size,
-                base_size,
-                iovs: iovs as u32,
-                bidi_iovs: bidi_iovs as u32,
-                data: blocks,
+                cdb_offset,
+                data,
                 bidi,
             }),
             Err(error) => {
-                self.area.free(blocks);
-                self.area.free(bidi);
+                self.area.free(data.blocks);
+                self.area.free(bidi.blocks);
                 Err(error)
             }
         }
@@ -192,11 +191,11 @@ impl<K: Completer, M: Memory> Engine<K, M> {
 
     fn allocate<D: DataIo<K::Command>>(
         &mut self,
-        data: &mut D,
+        io: &mut D,
         length: u32,
-    ) -> Result<BlockList, NotStarted> {
+    ) -> Result<Allocation, NotStarted> {
         self.area
-            .allocate(length, |block, bytes| data.populate(block, bytes))
+            .allocate(length, |block, bytes| io.populate(block, bytes))
             .map_err(|error| match error {
                 // A command that cannot get memory now may wait for it like one that cannot get
                 // blocks.
@@ -215,9 +214,7 @@ impl<K: Completer, M: Memory> Engine<K, M> {
         let Prepared {
             place,
             size,
-            base_size,
-            iovs,
-            bidi_iovs,
+            cdb_offset,
             data,
             bidi,
         } = prepared;
@@ -227,32 +224,21 @@ impl<K: Completer, M: Memory> Engine<K, M> {
         };
         let id = self.ids.take(slot);
 
-        if command.direction() == Direction::ToDevice || command.bidi_length().is_some() {
-            shared.copy_to_area(&command, self.area.iter(data));
+        if command.direction() == Direction::ToDevice || bidi.length > 0 {
+            shared.copy_to_area(&command, self.area.iter(data.blocks));
         }
 
         self.write_pad(shared, place);
         let at = place.offset;
         shared.write_word(at, header(EntryKind::Command, size, id));
-        shared.write_word(at + 8, pair(iovs, bidi_iovs));
+        shared.write_word(at + 8, pair(data.runs, bidi.runs));
         shared.write_word(at + 16, 0);
-        shared.write_word(at + 24, u64::from(RING_OFFSET + at + base_size));
+        shared.write_word(at + 24, u64::from(RING_OFFSET + at + cdb_offset));
         shared.write_word(at + 32, 0);
         shared.write_word(at + 40, 0);
-        let data_offset = u64::from(RING_OFFSET) + u64::from(self.ring.size());
-        let block_size = u64::from(self.area.block_size());
-        let mut to = at + IOV_OFFSET;
-        let bidi_length = command.bidi_length().unwrap_or(0);
-        for (block, bytes) in self
-            .area
-            .runs(data, command.data_length())
-            .chain(self.area.runs(bidi, bidi_length))
-        {
-            shared.write_word(to, data_offset + u64::from(block) * block_size);
-            shared.write_word(to + 8, u64::from(bytes));
-            to += IOV_SIZE;
-        }
-        while to < at + base_size {
+        let mut to = self.write_iovecs(shared, at + IOV_OFFSET, &data);
+        to = self.write_iovecs(shared, to, &bidi);
+        while to < at + cdb_offset {
             shared.write_word(to, 0);
             to += 8;
         }
@@ -267,7 +253,11 @@ impl<K: Completer, M: Memory> Engine<K, M> {
         self.notify = true;
 
         command.set_slot(slot);
-        let ring = OnRing { id, data, bidi };
+        let ring = OnRing {
+            id,
+            data: data.blocks,
+            bidi: bidi.blocks,
+        };
         let deadline = self.clock.command_deadline();
         self.slots.replace(
             slot,
@@ -279,6 +269,22 @@ impl<K: Completer, M: Memory> Engine<K, M> {
         );
         self.slots.push_back(&mut self.in_flight, slot);
         self.next_deadline = self.next_deadline.min(deadline);
+    }
+
+    /// Writes the iovecs of a buffer to `to`; the result is where the next ones go.
+    fn write_iovecs<R: RingIo>(&self, ring: &mut R, mut to: u32, buffer: &Allocation) -> u32 {
+        let data_offset = u64::from(RING_OFFSET) + u64::from(self.ring.size());
+        let block_size = u64::from(self.area.block_size());
+        let mut write = |(block, bytes)| {
+            ring.write_word(to, data_offset + u64::from(block) * block_size);
+            ring.write_word(to + 8, u64::from(bytes));
+            to += IOV_SIZE;
+        };
+        match buffer.single_run() {
+            Some(run) => write(run),
+            None => self.area.runs(buffer).for_each(write),
+        }
+        to
     }
 
     pub(super) fn write_pad<R: RingIo>(&self, ring: &mut R, place: Place) {
