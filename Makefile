@@ -7,9 +7,9 @@
 #   KDIR=<path>             a kernel tree of your own instead of Debian's
 #
 # When KDIR is a kernel that has been built, "make modules" and "make
-# modules_install" use it as it is, without tools/lab: see Documentation/install.rst.
+# modules_install" use it as it is, without lab/: see Documentation/install.rst.
 
-LAB := $(CURDIR)/tools/lab/lab
+LAB := $(CURDIR)/lab/lab
 
 # How to call the kernel's make; LLVM=-22 or LLVM=/usr/lib/llvm-22/bin/ choose a version.
 LLVM ?= 1

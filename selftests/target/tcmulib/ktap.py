@@ -22,7 +22,7 @@ from .udev import leave_disks_alone
 #: Exit statuses of a kselftest program.
 KSFT_PASS, KSFT_FAIL, KSFT_SKIP = 0, 1, 4
 
-#: The debug kernels of tools/lab say so here; they are several times slower.
+#: The debug kernels of the lab say so here; they are several times slower.
 _DEBUG = os.environ.get("FLAVOUR") == "debug"
 
 #: An emulated machine, and one that gets only a fourth of its processors besides.

@@ -146,7 +146,7 @@ def _configure(
         if any(line.startswith("CONFIG_RUST:") for line in wrong):
             reason += "\nmake rustavailable says:\n" + _rust_available(env, source, build, rust)
         raise LabError(
-            "these lines of tools/lab/config did not take effect in this kernel:\n    "
+            "these lines of lab/config did not take effect in this kernel:\n    "
             + "\n    ".join(wrong)
             + reason
         )

@@ -10,10 +10,10 @@ from pathlib import Path
 from .errors import LabError
 
 #: The checkout this copy of the lab belongs to.
-CHECKOUT = Path(__file__).resolve().parents[3]
+CHECKOUT = Path(__file__).resolve().parents[2]
 
-#: tools/lab itself.
-LAB = CHECKOUT / "tools" / "lab"
+#: The lab itself.
+LAB = CHECKOUT / "lab"
 
 #: Characters that every tool the path passes through (make, sed scripts of
 #: Kbuild, the guest's kernel command line) takes literally.

@@ -13,7 +13,7 @@ import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "selftests" / "target"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "selftests" / "target"))
 
 from tcmulib import libiscsi  # noqa: E402
 from tcmulib.configfs import TARGET, read  # noqa: E402

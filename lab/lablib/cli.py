@@ -77,7 +77,7 @@ def _shell(lab: Lab, guest: vm.Guest) -> int:
     setup = lab.cache.folder("interactive") / "env"
     setup.write_text(
         f"export IMPL={guest.implementation} MODULES={guest.kernel.modules} "
-        f"RUST_MODULES={guest.rust_modules or ''}\n. {CHECKOUT}/tools/lab/guest-init.sh\n",
+        f"RUST_MODULES={guest.rust_modules or ''}\n. {CHECKOUT}/lab/guest-init.sh\n",
         encoding="utf-8",
     )
     say(f"a shell in the guest; load the modules there with:  . {setup}")

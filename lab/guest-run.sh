@@ -32,7 +32,7 @@ lab_finish() {
 	sync
 }
 
-# shellcheck source=tools/lab/guest-init.sh
+# shellcheck source=lab/guest-init.sh
 if ! . "$HERE/guest-init.sh"; then
 	echo "the guest could not be set up for IMPL=$IMPL"
 	lab_finish 125

@@ -47,7 +47,7 @@ class KindsTest(unittest.TestCase):
 
     def test_this_project(self) -> None:
         listed = files.project_files()
-        self.assertIn(CHECKOUT / "tools/lab/lab", listed)
+        self.assertIn(CHECKOUT / "lab/lab", listed)
         self.assertIn(CHECKOUT / ".ci/run", files.shell_scripts(listed))
 
 
