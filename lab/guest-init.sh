@@ -1,13 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Sourced inside the guest: mounts the file systems that the tests use and
-# loads the SCSI target modules of one implementation.
+# Sourced inside the guest: mounts the file systems that the tests use, loads
+# the modules of one implementation and does what the subsystems want done.
 #
-# IMPL          rust: this project's modules; c: the stock ones of the same kernel;
-#               none: no target modules at all
-# MODULES       lib/modules/<release> of the stock modules
-# RUST_MODULES  folder with this project's .ko files and load.order
+# IMPL             rust: this project's modules; c: the stock ones of the same
+#                  kernel; none: no modules at all
+# MODULES          lib/modules/<release> of the stock modules
+# RUST_MODULES     folder with this project's .ko files and load.order
+# LAB_MODULES      names of the modules to load, of either implementation
+# LAB_OWN_MODULES  those that only this project has
+# LAB_SETUP        scripts of the subsystems, sourced in the end
 
 lab_mount() {
 	local type=$1 where=$2
@@ -48,21 +51,34 @@ lab_hide_stock() {
 }
 
 lab_load_rust() {
-	local name
+	local file name missing=" $LAB_MODULES $LAB_OWN_MODULES "
 
-	# For the test that loads it: loading it runs tests.
-	export TCMU_KUNIT_MODULE="$RUST_MODULES/target_core_user_kunit.ko"
-
-	while read -r name; do
-		lab_hide_stock "$RUST_MODULES/$name" || return 1
+	while read -r file; do
+		lab_hide_stock "$RUST_MODULES/$file" || return 1
 	done < "$RUST_MODULES/load.order"
-	while read -r name; do
-		lab_insmod "$RUST_MODULES/$name" || return 1
+	while read -r file; do
+		# A file's name may have dashes where the module's has underscores.
+		name=$(basename "$file" .ko)
+		name=${name//-/_}
+		case $missing in
+		*" $name "*)
+			lab_insmod "$RUST_MODULES/$file" || return 1
+			missing=${missing/ $name / }
+			;;
+		esac
 	done < "$RUST_MODULES/load.order"
+	if [ -n "${missing// /}" ]; then
+		echo "not built:$missing" >&2
+		return 1
+	fi
 }
 
 lab_load_c() {
-	modprobe target_core_mod && modprobe target_core_user
+	local name
+
+	for name in $LAB_MODULES; do
+		modprobe "$name" || return 1
+	done
 }
 
 lab_init() {
@@ -94,4 +110,13 @@ lab_init() {
 	esac
 }
 
-lab_init
+lab_setup() {
+	local script
+
+	for script in $LAB_SETUP; do
+		# shellcheck source=/dev/null
+		. "$script" || return 1
+	done
+}
+
+lab_init && lab_setup

@@ -16,7 +16,7 @@ from . import (
 from .env import Lab, implementation_from_environment
 from .errors import LabError
 from .kconfig import FLAVOURS
-from .paths import CHECKOUT, Cache
+from .paths import CHECKOUT, LAB, Cache
 from .run import clean_environment, output
 from .say import say
 
@@ -75,11 +75,8 @@ def _shell(lab: Lab, guest: vm.Guest) -> int:
     command = vm.vng_command(lab.cache, guest.kernel, vm.kvm_works(lab.cache, guest.kernel))
     command.remove("--verbose")
     setup = lab.cache.folder("interactive") / "env"
-    setup.write_text(
-        f"export IMPL={guest.implementation} MODULES={guest.kernel.modules} "
-        f"RUST_MODULES={guest.rust_modules or ''}\n. {CHECKOUT}/lab/guest-init.sh\n",
-        encoding="utf-8",
-    )
+    script = f"{vm.exports(guest.variables())}. {LAB}/guest-init.sh\n"
+    setup.write_text(script, encoding="utf-8")
     say(f"a shell in the guest; load the modules there with:  . {setup}")
     say("leave it with 'exit' or Ctrl-D")
     os.execv(command[0], command)

@@ -22,8 +22,7 @@ _REPORT = re.compile(
     | list_(?:add|del)\ corruption
     | \bCFI\ failure\ at\b            # a function called by another type than its own
     | refcount_t:\s
-    | rust_kernel:\ panicked
-    | target_core_\w+:\ panicked
+    | \w+:\ panicked\ at\b           # Rust, with the name of the module
     | \bDEBUG_LOCKS_WARN_ON\b
     | sysfs:\ cannot\ create\ duplicate
     | \bunregister_netdevice:\ waiting\b

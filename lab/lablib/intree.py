@@ -30,8 +30,10 @@ _FOLDERS = {
     "selftests/target": "tools/testing/selftests/target",
 }
 
-#: Kbuild prefers it to the Makefile that the tree has.
-_EXTERNAL_ONLY = {"drivers/target/Kbuild"}
+#: Kbuild prefers its file to the Makefile that the tree has; the others are for the lab.
+_EXTERNAL_ONLY = {
+    "drivers/target/Kbuild", "selftests/target/lab.toml", "selftests/target/guest-init.sh",
+}  # fmt: skip
 
 #: Folders that only this project has, and the kinds of file that it has there.
 _OWN_FOLDERS = (

@@ -151,7 +151,7 @@ def _build(lab: Lab, tree: Path, rust_library: Path, form: Form) -> Kernel:
     try:
         release = build_tree(
             lab.cache, tree, rust_library, lab.flavour,
-            kconfig.fragment(lab.flavour, more=form.configs), build,
+            kconfig.fragments(lab.flavour, [kconfig.CONFIG / name for name in form.configs]), build,
             _installed(lab, build, form), lines.append,
         )  # fmt: skip
     finally:

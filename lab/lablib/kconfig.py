@@ -1,18 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Kernel configuration fragments, and whether a configuration has what they ask for."""
+"""Kernel configuration fragments, and whether a configuration has what they ask for.
+
+The fragments are those of the lab and of each subsystem; the kernel's own merge_config.sh
+puts them together.
+"""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from . import subsystem
 from .errors import LabError
 from .paths import LAB
 
-#: Fragments of each flavour, a later one winning over an earlier one.
-FLAVOURS = {
-    "fast": ("fast.config",),
-    "debug": ("fast.config", "debug.config"),
-    "cfi": ("fast.config", "cfi.config"),
+CONFIG = LAB / "config"
+
+#: What the flavours add to the lab's base.config and to the fragments of the subsystems.
+FLAVOURS: dict[str, tuple[str, ...]] = {
+    "fast": (),
+    "debug": ("debug.config",),
+    "cfi": ("cfi.config",),
 }
 
 _SET = re.compile(r"^(CONFIG_[A-Z0-9_a-z]+)=(.+)$")
@@ -36,17 +43,40 @@ def parse(text: str) -> dict[str, str]:
     return values
 
 
-def not_in_effect(fragment: str, config: str) -> list[str]:
-    """What `fragment` asks for and `config` does not have, one message a symbol."""
+def not_in_effect(wanted: dict[str, str], config: str) -> list[str]:
+    """What is `wanted` and `config` does not have, one message a symbol."""
     have = parse(config)
     return [
         f"{symbol}: wanted {value}, got {have.get(symbol, 'n')}"
-        for symbol, value in parse(fragment).items()
+        for symbol, value in wanted.items()
         if have.get(symbol, "n") != value
     ]
 
 
-def fragment(flavour: str, folder: Path = LAB / "config", more: Sequence[str] = ()) -> str:
-    """Text of all fragments of `flavour`, one of FLAVOURS, and of the files `more`."""
-    names = [*FLAVOURS[flavour], *more]
-    return "\n".join((folder / name).read_text(encoding="utf-8") for name in names)
+def fragments(flavour: str, more: Iterable[Path] = ()) -> list[Path]:
+    """All fragments of `flavour`, one of FLAVOURS, and then `more`; a later one wins."""
+    added = [CONFIG / name for name in FLAVOURS[flavour]]
+    return [CONFIG / "base.config", *subsystem.configs(), *added, *more]
+
+
+def text(fragment: Path) -> str:
+    """A fragment for a stock kernel: a subsystem's also names symbols that only this project has."""
+    lines = fragment.read_text(encoding="utf-8").splitlines()
+    if fragment.is_relative_to(subsystem.SELFTESTS):
+        own = subsystem.own_symbols()
+        lines = [line for line in lines if line.partition("=")[0] not in own]
+    return "\n".join([*lines, ""])
+
+
+def settings(paths: Sequence[Path]) -> dict[str, str]:
+    """What the fragments ask for together."""
+    return {symbol: value for path in paths for symbol, value in parse(text(path)).items()}
+
+
+def own_settings() -> list[str]:
+    """What the fragments of the subsystems say of this project's own symbols, as NAME=VALUE."""
+    found = {}
+    for path in subsystem.configs():
+        found.update(parse(path.read_text(encoding="utf-8")))
+    own = subsystem.own_symbols()
+    return [f"{symbol}={value}" for symbol, value in found.items() if symbol in own]

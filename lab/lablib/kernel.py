@@ -3,7 +3,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,10 +48,18 @@ def make_command(source: Path, build: Path, *arguments: str) -> list[str]:
 
 def ensure(cache: Cache, source: KernelSource, rust_library: Path, flavour: str) -> Kernel:
     """The kernel of `flavour`, built unless the cache has it."""
-    wanted = kconfig.fragment(flavour)
-    name = f"{flavour}-{key(source.identity, wanted, str(rust_library), *toolchain())}"
+    wanted = kconfig.fragments(flavour)
+    settings = kconfig.settings(wanted)
+    # Neither comments nor the order of the fragments change what is built.
+    said = "\n".join(f"{symbol}={value}" for symbol, value in sorted(settings.items()))
+    name = f"{flavour}-{key(source.identity, said, str(rust_library), *toolchain())}"
     build = cache.root / "build" / name
-    installed = cache.root / "installed" / name
+    if not source.users and not build.exists():
+        with locked(cache, "kernel-build"):
+            _take_over(build, flavour, source, settings)
+    # Under its first name: it is part of the keys of all that is built against it.
+    build = build.resolve()
+    installed = cache.root / "installed" / build.name
     stamp = build / _STAMP
     if source.users or not stamp.is_file():
         with locked(cache, "kernel-build"):
@@ -61,20 +69,41 @@ def ensure(cache: Cache, source: KernelSource, rust_library: Path, flavour: str)
     return Kernel(source.path, build, flavour, release, installed / "lib/modules" / release)
 
 
+def _take_over(build: Path, flavour: str, source: KernelSource, settings: dict[str, str]) -> None:
+    """Makes `build` a link to a complete build of the same things under another name.
+
+    The cache has such builds from before names were made from the settings alone.
+    """
+    if build.exists():
+        return
+    compilers = toolchain()
+    for other in sorted(build.parent.glob(f"{flavour}-*")):
+        try:
+            asked = kconfig.parse((other / "lab.config").read_text(encoding="utf-8"))
+            config = (other / ".config").read_text(encoding="utf-8")
+            makefile = (other / "Makefile").read_text(encoding="utf-8")
+        except OSError:
+            continue
+        same = asked == settings and f"{source.path}/Makefile" in makefile
+        if same and (other / _STAMP).is_file() and all(f'"{text}"' in config for text in compilers):
+            build.symlink_to(other.name)
+            return
+
+
 def build_tree(
     cache: Cache,
     source: Path,
     rust_library: Path,
     flavour: str,
-    wanted: str,
+    wanted: Sequence[Path],
     build: Path,
     installed: Path,
     on_line: Callable[[str], None] | None = None,
 ) -> str:
     """Builds `source` with the configuration `wanted` in the folder `build`, as far as stale.
 
-    `wanted` is that of `flavour`, perhaps with additions. The modules go to the folder
-    `installed`. `on_line` sees every line of the compilation's output. Returns the release.
+    `wanted` has the fragments of `flavour`, perhaps with additions. The modules go to the
+    folder `installed`. `on_line` sees every line of the compilation's output. Returns the release.
     """
     env = build_environment(cache)
     logs = cache.folder("log")
@@ -116,26 +145,38 @@ def build_tree(
     return release
 
 
-def _differs(build: Path, wanted: str) -> bool:
+def _differs(build: Path, wanted: Sequence[Path]) -> bool:
     config = (build / ".config").read_text(encoding="utf-8")
-    return bool(kconfig.not_in_effect(wanted, config))
+    return bool(kconfig.not_in_effect(kconfig.settings(wanted), config))
 
 
 def _configure(
-    logs: Path, env: dict[str, str], source: Path, rust_library: Path, wanted: str, build: Path
+    logs: Path,
+    env: dict[str, str],
+    source: Path,
+    rust_library: Path,
+    wanted: Sequence[Path],
+    build: Path,
 ) -> None:
     say(f"configuring {build.name}")
-    allconfig = build / "lab.config"
-    allconfig.write_text(wanted, encoding="utf-8")
+    copies = build / "lab-config"
+    shutil.rmtree(copies, ignore_errors=True)
+    copies.mkdir()
+    merged = [copies / f"{number}-{path.name}" for number, path in enumerate(wanted)]
+    for copy, path in zip(merged, wanted, strict=True):
+        copy.write_text(kconfig.text(path), encoding="utf-8")
     rust = f"RUST_LIB_SRC={rust_library}"
+    # It calls make, which takes these from the environment.
+    settings = {"LLVM": "1", "RUST_LIB_SRC": str(rust_library)}
     logged(
         "configuring the kernel",
-        make_command(source, build, rust, f"KCONFIG_ALLCONFIG={allconfig}", "allnoconfig"),
+        ["scripts/kconfig/merge_config.sh", "-n", "-O", str(build), *map(str, merged)],
         logs / f"configure-{file_name(build.name)}.log",
-        env,
+        {**env, **settings},
+        cwd=source,
     )
     config = build / ".config"
-    if wrong := kconfig.not_in_effect(wanted, config.read_text(encoding="utf-8")):
+    if wrong := kconfig.not_in_effect(kconfig.settings(wanted), config.read_text(encoding="utf-8")):
         config.unlink()
         reason = ""
         if any(line.startswith("CONFIG_RUST_INLINE_HELPERS:") for line in wrong):
@@ -146,7 +187,8 @@ def _configure(
         if any(line.startswith("CONFIG_RUST:") for line in wrong):
             reason += "\nmake rustavailable says:\n" + _rust_available(env, source, build, rust)
         raise LabError(
-            "these lines of lab/config did not take effect in this kernel:\n    "
+            "these lines of lab/config and selftests/*/config did not take effect in this "
+            "kernel:\n    "
             + "\n    ".join(wrong)
             + reason
         )

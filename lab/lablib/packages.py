@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The Debian packages that the lab needs."""
+"""The Debian packages that the lab and the subsystems need."""
 
 import os
 import shutil
 import subprocess
 
+from . import subsystem
 from .errors import LabError
 from .paths import Cache
 from .run import clean_environment, locked, logged
@@ -21,11 +22,15 @@ PACKAGES = (
     "xz-utils", "libelf-dev", "libssl-dev", "ca-certificates", "debian-archive-keyring",
     # virtual machine
     "qemu-system-x86", "python3-venv", "procps", "iproute2",
-    # checks and programs that the tests use inside the guest
-    "shellcheck", "sg3-utils", "e2fsprogs", "fio", "jq",
-    # clients of the target: unmodified, as Debian ships them
-    "tcmu-runner", "targetcli-fb", "dbus", "open-iscsi", "libiscsi-bin", "qemu-utils",
+    # checks
+    "shellcheck",
 )  # fmt: skip
+
+
+def wanted() -> list[str]:
+    """All packages: PACKAGES and those of the subsystems."""
+    theirs = (name for each in subsystem.everything() for name in each.packages)
+    return list(dict.fromkeys([*PACKAGES, *theirs]))
 
 
 def installed(status: str) -> set[str]:
@@ -39,17 +44,18 @@ def installed(status: str) -> set[str]:
 
 
 def missing() -> list[str]:
-    """Those of PACKAGES that are not installed; LabError if this is no Debian system."""
+    """Those of `wanted` that are not installed; LabError if this is no Debian system."""
     if shutil.which("dpkg-query") is None:
         raise LabError(
             "dpkg-query is not in PATH: the lab installs Debian packages and needs Debian "
             "(or a Debian container) around it"
         )
-    query = ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", *PACKAGES]
+    names = wanted()
+    query = ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", *names]
     # The status is non-zero when a package is unknown, which is an answer too.
     done = subprocess.run(query, check=False, text=True, capture_output=True)
     have = installed(done.stdout)
-    return [name for name in PACKAGES if name not in have]
+    return [name for name in names if name not in have]
 
 
 def ensure(cache: Cache) -> None:

@@ -5,6 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
+from . import kconfig
 from .errors import LabError
 from .kernel import Kernel, make_command, module_depends
 from .paths import CHECKOUT, Cache, key
@@ -27,9 +28,8 @@ _IGNORED = re.compile(
 )
 
 
-#: Builds the module with the KUnit suites, which runs them when it is loaded.
-_KUNIT_OPTION = "CONFIG_TCM_USER2_KUNIT_TEST"
-_KUNIT_MODULE = "target_core_user_kunit"
+#: A module of KUnit suites, which runs them when it is loaded.
+_KUNIT = re.compile(r"_kunit$")
 
 
 def warnings(lines: list[str]) -> list[str]:
@@ -89,7 +89,7 @@ def build(cache: Cache, kernel: Kernel, purpose: str = "modules", clippy: bool =
     folder.mkdir(parents=True, exist_ok=True)
     lines: list[str] = []
     arguments = [
-        f"M={CHECKOUT}", f"MO={folder}", f"{_KUNIT_OPTION}=m", *(["CLIPPY=1"] if clippy else []),
+        f"M={CHECKOUT}", f"MO={folder}", *kconfig.own_settings(), *(["CLIPPY=1"] if clippy else []),
         "modules",
     ]  # fmt: skip
     what = f"{'clippy on' if clippy else 'building'} the modules ({kernel.flavour})"
@@ -132,7 +132,7 @@ def ensure(cache: Cache, kernel: Kernel) -> Path:
         # The kernel's name of a module has underscores where its file may have dashes.
         files = {path.stem.replace("-", "_"): path for path in built}
         order = load_order({
-            name: module_depends(path) for name, path in files.items() if name != _KUNIT_MODULE
+            name: module_depends(path) for name, path in files.items() if not _KUNIT.search(name)
         })
         text = "".join(f"{files[name].name}\n" for name in order)
         (target / "load.order").write_text(text, encoding="utf-8")

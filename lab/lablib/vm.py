@@ -20,12 +20,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import console
+from . import console, subsystem
 from .errors import LabError
 from .kernel import Kernel
 from .paths import CHECKOUT, LAB, Cache
 from .run import clean_environment, locked
 from .say import say
+from .subsystem import Subsystem
 from .tools import virtme_ng
 
 #: Seconds that a guest gets for all but the script, by flavour. The debug kernel
@@ -77,6 +78,26 @@ class Guest:
     rust_modules: Path | None = None
     #: Added to the kernel's command line.
     parameters: tuple[str, ...] = ()
+    #: Whose modules are loaded.
+    subsystems: tuple[Subsystem, ...] = field(default_factory=lambda: subsystem.everything())
+
+    def variables(self) -> dict[str, str]:
+        """The environment in which guest-init.sh works."""
+        setups = (str(each.guest_setup) for each in self.subsystems if each.guest_setup)
+        return {
+            "IMPL": self.implementation,
+            "FLAVOUR": self.kernel.flavour,
+            "MODULES": str(self.kernel.modules),
+            "RUST_MODULES": str(self.rust_modules or ""),
+            "LAB_MODULES": " ".join(name for each in self.subsystems for name in each.modules),
+            "LAB_OWN_MODULES": " ".join(n for each in self.subsystems for n in each.own_modules),
+            "LAB_SETUP": " ".join(setups),
+        }
+
+
+def exports(variables: Mapping[str, str]) -> str:
+    """Lines of shell that set `variables`."""
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
 
 
 @dataclass
@@ -231,17 +252,13 @@ def _boot(
         # Emulated, or on a machine that does other things: the tests' limits are longer.
         "KSFT_MACHINE_SLOW": "yes",
         **(environment or {}),
-        "IMPL": guest.implementation,
-        "FLAVOUR": guest.kernel.flavour,
-        "MODULES": str(guest.kernel.modules),
-        "RUST_MODULES": str(guest.rust_modules or ""),
+        **guest.variables(),
         "RESULTS": str(folder),
         "LAB_DIRECTORY": str(directory),
         "LAB_TIMEOUT": str(timeout),
     }
-    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
-    lines.append(f"LAB_COMMAND=({shlex.join(command)})")
-    (folder / "env").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    text = f"{exports(variables)}LAB_COMMAND=({shlex.join(command)})\n"
+    (folder / "env").write_text(text, encoding="utf-8")
     (folder / "output").touch()
     vng = vng_command(cache, guest.kernel, kvm)
     inside = shlex.join(["bash", str(LAB / "guest-run.sh"), str(folder)])

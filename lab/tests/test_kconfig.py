@@ -7,35 +7,41 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from lablib import kconfig, kills, leak, longrun, vm
+from lablib import kconfig, kernel, kills, leak, longrun, vm
 from lablib.errors import LabError
 from lablib.kernel import Kernel
 from lablib.paths import Cache, file_name, key
+from lablib.sources import KernelSource
 
 
 class VerifyTest(unittest.TestCase):
     """Every line of a fragment must have taken effect."""
 
+    @staticmethod
+    def missing(fragment: str, config: str) -> list[str]:
+        """What the fragment asks for and the configuration does not have."""
+        return kconfig.not_in_effect(kconfig.parse(fragment), config)
+
     def test_all_in_effect(self) -> None:
         fragment = "# comment\nCONFIG_A=y\nCONFIG_B=m\n# CONFIG_C is not set\n"
-        self.assertEqual(kconfig.not_in_effect(fragment, "CONFIG_A=y\nCONFIG_B=m\n"), [])
+        self.assertEqual(self.missing(fragment, "CONFIG_A=y\nCONFIG_B=m\n"), [])
 
     def test_missing_symbol(self) -> None:
-        self.assertEqual(kconfig.not_in_effect("CONFIG_A=y\n", ""), ["CONFIG_A: wanted y, got n"])
+        self.assertEqual(self.missing("CONFIG_A=y\n", ""), ["CONFIG_A: wanted y, got n"])
 
     def test_other_value(self) -> None:
         self.assertEqual(
-            kconfig.not_in_effect("CONFIG_A=m\n", "CONFIG_A=y\n"), ["CONFIG_A: wanted m, got y"]
+            self.missing("CONFIG_A=m\n", "CONFIG_A=y\n"), ["CONFIG_A: wanted m, got y"]
         )
 
     def test_unwanted_symbol(self) -> None:
         self.assertEqual(
-            kconfig.not_in_effect("# CONFIG_A is not set\n", "CONFIG_A=y\n"),
+            self.missing("# CONFIG_A is not set\n", "CONFIG_A=y\n"),
             ["CONFIG_A: wanted n, got y"],
         )
 
     def test_prefix_of_another_symbol_is_not_enough(self) -> None:
-        self.assertEqual(len(kconfig.not_in_effect("CONFIG_A=y\n", "CONFIG_AB=y\n")), 1)
+        self.assertEqual(len(self.missing("CONFIG_A=y\n", "CONFIG_AB=y\n")), 1)
 
     def test_later_line_wins(self) -> None:
         self.assertEqual(kconfig.parse("CONFIG_A=y\nCONFIG_A=m\n"), {"CONFIG_A": "m"})
@@ -45,18 +51,55 @@ class VerifyTest(unittest.TestCase):
             kconfig.parse("CONFIG_A=y\nCONFIG B=y\n")
 
     def test_shipped_fragments(self) -> None:
-        fast, debug = (kconfig.parse(kconfig.fragment(name)) for name in ("fast", "debug"))
-        self.assertEqual(fast["CONFIG_TCM_USER2"], "m")
+        fast, debug = (kconfig.settings(kconfig.fragments(name)) for name in ("fast", "debug"))
         self.assertNotIn("CONFIG_KASAN", fast)
         self.assertLess(fast.items(), debug.items())
 
     def test_cfi_is_the_fast_kernel_with_checks_that_stop_it(self) -> None:
-        fast, cfi = (kconfig.parse(kconfig.fragment(name)) for name in ("fast", "cfi"))
+        fast, cfi = (kconfig.settings(kconfig.fragments(name)) for name in ("fast", "cfi"))
         self.assertLess(fast.items(), cfi.items())
         self.assertEqual(cfi["CONFIG_CFI"], "y")
         # A mere warning, or checks that the boot replaces, would be another kernel.
         for symbol in ("CONFIG_CFI_PERMISSIVE", "CONFIG_X86_KERNEL_IBT"):
             self.assertEqual(cfi[symbol], "n")
+
+
+class TakeOverTest(unittest.TestCase):
+    """A build of the same things under another name is not made again."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.builds = Path(folder.name)
+        self.source = KernelSource(self.builds / "src", "7.3.4", users=False)
+        self.old = self.builds / "fast-old"
+        self.old.mkdir()
+        for name, text in (
+            ("lab.config", "CONFIG_A=y\n# CONFIG_B is not set\n"),
+            (".config", 'CONFIG_CC_VERSION_TEXT="clang 22"\n'),
+            ("Makefile", f"include {self.source.path}/Makefile\n"),
+            (".lab-complete", "7.3.4\n"),
+        ):
+            (self.old / name).write_text(text, encoding="utf-8")
+
+    def taken_over(self, compiler: str = "clang 22", **settings: str) -> Path:
+        """What the new name stands for."""
+        wanted = {"CONFIG_A": "y", "CONFIG_B": "n", **settings}
+        with mock.patch.object(kernel, "toolchain", return_value=[compiler]):
+            kernel._take_over(self.builds / "fast-new", "fast", self.source, wanted)
+        return (self.builds / "fast-new").resolve()
+
+    def test_the_same_things(self) -> None:
+        self.assertEqual(self.taken_over(), self.old.resolve())
+
+    def test_other_things(self) -> None:
+        for change in ({"compiler": "clang 23"}, {"CONFIG_A": "m"}, {"CONFIG_C": "y"}):
+            with self.subTest(change):
+                self.assertEqual(self.taken_over(**change).name, "fast-new")
+
+    def test_one_that_never_ended(self) -> None:
+        (self.old / ".lab-complete").unlink()
+        self.assertEqual(self.taken_over().name, "fast-new")
 
 
 class FlavoursTest(unittest.TestCase):
