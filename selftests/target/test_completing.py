@@ -6,14 +6,16 @@ The loopback fabric has them in the initiator's memory, which is used again as s
 management says that the command is gone.
 """
 
-from tcmulib.configfs import LOOPBACK, write
-from tcmulib.cpu import Occupied, running_on, two_cpus
-from tcmulib.ktap import PACE, Context, Skip, Suite, equal
+from ksftlib.cpu import Occupied, running_on, two_cpus
+from ksftlib.files import write
+from ksftlib.ktap import PACE, Context, Skip, equal
+from ksftlib.stacks import waiting_in
+from ksftlib.wait import Task, until
+from tcmulib.configfs import LOOPBACK
 from tcmulib.registrants import Reserved, preempt_on
 from tcmulib.rig import Rig
 from tcmulib.scsi import BLOCK, DID_TIME_OUT, GOOD, OWN, OWN_READS, Disk, EhLog, read10
-from tcmulib.stacks import waiting_in
-from tcmulib.wait import Task, until
+from tcmulib.suite import Suite
 
 suite = Suite()
 

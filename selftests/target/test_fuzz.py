@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """A hostile daemon for a short time; ``make fuzz`` is the long form."""
 
+from ksftlib.ktap import PACE, PATIENCE, Context, diag
 from tcmulib.fuzz import Attacked, Victim, check_result
-from tcmulib.ktap import PACE, PATIENCE, Context, Suite, diag
+from tcmulib.suite import Suite
 
 suite = Suite()
 

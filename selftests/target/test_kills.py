@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """SIGKILL of the daemon under verified input and output; ``make kills`` is the long form."""
 
+from ksftlib.ktap import Context, diag, equal
 from tcmulib.kills import TURNS, Kills, table
-from tcmulib.ktap import Context, Suite, diag, equal
+from tcmulib.suite import Suite
 
 suite = Suite()
 

@@ -10,12 +10,14 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from ksftlib.files import read, write
+from ksftlib.ktap import PATIENCE, Context, equal, raises_errno
+from ksftlib.wait import Task
 from tcmulib import daemon, genl
-from tcmulib.configfs import Device, read, write
+from tcmulib.configfs import Device
 from tcmulib.genl import Family
-from tcmulib.ktap import PATIENCE, Context, Suite, equal, raises_errno
-from tcmulib.module import PARAMETERS
-from tcmulib.wait import Task
+from tcmulib.module import TCMU
+from tcmulib.suite import Suite
 
 suite = Suite()
 
@@ -228,10 +230,10 @@ def reset(context: Context) -> None:
     work = Task(context, device.enable, "enabling")
     family.event()
     work.still_blocked(0.3)
-    raises_errno(errno.EBUSY, lambda: write(PARAMETERS / "reset_netlink", "1"), "without blocking")
-    write(PARAMETERS / "block_netlink", "1")
-    context.defer(lambda: write(PARAMETERS / "block_netlink", "0"))
-    write(PARAMETERS / "reset_netlink", "1")
+    raises_errno(errno.EBUSY, lambda: write(TCMU.parameters / "reset_netlink", "1"), "without blocking")
+    write(TCMU.parameters / "block_netlink", "1")
+    context.defer(lambda: write(TCMU.parameters / "block_netlink", "0"))
+    write(TCMU.parameters / "reset_netlink", "1")
     raises_errno(errno.EINTR, work.wait, "enabling")
     equal(read(device.path / "enable"), "0", "enable")
 
@@ -243,12 +245,12 @@ def reset_open(context: Context) -> None:
     work = Task(context, device.enable, "enabling")
     family.event()
     node = os.open(device.node(), os.O_RDWR)
-    write(PARAMETERS / "block_netlink", "1")
-    context.defer(lambda: write(PARAMETERS / "block_netlink", "0"))
-    write(PARAMETERS / "reset_netlink", "1")
+    write(TCMU.parameters / "block_netlink", "1")
+    context.defer(lambda: write(TCMU.parameters / "block_netlink", "0"))
+    write(TCMU.parameters / "reset_netlink", "1")
     raises_errno(errno.EINTR, work.wait, "enabling")
     os.close(node)
-    write(PARAMETERS / "block_netlink", "0")
+    write(TCMU.parameters / "block_netlink", "0")
     family.set_features(False)
     device.enable()
     os.close(os.open(device.node(), os.O_RDWR))
@@ -258,11 +260,11 @@ def unanswered(context: Context, family: Family, work: Task) -> None:
     """Ends the wait of `work` for a reply without one, as an administrator does."""
     equal(family.event().command, genl.RECONFIG, "command")
     work.still_blocked(0.2)
-    write(PARAMETERS / "block_netlink", "1")
-    context.defer(lambda: write(PARAMETERS / "block_netlink", "0"))
-    write(PARAMETERS / "reset_netlink", "1")
+    write(TCMU.parameters / "block_netlink", "1")
+    context.defer(lambda: write(TCMU.parameters / "block_netlink", "0"))
+    write(TCMU.parameters / "reset_netlink", "1")
     raises_errno(errno.EINTR, work.wait, "the change without a reply")
-    write(PARAMETERS / "block_netlink", "0")
+    write(TCMU.parameters / "block_netlink", "0")
 
 
 def owing(context: Context) -> tuple[Family, Device, int]:
@@ -344,12 +346,12 @@ def announced_again(context: Context) -> None:
 @suite.test("block_netlink refuses what would need a reply")
 def blocked(context: Context) -> None:
     family = listening(context, wait_for_reply=True)
-    write(PARAMETERS / "block_netlink", "1")
-    context.defer(lambda: write(PARAMETERS / "block_netlink", "0"))
+    write(TCMU.parameters / "block_netlink", "1")
+    context.defer(lambda: write(TCMU.parameters / "block_netlink", "0"))
     device = prepared(context)
     raises_errno(errno.EAGAIN, device.enable, "enabling")
     family.quiet(0.2)
-    write(PARAMETERS / "block_netlink", "0")
+    write(TCMU.parameters / "block_netlink", "0")
     family.set_features(False)
     device.enable()
 

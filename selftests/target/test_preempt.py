@@ -5,9 +5,9 @@
 Over iSCSI, where a PREEMPT AND ABORT does not run in a work item that C's then waits for.
 """
 
+from ksftlib.ktap import Context, equal
 from tcmulib.exported import ExportedTcmu, reserve
 from tcmulib.iscsi_raw import Answer, RawSession
-from tcmulib.ktap import Context, Suite, equal
 from tcmulib.reserve import (
     EXCLUSIVE_REGISTRANTS_ONLY,
     PREEMPT_AND_ABORT,
@@ -18,6 +18,7 @@ from tcmulib.reserve import (
     WRITE_REGISTRANTS_ONLY,
 )
 from tcmulib.scsi import BLOCK, GOOD, RESERVATION_CONFLICT, TASK_ABORTED, write10
+from tcmulib.suite import Suite
 
 suite = Suite()
 

@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """PERSISTENT RESERVE OUT with PREEMPT AND ABORT, which aborts like a reset."""
 
-from tcmulib.cpu import running_on, two_cpus
-from tcmulib.ktap import Context, Suite, equal
+from ksftlib.cpu import running_on, two_cpus
+from ksftlib.ktap import Context, equal
+from ksftlib.stacks import waiting_in
+from ksftlib.wait import until
 from tcmulib.registrants import Reserved, preempt_on, prout
 from tcmulib.reserve import PREEMPT, PREEMPT_AND_ABORT
 from tcmulib.scsi import BLOCK, GOOD, OWN, OWN_READS, TEST_UNIT_READY, read10
-from tcmulib.stacks import waiting_in
-from tcmulib.wait import until
+from tcmulib.suite import Suite
 
 suite = Suite()
 

@@ -9,8 +9,9 @@ import os
 import time
 from functools import partial
 
-from tcmulib.ktap import Context, Suite, diag
+from ksftlib.ktap import Context, diag
 from tcmulib.soak.round import PLANS, Plan, Round
+from tcmulib.suite import Suite
 
 suite = Suite()
 

@@ -5,10 +5,12 @@
 from functools import partial
 from pathlib import Path
 
-from tcmulib.configfs import read, write
+from ksftlib.files import read, write
+from ksftlib.ktap import PACE, Context, Skip, equal
+from ksftlib.stacks import waiting_in
+from ksftlib.wait import until
 from tcmulib.exported import ExportedTcmu, reserve, send_prout, send_reads
 from tcmulib.iscsi_raw import ABORT_TASK, COMPLETE, LUN_RESET, Answer
-from tcmulib.ktap import PACE, Context, Skip, Suite, equal
 from tcmulib.reserve import PREEMPT_AND_ABORT, REGISTER, RESERVE
 from tcmulib.rig import Rig
 from tcmulib.scsi import (
@@ -23,8 +25,7 @@ from tcmulib.scsi import (
     read10,
     write10,
 )
-from tcmulib.stacks import waiting_in
-from tcmulib.wait import until
+from tcmulib.suite import Suite
 
 suite = Suite()
 

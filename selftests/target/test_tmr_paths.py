@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Task management as any initiator may ask for it: the paths through the core, over iSCSI."""
 
+from ksftlib.ktap import Context, equal
 from tcmulib.exported import ExportedRam, ExportedTcmu, become_ready, reserve
 from tcmulib.iscsi_raw import (
     ABORT_TASK,
@@ -15,10 +16,10 @@ from tcmulib.iscsi_raw import (
     Answer,
     RawSession,
 )
-from tcmulib.ktap import Context, Suite, equal
 from tcmulib.reserve import PREEMPT_AND_ABORT, REGISTER, RESERVE
 from tcmulib.scsi import BLOCK, GOOD, TASK_ABORTED, TEST_UNIT_READY, read10
-from tcmulib.stacks import functions_wait
+from tcmulib.suite import Suite
+from tcmulib.tmr import functions_wait
 
 suite = Suite()
 

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """Task management while its LUN, its nexus or its target goes away, over iSCSI."""
 
-from tcmulib.configfs import write
+from ksftlib.files import write
+from ksftlib.ktap import Context, equal
+from ksftlib.stacks import waiting_in
+from ksftlib.wait import Task, until
 from tcmulib.exported import ExportedTcmu, become_ready
 from tcmulib.iscsi_raw import ABORT_TASK, COMPLETE, LUN_RESET, Answer
-from tcmulib.ktap import Context, Suite, equal
-from tcmulib.stacks import functions_wait, waiting_in
-from tcmulib.wait import Task, until
+from tcmulib.suite import Suite
+from tcmulib.tmr import functions_wait
 
 suite = Suite()
 

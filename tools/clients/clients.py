@@ -15,18 +15,12 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "selftests" / "target"))
 
-from tcmulib.configfs import read  # noqa: E402
-from tcmulib.ktap import (  # noqa: E402
-    PATIENCE,
-    Context,
-    Skip,
-    TestTimeout,
-    implementation,
-    time_limit,
-)
+from ksftlib.files import read  # noqa: E402
+from ksftlib.kmsg import KernelLog  # noqa: E402
+from ksftlib.ktap import PATIENCE, Context, Skip, TestTimeout, time_limit  # noqa: E402
+from tcmulib.impl import implementation  # noqa: E402
 from tcmulib.runner import Clients  # noqa: E402
-from tcmulib.scsi import Disk, KernelLog  # noqa: E402
-from tcmulib.udev import leave_disks_alone  # noqa: E402
+from tcmulib.scsi import Disk, leave_disks_alone  # noqa: E402
 
 #: Seconds for the whole session; emulated machines need most of it.
 _LIMIT = 240.0

@@ -18,10 +18,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "selftests" / "target"))
 
+from ksftlib.ktap import Context  # noqa: E402
 from tcmulib.abuse import FABRICS  # noqa: E402
 from tcmulib.configfs import remove_leftovers  # noqa: E402
 from tcmulib.fuzz import Attacked, Victim, use_copies  # noqa: E402
-from tcmulib.ktap import Context, implementation  # noqa: E402
+from tcmulib.impl import implementation  # noqa: E402
 
 #: Seconds between two looks at the honest device, and between two chunks of each of its processes.
 LOOK, PAUSE = 60.0, 1.0

@@ -14,12 +14,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "selftests" / "target"))
 
-from tcmulib import module  # noqa: E402
+from ksftlib.ktap import PATIENCE, Context, equal, time_limit  # noqa: E402
 from tcmulib.configfs import remove_leftovers  # noqa: E402
 from tcmulib.daemon import use_copy  # noqa: E402
+from tcmulib.impl import implementation  # noqa: E402
 from tcmulib.kills import Kills, Turn, table  # noqa: E402
-from tcmulib.ktap import PATIENCE, Context, equal, implementation, time_limit  # noqa: E402
-from tcmulib.udev import leave_disks_alone  # noqa: E402
+from tcmulib.module import TCMU  # noqa: E402
+from tcmulib.scsi import leave_disks_alone  # noqa: E402
 
 #: Seconds for one turn.
 TURN_LIMIT = 120.0
@@ -55,7 +56,7 @@ def main() -> int:
         parser.error("--count must be more than 0")
     say(f"Linux {platform.release()}, modules: {implementation()}, seed {arguments.seed}")
     wrong, turns, chunks = [], [], 0
-    before = module.references()
+    before = TCMU.references()
     shared, context = Context(), Context()
     leave_disks_alone(shared)
     with tempfile.TemporaryDirectory(prefix="lio-rust-kills-") as folder:
@@ -70,7 +71,7 @@ def main() -> int:
     wrong += shared.clean_up()
     try:
         remove_leftovers()
-        equal(module.references(), before, "users of the module")
+        equal(TCMU.references(), before, "users of the module")
     except AssertionError as error:
         wrong.append(str(error))
     for line in [*table(turns), *wrong]:

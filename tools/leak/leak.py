@@ -19,10 +19,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "selftests" / "target"))
 
-from tcmulib import daemon, memory, module  # noqa: E402
+from ksftlib import memory  # noqa: E402
+from ksftlib.ktap import PATIENCE, time_limit  # noqa: E402
+from ksftlib.module import modprobe  # noqa: E402
+from tcmulib import daemon  # noqa: E402
 from tcmulib.configfs import LOOPBACK, load_fabric  # noqa: E402
 from tcmulib.cycle import LeftBehind, cycle  # noqa: E402
-from tcmulib.ktap import PATIENCE, implementation, time_limit  # noqa: E402
+from tcmulib.impl import implementation  # noqa: E402
+from tcmulib.module import CORE, COUNTED, TCMU  # noqa: E402
 
 #: Seconds for one cycle, one reload or one sample.
 STEP_LIMIT = 120.0
@@ -32,8 +36,6 @@ WARM_UP = 100
 
 #: Counters that are shown on the way, and that devices left behind must move.
 SHOWN = ("SUnreclaim KiB", "VmallocUsed KiB", "vmalloc areas")
-
-CORE_MODULE = "target_core_mod"
 
 
 def say(text: str = "") -> None:
@@ -93,15 +95,14 @@ def reload_all(_number: int) -> None:
     with time_limit(STEP_LIMIT * PATIENCE):
         if LOOPBACK.is_dir():
             LOOPBACK.rmdir()
-        users = [path.name for path in Path(f"/sys/module/{CORE_MODULE}/holders").iterdir()]
+        users = CORE.holders()
         if SAMPLE in users:
             # modprobe does not know a module that was loaded from a file.
             subprocess.run(["rmmod", SAMPLE], check=True, timeout=60 * PATIENCE)
             users.remove(SAMPLE)
-        done = module.modprobe("--remove", *users, CORE_MODULE)
-        assert not module.loaded(CORE_MODULE), f"it cannot be unloaded: {done.stderr}"
-        done = module.modprobe("--first-time", module.MODULE)
-        assert done.returncode == 0, f"loading {module.MODULE}: {done.stderr}"
+        done = modprobe("--remove", *users, CORE.name)
+        assert not CORE.loaded(), f"it cannot be unloaded: {done.stderr}"
+        TCMU.load()
         load_fabric()
 
 
@@ -120,10 +121,10 @@ def control(count: int) -> tuple[list[str], list[str]]:
     Returns the counters that grew, and those that did not come back.
     """
     leave = LeftBehind()
-    samples = memory.watch(leave, (0, count // 2, count))
+    samples = memory.watch(leave, (0, count // 2, count), modules=COUNTED)
     grown = show("Devices left behind on purpose", samples, "device")
     leave.remove()
-    removed = [samples[0], memory.sample(count)]
+    removed = [samples[0], memory.sample(count, COUNTED)]
     return grown, show("The same after their removal", removed, "device")
 
 
@@ -133,12 +134,12 @@ def run(cycles: int, reloads: int, left: int) -> list[str]:
     warm_up = min(WARM_UP, cycles // 3)
     say(f"{cycles} cycles of create, enable, serve, export, read, write, remove")
     step = Cycles()
-    samples = memory.watch(step, marks(cycles, warm_up), progress)
+    samples = memory.watch(step, marks(cycles, warm_up), progress, COUNTED)
     wrong += step.failures
     title = f"{cycles} cycles; the first {warm_up} are warm-up"
     wrong += [f"{name} grows with the cycles" for name in show(title, samples, "cycle")]
     warm_up = max(1, reloads // 5)
-    samples = memory.watch(reload_all, marks(reloads, warm_up))
+    samples = memory.watch(reload_all, marks(reloads, warm_up), modules=COUNTED)
     title = f"{reloads} times the target's modules unloaded and loaded"
     wrong += [f"{name} grows with the reloads" for name in show(title, samples, "reload")]
     grown, stayed = control(left)

@@ -20,16 +20,20 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "selftests" / "target"))
 
-from tcmulib import memory  # noqa: E402
-from tcmulib.aio import Reads  # noqa: E402
-from tcmulib.configfs import read  # noqa: E402
-from tcmulib.ktap import PACE, PATIENCE, Context, implementation, time_limit  # noqa: E402
-from tcmulib.rig import Rig  # noqa: E402
-from tcmulib.scsi import BLOCK, Disk  # noqa: E402
-from tcmulib.udev import leave_disks_alone  # noqa: E402
-from tcmulib.wait import Task, until  # noqa: E402
-
 from ledger import recording  # noqa: E402
+
+from ksftlib import memory  # noqa: E402
+from ksftlib.aio import Reads  # noqa: E402
+from ksftlib.files import read  # noqa: E402
+from ksftlib.ktap import PACE, PATIENCE, Context, time_limit  # noqa: E402
+from ksftlib.wait import Task, until  # noqa: E402
+from tcmulib.impl import implementation  # noqa: E402
+from tcmulib.rig import Rig  # noqa: E402
+from tcmulib.scsi import (  # noqa: E402
+    BLOCK,
+    Disk,
+    leave_disks_alone,  # noqa: E402
+)
 
 #: Bytes of a command and numbers of commands in flight.
 PLAN = ((4 << 10, (1, 16, 64, 200, 256, 512, 600)), (256 << 10, (1, 16, 64, 128, 200)))

@@ -4,13 +4,13 @@
 import random
 import sys
 import unittest
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "selftests" / "target"))
 
-from tcmulib import memory  # noqa: E402
-from tcmulib.memory import Sample  # noqa: E402
+from ksftlib import memory  # noqa: E402
+from ksftlib.memory import Sample  # noqa: E402
 
 #: As in a run of 1,000 cycles.
 MARKS = (100, 250, 400, 550, 700, 850, 1000)
@@ -90,7 +90,7 @@ class Watching(unittest.TestCase):
     def tearDown(self) -> None:
         memory.sample = self.before  # type: ignore[assignment]
 
-    def take(self, cycle: int) -> Sample:
+    def take(self, cycle: int, _modules: Sequence[str] = ()) -> Sample:
         """In place of a sample of the kernel."""
         return Sample(cycle, {"slab a": self.leaked})
 

@@ -17,11 +17,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "selftests" / "target"))
 
-from tcmulib import module  # noqa: E402
+from ksftlib.ktap import PATIENCE, Context, time_limit  # noqa: E402
 from tcmulib.configfs import remove_leftovers  # noqa: E402
-from tcmulib.ktap import PATIENCE, Context, implementation, time_limit  # noqa: E402
+from tcmulib.impl import implementation  # noqa: E402
+from tcmulib.module import TCMU  # noqa: E402
+from tcmulib.scsi import leave_disks_alone  # noqa: E402
 from tcmulib.soak.round import PLACES, PLANS, Outcome, Plan, Round  # noqa: E402
-from tcmulib.udev import leave_disks_alone  # noqa: E402
 
 #: Seconds in which a round sends.
 _ROUND = 50.0
@@ -41,7 +42,7 @@ def say(text: str = "") -> None:
 def one_round(plan: Plan, seed: int, seconds: float) -> Outcome:
     """A round, and the removal of its device."""
     context = Context()
-    before = module.references()
+    before = TCMU.references()
     outcome = Outcome(Counter(), [])
     try:
         with time_limit((seconds + _REST) * PATIENCE):
@@ -55,8 +56,8 @@ def one_round(plan: Plan, seed: int, seconds: float) -> Outcome:
         remove_leftovers()
     except AssertionError as error:
         outcome.violations.append(str(error))
-    if module.references() != before:
-        outcome.violations.append(f"{module.references() - before} references to the module left")
+    if TCMU.references() != before:
+        outcome.violations.append(f"{TCMU.references() - before} references to the module left")
     return outcome
 
 

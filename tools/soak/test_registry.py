@@ -7,14 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "selftests" / "target"))
 
-from tcmulib.reserve import (  # noqa: E402
-    CLEAR,
-    PREEMPT,
-    PREEMPT_AND_ABORT,
-    REGISTER_AND_IGNORE,
-    RELEASE,
-    RESERVE,
-)
+from tcmulib.reserve import CLEAR, PREEMPT, PREEMPT_AND_ABORT, REGISTER_AND_IGNORE, RELEASE, RESERVE  # noqa: E402
 from tcmulib.soak.registry import NONE, Order, Registry  # noqa: E402
 
 #: Nexuses, and keys.

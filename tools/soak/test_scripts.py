@@ -10,13 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "selftests" / "target"))
 
-from tcmulib.reserve import (  # noqa: E402
-    CLEAR,
-    PREEMPT_AND_ABORT,
-    REGISTER_AND_IGNORE,
-    RELEASE,
-    RESERVE,
-)
+from tcmulib.reserve import CLEAR, PREEMPT_AND_ABORT, REGISTER_AND_IGNORE, RELEASE, RESERVE  # noqa: E402
 from tcmulib.soak.registry import NONE, Order, Registry  # noqa: E402
 from tcmulib.soak.scripts import RESERVATION, Clerk, Script  # noqa: E402
 

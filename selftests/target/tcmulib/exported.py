@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """Devices that an iSCSI target exports, for initiators that say what the test wants."""
 
+from ksftlib.files import write
+from ksftlib.ktap import Context, equal
+
 from . import reserve as reservation
-from .configfs import Device, write
+from .configfs import Device
 from .iscsi import Target
 from .iscsi_raw import RawSession
-from .ktap import Context, equal
 from .ram import Ram
 from .rig import Rig
 from .scsi import BLOCK, GOOD, TEST_UNIT_READY, read10

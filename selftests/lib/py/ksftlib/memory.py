@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .configfs import write
+from .files import write
 
 _SLABINFO = Path("/proc/slabinfo")
 
@@ -24,9 +24,6 @@ _KERNEL_USE = ("SReclaimable", "SUnreclaim", "KernelStack", "VmallocUsed", "Perc
 
 #: Lines of /proc/meminfo that count what belongs to files and processes.
 _USER_USE = ("Buffers", "Cached", "SwapCached", "AnonPages", "PageTables", "SecPageTables")
-
-#: Modules whose users are counted.
-_MODULES = ("target_core_user", "target_core_mod", "tcm_loop", "uio")
 
 #: The kernel frees some objects in batches that wait for five seconds.
 _BATCHES = 6.0
@@ -94,8 +91,11 @@ def other_pages(meminfo: dict[str, int], pcp: int) -> int:
     return used - sum(meminfo.get(name, 0) for name in (*_KERNEL_USE, *_USER_USE))
 
 
-def counters() -> dict[str, int]:
-    """All counters, by name. Those that count something else than objects say what."""
+def counters(modules: Sequence[str] = ()) -> dict[str, int]:
+    """All counters, by name. Those that count something else than objects say what.
+
+    The users of `modules` are counted as well.
+    """
     meminfo = parse_meminfo(Path("/proc/meminfo").read_text())
     found = {f"{name} KiB": meminfo[name] for name in _KERNEL_USE if name in meminfo}
     pcp = parse_pcp(Path("/proc/zoneinfo").read_text())
@@ -105,7 +105,7 @@ def counters() -> dict[str, int]:
     found["vmalloc areas"] = sum("unpurged" not in line for line in areas)
     for line in Path("/proc/modules").read_text().splitlines():
         name, _size, users = line.split()[:3]
-        if name in _MODULES:
+        if name in modules:
             found[f"users of {name}"] = int(users)
     if has_slabinfo():
         objects = parse_slabinfo(_SLABINFO.read_text())
@@ -121,16 +121,17 @@ class Sample:
     counters: dict[str, int]
 
 
-def sample(cycle: int) -> Sample:
+def sample(cycle: int, modules: Sequence[str] = ()) -> Sample:
     """A sample of the settled kernel."""
     settle()
-    return Sample(cycle, counters())
+    return Sample(cycle, counters(modules))
 
 
 def watch(
     step: Callable[[int], object],
     marks: Sequence[int],
     seen: Callable[[Sample], object] = lambda _sample: None,
+    modules: Sequence[str] = (),
 ) -> list[Sample]:
     """Calls `step` with 0, 1, 2, ... and takes a sample after each number of calls in `marks`.
 
@@ -139,7 +140,7 @@ def watch(
     samples = []
     for number in range(marks[-1] + 1):
         if number in marks:
-            samples.append(sample(number))
+            samples.append(sample(number, modules))
             seen(samples[-1])
         if number < marks[-1]:
             step(number)

@@ -8,12 +8,14 @@ import platform
 from pathlib import Path
 
 from .ktap import Skip
-from .scsi import BLOCK
 
 #: io_setup, io_destroy, io_getevents, io_submit.
 _SYSCALLS = {"x86_64": (206, 207, 208, 209), "aarch64": (0, 1, 4, 2)}
 
 _IOCB_CMD_PREAD = 0
+
+#: Bytes of the block layer's unit.
+SECTOR = 512
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -60,12 +62,12 @@ def _call(which: int, *arguments: object) -> int:
 
 
 class Reads:
-    """`depth` reads of `size` bytes each (one block unless told otherwise).
+    """`depth` reads of `size` bytes each (one sector unless told otherwise).
 
     Use it in a process of its own: leaving one waits for the reads.
     """
 
-    def __init__(self, node: Path, depth: int, size: int = BLOCK) -> None:
+    def __init__(self, node: Path, depth: int, size: int = SECTOR) -> None:
         self._fd = os.open(node, os.O_RDONLY | os.O_DIRECT)
         self._depth = depth
         self._size = size
@@ -78,8 +80,8 @@ class Reads:
         self._iocbs = (_Iocb * depth)()
         self._events = (_IoEvent * depth)()
 
-    def submit(self, slots: list[int], first_lba: int, step: int) -> None:
-        """Sends one read a slot, at `first_lba` + slot * `step`."""
+    def submit(self, slots: list[int], first: int, step: int) -> None:
+        """Sends one read a slot, at `first` + slot * `step`."""
         pointers = (ctypes.POINTER(_Iocb) * len(slots))()
         for place, slot in enumerate(slots):
             self._iocbs[slot] = _Iocb(
@@ -88,7 +90,7 @@ class Reads:
                 aio_fildes=self._fd,
                 aio_buf=self._address + slot * self._size,
                 aio_nbytes=self._size,
-                aio_offset=(first_lba + slot * step) * BLOCK,
+                aio_offset=(first + slot * step) * SECTOR,
             )
             pointers[place] = ctypes.pointer(self._iocbs[slot])
         sent = 0
@@ -106,7 +108,7 @@ class Reads:
 
 
 def read_many(node: Path, count: int, depth: int, step: int = 1, first: int = 0) -> int:
-    """Reads `count` single blocks from `first` on, at most `depth` at a time.
+    """Reads `count` single sectors from `first` on, at most `depth` at a time.
 
     Returns how many succeeded.
     """
@@ -117,7 +119,7 @@ def read_many(node: Path, count: int, depth: int, step: int = 1, first: int = 0)
     while done < count:
         finished = reads.reap(1)
         done += len(finished)
-        succeeded += sum(result == BLOCK for _, result in finished)
+        succeeded += sum(result == SECTOR for _, result in finished)
         again = [slot for slot, _ in finished][: count - started]
         started += len(again)
         if again:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from .configfs import set_for_test
+from .files import set_for_test
 from .ktap import PACE, Context, Skip
 
 

@@ -14,10 +14,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
-
-from .udev import leave_disks_alone
 
 #: Exit statuses of a kselftest program.
 KSFT_PASS, KSFT_FAIL, KSFT_SKIP = 0, 1, 4
@@ -44,8 +41,6 @@ DEFAULT_LIMIT = 40.0
 
 #: Seconds for undoing what one test set up.
 CLEANUP_LIMIT = 40.0
-
-_DIFFERENCES = Path(__file__).resolve().parent.parent / "c-differences.txt"
 
 
 class Skip(Exception):
@@ -124,48 +119,22 @@ def time_limit(seconds: float) -> Iterator[None]:
             signal.setitimer(signal.ITIMER_REAL, max(left - (time.monotonic() - start), 0.001))
 
 
-def implementation() -> str:
-    """``rust`` or ``c``: IMPL, or what the symbols of the loaded module say."""
-    impl = os.environ.get("IMPL", "")
-    if impl:
-        return impl
-    with open("/proc/kallsyms", encoding="ascii", errors="replace") as symbols:
-        # The crate's name and its length, as Rust mangles them; built in, no module is named.
-        mangled = any(" _R" in line and "_4tcmu" in line for line in symbols)
-    return "rust" if mangled else "c"
-
-
-def known_difference(program: str, test: str) -> str:
-    """Why the stock C modules cannot pass `test`; empty if the list does not say."""
-    for line in _DIFFERENCES.read_text(encoding="utf-8").splitlines():
-        what, _, reason = line.partition("  # ")
-        name, _, pattern = what.strip().partition(":")
-        if not line.startswith("#") and name == program and fnmatch.fnmatchcase(test, pattern):
-            return reason.strip()
-    return ""
-
-
 class Suite:
     """The tests of one program."""
 
     def __init__(self) -> None:
-        self._tests: list[tuple[str, Callable[[Context], object], float, bool]] = []
-        self._program = Path(sys.argv[0]).name
+        self._tests: list[tuple[str, Callable[[Context], object], float]] = []
         #: For what the first test that needs it sets up for all; undone after the last.
         self.shared = Context()
 
     def test(
-        self, name: str, limit: float = DEFAULT_LIMIT, c_wedges: bool = False
+        self, name: str, limit: float = DEFAULT_LIMIT
     ) -> Callable[[Callable[[Context], object]], Callable[[Context], object]]:
-        """Registers a test that must end within `limit` seconds.
-
-        With `c_wedges`, running it would leave the stock C modules unusable: it
-        is skipped there, with the reason from c-differences.txt.
-        """
+        """Registers a test that must end within `limit` seconds."""
         assert "#" not in name and ":" not in name, name
 
         def register(function: Callable[[Context], object]) -> Callable[[Context], object]:
-            self._tests.append((name, function, limit, c_wedges))
+            self._tests.append((name, function, limit))
             return function
 
         return register
@@ -177,12 +146,12 @@ class Suite:
             if not sys.argv[1:] or any(fnmatch.fnmatchcase(test[0], a) for a in sys.argv[1:])
         ]  # fmt: skip
         print("TAP version 13", flush=True)
-        missing = self._missing()
+        missing = self.missing()
         if missing:
             print(f"1..0 # SKIP {missing}", flush=True)
             sys.exit(KSFT_SKIP)
         print(f"1..{len(chosen)}", flush=True)
-        leave_disks_alone(self.shared)
+        self.prepare()
         results = [self._one(number, *test) for number, test in enumerate(chosen, start=1)]
         counts = {word: results.count(word) for word in ("pass", "fail", "skip")}
         errors = self.shared.clean_up()
@@ -193,15 +162,12 @@ class Suite:
         # Not through sys.exit(): a child stuck in the kernel must not keep us here.
         os._exit(KSFT_FAIL if counts["fail"] or errors else KSFT_PASS)
 
-    def _missing(self) -> str:
+    def missing(self) -> str:
         """What this machine lacks; empty if nothing."""
-        if os.geteuid() != 0:
-            return "needs root"
-        if not os.path.isdir("/sys/kernel/config/target/core"):
-            return "target_core_mod is not loaded or configfs not mounted"
-        if not os.path.isdir("/sys/module/target_core_user"):
-            return "target_core_user is not loaded"
-        return ""
+        return "needs root" if os.geteuid() != 0 else ""
+
+    def prepare(self) -> None:
+        """Called before the first test."""
 
     def _one(
         self,
@@ -209,18 +175,7 @@ class Suite:
         name: str,
         function: Callable[[Context], object],
         limit: float,
-        c_wedges: bool,
     ) -> str:
-        # Set in a machine that is there to be left unusable.
-        spared = os.environ.get("KSFT_C_WEDGES") != "run"
-        if c_wedges and spared and implementation() == "c":
-            reason = known_difference(self._program, name)
-            if reason:
-                print(f"ok {number} {name} # SKIP {reason}", flush=True)
-                return "skip"
-            diag("c-differences.txt has no line for this test")
-            print(f"not ok {number} {name}", flush=True)
-            return "fail"
         context = Context()
         skipped: "str | None" = None
         errors: list[str] = []

@@ -3,10 +3,8 @@
 
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .ktap import Context
+from .ktap import PATIENCE, Context
 
 _CONTROL = Path("/run/udev/control")
 
@@ -14,27 +12,35 @@ _CONTROL = Path("/run/udev/control")
 _LIMIT = 240
 
 #: Before 60-persistent-storage.rules, in the folder that a reboot empties.
-_RULES = Path("/run/udev/rules.d/59-target-selftest.rules")
-
-#: Disks of the loopback and of iSCSI sessions. udev would ask each for its identity, its file
-#: system and its partitions when it appears, is changed or was written to: commands that a
-#: test would take for its own.
-_TEXT = "# SPDX-License-Identifier: GPL-2.0\n" + "".join(
-    f'SUBSYSTEM=="block", DEVPATH=="{path}", '
-    'ENV{UDEV_DISABLE_PERSISTENT_STORAGE_RULES_FLAG}="1", OPTIONS:="nowatch"\n'
-    for path in ("*/tcm_loop_adapter_*", "*/session[0-9]*/target[0-9]*")
-)
+_RULES = Path("/run/udev/rules.d/59-kselftest.rules")
 
 
-def leave_disks_alone(context: "Context") -> None:
-    """From now on, until `context` is undone, udev sends no commands to disks that appear."""
+def leave_alone(context: Context, *paths: str) -> None:
+    """From now on, until `context` is undone, udev sends no commands to disks that appear.
+
+    It would ask each for its identity, its file system and its partitions when it appears, is
+    changed or was written to: commands that a test would take for its own. `paths` are patterns
+    of their DEVPATH.
+    """
     if not _CONTROL.exists():
         return
+    rules = "# SPDX-License-Identifier: GPL-2.0\n" + "".join(
+        f'SUBSYSTEM=="block", DEVPATH=="{path}", '
+        'ENV{UDEV_DISABLE_PERSISTENT_STORAGE_RULES_FLAG}="1", OPTIONS:="nowatch"\n'
+        for path in paths
+    )
     _RULES.parent.mkdir(parents=True, exist_ok=True)
-    _RULES.write_text(_TEXT, encoding="ascii")
+    _RULES.write_text(rules, encoding="ascii")
     context.defer(_reload)
     context.defer(lambda: _RULES.unlink(missing_ok=True))
     _reload()
+
+
+def end() -> None:
+    """Ends udev, in a machine where nobody needs it."""
+    if _CONTROL.exists():
+        subprocess.run(["udevadm", "control", "--exit"], check=True, timeout=60 * PATIENCE)
+        _CONTROL.unlink(missing_ok=True)
 
 
 def _reload() -> None:

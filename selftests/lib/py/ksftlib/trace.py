@@ -5,7 +5,7 @@ import re
 from functools import partial
 from pathlib import Path
 
-from .configfs import write
+from .files import write
 from .ktap import Context, Skip
 
 _TRACING = Path("/sys/kernel/tracing")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .configfs import read, set_for_test
+from .files import read, set_for_test
 from .ktap import Context, Skip
 
 _NTH = "/proc/thread-self/fail-nth"

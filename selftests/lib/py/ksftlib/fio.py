@@ -25,7 +25,7 @@ class Fio:
         if not program:
             raise Skip("fio is not installed")
         self._name = name
-        self._folder = Path(tempfile.mkdtemp(prefix="tcmu-fio-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="ksft-fio-"))
         context.defer(lambda: shutil.rmtree(self._folder, ignore_errors=True))
         self._output = self._folder / "output"
         with self._output.open("wb") as output:
