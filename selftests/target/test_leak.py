@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""No memory stays behind when devices and modules go; tools/leak does it a thousand times."""
+"""No memory stays behind when devices and modules go; stress_leak.py does it a thousand times."""
 
 from ksftlib import memory
 from ksftlib.ktap import Context, diag, equal

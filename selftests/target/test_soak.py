@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Random commands, aborts, resets and preempts of five nexuses; each gets exactly one end.
 
-``tools/soak`` does the same for longer.
+``stress_soak.py`` does the same for longer.
 """
 
 import os

@@ -59,5 +59,7 @@ class Module:
     def reload(self, *parameters: str) -> None:
         """Takes it out and puts it back, with `parameters`."""
         done = modprobe("--remove", "--first-time", self.name)
-        equal((done.returncode, self.loaded()), (0, False), f"status of removing it ({done.stderr})")
+        equal(
+            (done.returncode, self.loaded()), (0, False), f"status of removing it ({done.stderr})"
+        )
         self.load(*parameters)

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Runs one test that may leave the kernel unusable, and says in one line what became of both.
+# lab: timeout=480 tools=yes impl=c host=tcmulib.host.hazards
+"""Runs one test that may leave the kernel unusable; the verdict is what became of both.
 
-For a virtual machine of its own, which ends soon after this does.
+For a virtual machine of its own, which ends soon after this does. tcmulib.host.hazards runs all the tests
+that the C modules are spared.
 """
 
 import argparse
@@ -14,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-SELFTESTS = Path(__file__).resolve().parents[2] / "selftests" / "target"
+_HERE = Path(__file__).resolve().parent
 
 #: Seconds that the test gets. Most of these do not end, but one that does may be on a busy machine.
 _LIMIT = 90.0
@@ -39,7 +41,7 @@ def run(program: str, test: str) -> tuple[str, bool]:
     # To a file: a child that is stuck keeps a pipe open.
     with open("/tmp/output", "w+", encoding="utf-8") as output:
         child = subprocess.Popen(
-            [f"./{program}", test], cwd=SELFTESTS, env=environment, stdin=subprocess.DEVNULL,
+            [f"./{program}", test], cwd=_HERE, env=environment, stdin=subprocess.DEVNULL,
             stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         try:
@@ -125,7 +127,7 @@ def complaint(output: str) -> str:
 
 
 def main() -> int:
-    """Runs the test; the last line of the output is for who reads nothing else."""
+    """Runs the test and says what became of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("program")
     parser.add_argument("test")
@@ -134,15 +136,15 @@ def main() -> int:
     print(output)
     lines = stuck()
     if lines:
-        print(f"outcome: {'; '.join(lines[:2])}")
+        print(f"verdict: {'; '.join(lines[:2])}")
     elif not ended:
-        print("outcome: the test does not end")
+        print("verdict: the test does not end")
     elif re.search(r"^ok 1 .*# SKIP", output, re.MULTILINE):
-        print("outcome: skipped")
+        print("verdict: skipped")
     elif re.search(r"^ok 1 ", output, re.MULTILINE):
-        print("outcome: passes")
+        print("verdict: passes")
     else:
-        print(f"outcome: fails: {complaint(output)}")
+        print(f"verdict: fails: {complaint(output)}")
     sys.stdout.flush()
     subprocess.Popen(
         ["sh", "-c", f"sleep {_END}; echo b > /proc/sysrq-trigger"], start_new_session=True

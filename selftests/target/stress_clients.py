@@ -1,26 +1,26 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
+# lab: timeout=4000 impl=both
 """A session of targetcli and tcmu-runner, as distributions ship them, in full.
 
-Prints each command and its output, then tcmu-runner's log and the kernel's. Runs on
-a machine, usually the virtual one of "make clients", that has the SCSI target modules
-loaded and whose target is not in use. The exit status is 0 if everything went as it must.
+Prints each command and its output, then tcmu-runner's log and the kernel's. For a machine whose
+target is not in use. The last line is the verdict; the exit status is 0 if everything went as
+it must.
 """
 
+import argparse
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
-sys.dont_write_bytecode = True
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "selftests" / "target"))
-
-from ksftlib.files import read  # noqa: E402
-from ksftlib.kmsg import KernelLog  # noqa: E402
-from ksftlib.ktap import PATIENCE, Context, Skip, TestTimeout, time_limit  # noqa: E402
-from tcmulib.impl import implementation  # noqa: E402
-from tcmulib.runner import Clients  # noqa: E402
-from tcmulib.scsi import Disk, leave_disks_alone  # noqa: E402
+from ksftlib.files import read
+from ksftlib.kmsg import KernelLog
+from ksftlib.ktap import PATIENCE, Context, time_limit
+from tcmulib.impl import implementation
+from tcmulib.runner import Clients
+from tcmulib.scsi import Disk, leave_disks_alone
+from tcmulib.stress import undone, verdict
 
 #: Seconds for the whole session; emulated machines need most of it.
 _LIMIT = 240.0
@@ -123,18 +123,11 @@ def session(context: Context) -> None:
 
 def main() -> int:
     """Runs the session and undoes it."""
-    context = Context()
-    errors = []
-    try:
-        with time_limit(_LIMIT * PATIENCE):
-            session(context)
-    except (Skip, TestTimeout, AssertionError, OSError, subprocess.SubprocessError) as problem:
-        errors.append(f"{type(problem).__name__}: {problem}")
-        context.diagnose()
-    errors += context.clean_up()
-    for error in errors:
-        print(error, file=sys.stderr)
-    return 1 if errors else 0
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    wrong: list[str] = []
+    with undone(wrong) as context, time_limit(_LIMIT * PATIENCE):
+        session(context)
+    return verdict(wrong, "passed", "FAILED", f"{implementation()} modules")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import unittest
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "selftests" / "target"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "py"))
 
 from ksftlib import memory  # noqa: E402
 from ksftlib.memory import Sample  # noqa: E402
@@ -145,6 +145,7 @@ class Vmalloc(unittest.TestCase):
             "0xffffc90000018000-0xffffc9000001a000    8192 acpi_os_map_iomem+0x1b2/0x1d0 ioremap\n"
         )
         self.assertEqual(memory.parse_vmallocinfo(text), 4 * 4096)
+
 
 if __name__ == "__main__":
     unittest.main()

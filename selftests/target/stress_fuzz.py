@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Attacks the kernel with a hostile daemon, in a virtual machine of its own.
+# lab: timeout=16800 tools=yes flavour=debug
+"""Attacks the kernel with a hostile daemon, in a virtual machine of its own: it ends udev.
 
 One device is served by tcmu-fuzz, under reads and writes, aborts and resets. Beside it an honest
 daemon serves another one, every byte of which is checked all the time. In the end an honest daemon
@@ -8,21 +9,17 @@ takes over the attacked device. The last line is the verdict.
 """
 
 import argparse
-import platform
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "selftests" / "target"))
-
-from ksftlib.ktap import Context  # noqa: E402
-from tcmulib.abuse import FABRICS  # noqa: E402
-from tcmulib.configfs import remove_leftovers  # noqa: E402
-from tcmulib.fuzz import Attacked, Victim, use_copies  # noqa: E402
-from tcmulib.impl import implementation  # noqa: E402
+from ksftlib import udev
+from ksftlib.ktap import Context
+from tcmulib.abuse import FABRICS
+from tcmulib.fuzz import Attacked, Victim, use_copies
+from tcmulib.stress import say, say_machine, undone, verdict
 
 #: Seconds between two looks at the honest device, and between two chunks of each of its processes.
 LOOK, PAUSE = 60.0, 1.0
@@ -32,20 +29,6 @@ LONG = 50.0
 
 #: Seconds that the hostile daemon gets to end, beyond what it was given.
 GRACE = 180.0
-
-
-def say(text: str = "") -> None:
-    """A line of output."""
-    print(text, flush=True)
-
-
-def prepare(folder: Path) -> None:
-    """Takes what is slow and of no interest out of the run."""
-    use_copies(folder)
-    if Path("/run/udev/control").exists():
-        # It would look at the attacked disk again and again.
-        subprocess.run(["udevadm", "control", "--exit"], check=True, timeout=60)
-        Path("/run/udev/control").unlink(missing_ok=True)
 
 
 class Watch:
@@ -74,8 +57,8 @@ class Watch:
         self._thread.join(timeout=300)
 
 
-def attack(context: Context, arguments: argparse.Namespace) -> list[str]:
-    """The whole run; returns what is wrong."""
+def attack(context: Context, arguments: argparse.Namespace, wrong: list[str]) -> str:
+    """The whole run; adds what is wrong, and returns what was done."""
     victim = Victim(context, PAUSE)
     attacked = Attacked(context, arguments.seed, arguments.fabric)
     nurse = attacked.start_load()
@@ -90,7 +73,7 @@ def attack(context: Context, arguments: argparse.Namespace) -> list[str]:
         *options, *arguments.options, limit=arguments.seconds + GRACE, line=say
     )
     watch.stop()
-    wrong = list(watch.wrong)
+    wrong += watch.wrong
     if status:
         wrong.append(f"tcmu-fuzz ended with {status}")
     if result["wrong"]:
@@ -102,19 +85,20 @@ def attack(context: Context, arguments: argparse.Namespace) -> list[str]:
         wrong.append("nothing was given up")
     say(f"honest daemon and verified I/O on the attacked device: {attacked.repair():.1f} s")
     say(f"the honest device: {victim.finish()} chunks written and read back, no error")
-    say(
-        f"ran: {result['mutated']} of {arguments.count} mutated completions, "
+    return (
+        f"{result['mutated']} of {arguments.count} mutated completions, "
         f"{result['per_second']:.0f} a second, seed {arguments.seed}, {result['wrong']} wrong"
     )
-    return wrong
 
 
 def main() -> int:
     """Runs everything in the machine that this is called on."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=1_000_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--seconds", type=int, default=14400)
+    parser.add_argument("--count", type=int, default=1_000_000, help="mutated completions")
+    parser.add_argument("--seed", type=int, default=1, help="decides all choices")
+    parser.add_argument(
+        "--seconds", type=int, default=14400, help="end after so many at the latest"
+    )
     parser.add_argument(
         "--fabric", choices=FABRICS, default="iscsi",
         help="commands are given up by iSCSI initiators (default), or by the kernel's SCSI layer "
@@ -122,24 +106,15 @@ def main() -> int:
     )  # fmt: skip
     parser.add_argument("options", nargs="*", help="more options of 'tcmu-fuzz run', after --")
     arguments = parser.parse_args()
-    say(f"Linux {platform.release()}, modules: {implementation()}")
-    context = Context()
-    with tempfile.TemporaryDirectory(prefix="lio-rust-fuzz-") as folder:
-        prepare(Path(folder))
-        try:
-            wrong = attack(context, arguments)
-        except Exception as error:
-            context.diagnose()
-            wrong = [repr(error)]
-        wrong += context.clean_up()
-    try:
-        remove_leftovers()
-    except AssertionError as error:
-        wrong.append(str(error))
-    for line in wrong:
-        say(f"  {line}")
-    say(f"attack: {'NOT WITHSTOOD' if wrong else 'withstood'}")
-    return 1 if wrong else 0
+    say_machine()
+    wrong: list[str] = []
+    ran = "ended early"
+    with tempfile.TemporaryDirectory(prefix="tcmu-fuzz-") as folder, undone(wrong) as context:
+        use_copies(Path(folder))
+        # It would look at the attacked disk again and again.
+        udev.end()
+        ran = attack(context, arguments, wrong)
+    return verdict(wrong, "withstood", "NOT WITHSTOOD", f"{ran}, given up over {arguments.fabric}")
 
 
 if __name__ == "__main__":

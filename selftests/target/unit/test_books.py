@@ -5,7 +5,7 @@ import sys
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "selftests" / "target"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tcmulib.daemon import Event  # noqa: E402
 from tcmulib.iscsi_raw import ABORT_TASK, COMPLETE, LUN_RESET, NO_TASK, REJECTED  # noqa: E402
@@ -40,7 +40,13 @@ class Ledger(unittest.TestCase):
     ) -> None:
         """A PREEMPT AND ABORT that may reach the commands of `victims`, all of them registered."""
         self.books.command(
-            tag, nexus, kind, bytes([tag]), time, victims=frozenset(victims), sure=frozenset(victims)
+            tag,
+            nexus,
+            kind,
+            bytes([tag]),
+            time,
+            victims=frozenset(victims),
+            sure=frozenset(victims),
         )
 
     def wrong(self, *parts: str) -> None:

@@ -5,7 +5,7 @@ import sys
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "selftests" / "target"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tcmulib.reserve import CLEAR, PREEMPT, PREEMPT_AND_ABORT, REGISTER_AND_IGNORE, RELEASE, RESERVE  # noqa: E402
 from tcmulib.soak.registry import NONE, Order, Registry  # noqa: E402

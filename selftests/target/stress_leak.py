@@ -1,32 +1,31 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Shows that the target's memory stays flat, in a virtual machine of its own.
+# lab: timeout=28800 tools=yes
+"""Shows that the target's memory stays flat, in a virtual machine of its own: it ends udev.
 
 1. A device is made, served, exported, used and removed, again and again.
 2. The modules are unloaded and loaded.
 3. Devices that are left behind on purpose must be seen; otherwise 1 would prove nothing.
 
-The last line says whether they are flat; the exit status is 0 if they are.
+The last line says whether the counters are flat; the exit status is 0 if they are.
 """
 
 import argparse
-import platform
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "selftests" / "target"))
-
-from ksftlib import memory  # noqa: E402
-from ksftlib.ktap import PATIENCE, time_limit  # noqa: E402
-from ksftlib.module import modprobe  # noqa: E402
-from tcmulib import daemon  # noqa: E402
-from tcmulib.configfs import LOOPBACK, load_fabric  # noqa: E402
-from tcmulib.cycle import LeftBehind, cycle  # noqa: E402
-from tcmulib.impl import implementation  # noqa: E402
-from tcmulib.module import CORE, COUNTED, TCMU  # noqa: E402
+from ksftlib import memory, udev
+from ksftlib.ktap import PATIENCE, time_limit
+from ksftlib.module import modprobe
+from tcmulib.configfs import LOOPBACK, load_fabric
+from tcmulib.cycle import LeftBehind, cycle
+from tcmulib.daemon import use_copy
+from tcmulib.module import CORE, COUNTED, TCMU
+from tcmulib.stress import say, say_machine, verdict
 
 #: Seconds for one cycle, one reload or one sample.
 STEP_LIMIT = 120.0
@@ -38,19 +37,12 @@ WARM_UP = 100
 SHOWN = ("SUnreclaim KiB", "VmallocUsed KiB", "vmalloc areas")
 
 
-def say(text: str = "") -> None:
-    """A line of output."""
-    print(text, flush=True)
-
-
 def prepare(folder: Path) -> None:
     """Takes what is slow and of no interest out of the cycles."""
     # The daemon is started in each of them, and may lie on a slow file system.
-    daemon.use_copy(folder)
-    if Path("/run/udev/control").exists():
-        # Nobody needs its links here.
-        subprocess.run(["udevadm", "control", "--exit"], check=True, timeout=60 * PATIENCE)
-        Path("/run/udev/control").unlink(missing_ok=True)
+    use_copy(folder)
+    # Nobody needs its links here.
+    udev.end()
 
 
 def marks(total: int, warm_up: int) -> list[int]:
@@ -154,25 +146,26 @@ def run(cycles: int, reloads: int, left: int) -> list[str]:
 def main() -> int:
     """Runs everything in the machine that this is called on."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cycles", type=int, default=1000)
-    parser.add_argument("--reloads", type=int, default=40)
+    # The debug kernel is slow, but its kmemleak needs only few.
+    cycles, reloads = (150, 10) if os.environ.get("FLAVOUR") == "debug" else (1000, 40)
+    parser.add_argument("--cycles", type=int, default=cycles, help="devices made and removed")
+    parser.add_argument("--reloads", type=int, default=reloads, help="times the modules are loaded")
     parser.add_argument("--left", type=int, default=40, help="devices left behind on purpose")
     arguments = parser.parse_args()
     if min(arguments.cycles, arguments.reloads, arguments.left) < 6:
         parser.error("each number must be at least 6")
     start = time.monotonic()
-    say(f"Linux {platform.release()}, modules: {implementation()}")
+    say_machine()
     if not memory.has_slabinfo():
         say("This kernel has no /proc/slabinfo (CONFIG_SLUB_DEBUG): slab memory counts in pages.")
     with tempfile.TemporaryDirectory(prefix="lio-rust-leak-") as folder:
         prepare(Path(folder))
         wrong = run(arguments.cycles, arguments.reloads, arguments.left)
     say()
-    say(f"{time.monotonic() - start:.0f} s")
-    for line in wrong:
-        say(f"  {line}")
-    say(f"counters: {'NOT FLAT' if wrong else 'flat'}")
-    return 1 if wrong else 0
+    ran = (
+        f"{arguments.cycles} cycles, {arguments.reloads} reloads, {time.monotonic() - start:.0f} s"
+    )
+    return verdict(wrong, "flat", "NOT FLAT", ran)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,6 @@ _OVERRUN = re.compile(r"^overrun: (\d+)", re.MULTILINE)
 _OFFSET = re.compile(r"\+0x[0-9a-f]+/0x[0-9a-f]+")
 
 
-
 class LedgerError(Exception):
     """The trace is not complete."""
 
