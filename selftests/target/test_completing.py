@@ -9,8 +9,8 @@ management says that the command is gone.
 from ksftlib.cpu import Occupied, running_on, two_cpus
 from ksftlib.files import write
 from ksftlib.ktap import PACE, Context, Skip, equal
-from ksftlib.stacks import waiting_in
-from ksftlib.wait import Task, until
+from ksftlib.stacks import until_waiting
+from ksftlib.wait import Task
 from tcmulib.configfs import LOOPBACK
 from tcmulib.registrants import Reserved, preempt_on
 from tcmulib.rig import Rig
@@ -85,9 +85,9 @@ def abort(context: Context) -> None:
         other = preempted.task_sg(read10(OWN + 8, 8), data_in=8 * BLOCK)
     read, kept = daemon.ids(read10(OWN, 8), read10(OWN + 8, 8))
     preempt = preempt_on(context, here, preempting, 2, 1)
-    until(lambda: waiting_in("core_tmr_lun_reset"), "the PREEMPT AND ABORT to wait")
+    until_waiting("core_tmr_lun_reset", "the PREEMPT AND ABORT to wait")
     log.wait(disk.address, "aborting command")
-    until(lambda: waiting_in("core_tmr_abort_task"), "the ABORT TASK to wait")
+    until_waiting("core_tmr_abort_task", "the ABORT TASK to wait")
     occupied.begin()
     daemon.ctl(f"release {read}")
     daemon.ctl(f"release {kept}")

@@ -47,6 +47,39 @@ def answered(
     return work.wait()
 
 
+def block_netlink(context: Context) -> None:
+    """Refuses what would need a reply, at most until the end of the test."""
+    write(TCMU.parameters / "block_netlink", "1")
+    context.defer(unblock_netlink)
+
+
+def unblock_netlink() -> None:
+    """Ends that."""
+    write(TCMU.parameters / "block_netlink", "0")
+
+
+def give_up(context: Context, work: Task, what: str = "enabling") -> None:
+    """Ends the wait of `work` for a reply without one, as an administrator does."""
+    block_netlink(context)
+    write(TCMU.parameters / "reset_netlink", "1")
+    raises_errno(errno.EINTR, work.wait, what)
+
+
+def enabling(context: Context, family: Family) -> tuple[Device, Task]:
+    """A device whose enabling waits for a reply."""
+    device = prepared(context)
+    work = Task(context, device.enable, "enabling")
+    family.event()
+    return device, work
+
+
+def works_again(family: Family, device: Device) -> None:
+    """Enables a device without a reply; its node can be opened."""
+    family.set_features(False)
+    device.enable()
+    os.close(os.open(device.node(), os.O_RDWR))
+
+
 def enabled(context: Context, family: Family) -> tuple[Device, int]:
     """A device that has been enabled with a reply, and its id in the events."""
     device = prepared(context)
@@ -218,53 +251,37 @@ def killed(context: Context) -> None:
     equal((read(device.path / "enable"), device.uio()), ("0", None), "enable and UIO device")
     equal(family.event().command, genl.REMOVED, "what the daemon is told")
     # The node of the attempt is still open, and is in nobody's way.
-    family.set_features(False)
-    device.enable()
-    os.close(os.open(device.node(), os.O_RDWR))
+    works_again(family, device)
 
 
 @suite.test("reset_netlink ends a wait for a reply that never comes")
 def reset(context: Context) -> None:
     family = listening(context, wait_for_reply=True)
-    device = prepared(context)
-    work = Task(context, device.enable, "enabling")
-    family.event()
+    device, work = enabling(context, family)
     work.still_blocked(0.3)
-    raises_errno(errno.EBUSY, lambda: write(TCMU.parameters / "reset_netlink", "1"), "without blocking")
-    write(TCMU.parameters / "block_netlink", "1")
-    context.defer(lambda: write(TCMU.parameters / "block_netlink", "0"))
-    write(TCMU.parameters / "reset_netlink", "1")
-    raises_errno(errno.EINTR, work.wait, "enabling")
+    reset_netlink = TCMU.parameters / "reset_netlink"
+    raises_errno(errno.EBUSY, lambda: write(reset_netlink, "1"), "without blocking")
+    give_up(context, work)
     equal(read(device.path / "enable"), "0", "enable")
 
 
 @suite.test("a silent daemon that has the node open does not leave the device busy")
 def reset_open(context: Context) -> None:
     family = listening(context, wait_for_reply=True)
-    device = prepared(context)
-    work = Task(context, device.enable, "enabling")
-    family.event()
+    device, work = enabling(context, family)
     node = os.open(device.node(), os.O_RDWR)
-    write(TCMU.parameters / "block_netlink", "1")
-    context.defer(lambda: write(TCMU.parameters / "block_netlink", "0"))
-    write(TCMU.parameters / "reset_netlink", "1")
-    raises_errno(errno.EINTR, work.wait, "enabling")
+    give_up(context, work)
     os.close(node)
-    write(TCMU.parameters / "block_netlink", "0")
-    family.set_features(False)
-    device.enable()
-    os.close(os.open(device.node(), os.O_RDWR))
+    unblock_netlink()
+    works_again(family, device)
 
 
 def unanswered(context: Context, family: Family, work: Task) -> None:
-    """Ends the wait of `work` for a reply without one, as an administrator does."""
+    """Leaves the change that `work` makes without a reply."""
     equal(family.event().command, genl.RECONFIG, "command")
     work.still_blocked(0.2)
-    write(TCMU.parameters / "block_netlink", "1")
-    context.defer(lambda: write(TCMU.parameters / "block_netlink", "0"))
-    write(TCMU.parameters / "reset_netlink", "1")
-    raises_errno(errno.EINTR, work.wait, "the change without a reply")
-    write(TCMU.parameters / "block_netlink", "0")
+    give_up(context, work, "the change without a reply")
+    unblock_netlink()
 
 
 def owing(context: Context) -> tuple[Family, Device, int]:
@@ -346,12 +363,11 @@ def announced_again(context: Context) -> None:
 @suite.test("block_netlink refuses what would need a reply")
 def blocked(context: Context) -> None:
     family = listening(context, wait_for_reply=True)
-    write(TCMU.parameters / "block_netlink", "1")
-    context.defer(lambda: write(TCMU.parameters / "block_netlink", "0"))
+    block_netlink(context)
     device = prepared(context)
     raises_errno(errno.EAGAIN, device.enable, "enabling")
     family.quiet(0.2)
-    write(TCMU.parameters / "block_netlink", "0")
+    unblock_netlink()
     family.set_features(False)
     device.enable()
 

@@ -6,7 +6,7 @@ Over iSCSI, where a PREEMPT AND ABORT does not run in a work item that C's then 
 """
 
 from ksftlib.ktap import Context, equal
-from tcmulib.exported import ExportedTcmu, reserve
+from tcmulib.exported import ExportedTcmu, register, reserve
 from tcmulib.iscsi_raw import Answer, RawSession
 from tcmulib.reserve import (
     EXCLUSIVE_REGISTRANTS_ONLY,
@@ -99,9 +99,7 @@ def two_sessions(context: Context) -> None:
     exported = ExportedTcmu(context, persistent=True)
     one = exported.session()
     two = exported.session(like=one)
-    for key, session in ((1, one), (2, two)):
-        reserve(session, REGISTER, 0, key)
-    reserve(one, RESERVE, 1)
+    register(one, two)
     (spared,) = exported.hold(one)
     known = exported.daemon.held()
     (preempted,) = exported.hold(two)

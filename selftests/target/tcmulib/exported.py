@@ -74,6 +74,13 @@ def reserve(
     equal(code, GOOD, f"status of service action {action}")
 
 
+def register(*sessions: RawSession) -> None:
+    """Registers nexuses with the keys 1, 2, ...; the first one holds the reservation."""
+    for key, session in enumerate(sessions, start=1):
+        reserve(session, reservation.REGISTER, 0, key)
+    reserve(sessions[0], reservation.RESERVE, 1)
+
+
 class ExportedTcmu(Exported):
     """A served device of tcmu. `notify` is its tmr_notification, `timeout` its cmd_time_out.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .ktap import Skip
+from .wait import until
 
 
 def _stacks() -> Iterator[tuple[str, str]]:
@@ -29,3 +30,8 @@ def waiting_in(function: str, without: str = "\0") -> list[str]:
         for name, stack in _stacks()
         if f" {function}+" in stack and f" {without}+" not in stack
     ]
+
+
+def until_waiting(function: str, what: str, count: int = 1) -> None:
+    """Waits for `what`: until so many wait in a function of the kernel."""
+    until(lambda: len(waiting_in(function)) >= count, what)
