@@ -15,10 +15,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "selftests" / "target"))
 
+from ksftlib.files import read  # noqa: E402
+from ksftlib.ktap import Context  # noqa: E402
 from tcmulib import libiscsi  # noqa: E402
-from tcmulib.configfs import TARGET, read  # noqa: E402
+from tcmulib.configfs import TARGET  # noqa: E402
 from tcmulib.iscsi import Target  # noqa: E402
-from tcmulib.ktap import Context  # noqa: E402
 from tcmulib.rig import Rig  # noqa: E402
 
 #: Bytes of the disk; the suite uses its first and last few MiB.

@@ -105,7 +105,7 @@ def _demo(_arguments: argparse.Namespace) -> int:
 
 def _clients(_arguments: argparse.Namespace) -> int:
     lab = Lab.from_environment()
-    script = CHECKOUT / "tools" / "clients" / "clients.py"
+    script = CHECKOUT / "selftests" / "target" / "stress_clients.py"
     failed = 0
     # Both, to compare them, unless told otherwise.
     chosen = [implementation_from_environment()] if os.environ.get("IMPL") else ["rust", "c"]

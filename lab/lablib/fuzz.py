@@ -5,7 +5,7 @@ from . import longrun, vm
 from .env import Lab
 from .paths import CHECKOUT
 
-_SCRIPT = CHECKOUT / "tools" / "fuzz" / "fuzz.sh"
+_SCRIPT = CHECKOUT / "selftests" / "target" / "stress_fuzz.py"
 
 #: Seconds for making devices before and repairing them after.
 _AROUND = 2400.0
@@ -35,8 +35,8 @@ def ran(output: str) -> str:
     """What the script says that it has run; with an early end, how far it came."""
     found = "no completions"
     for line in output.splitlines():
-        if line.startswith("ran: "):
-            return line.removeprefix("ran: ")
+        if line.startswith("verdict: "):
+            return line.partition(": ")[2].partition(": ")[2]
         if line.startswith("phase ") and " mutated completions " in line:
             found = "ended early after " + line
     return found

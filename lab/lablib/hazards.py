@@ -2,7 +2,7 @@
 """make c-hazards: what the stock C modules do in the tests that are otherwise not run on them.
 
 These tests leave the C modules, or the machine, unusable. Each gets a guest of its own, in which
-tools/hazards runs it.
+stress_hazards.py runs it.
 """
 
 import ast
@@ -16,9 +16,9 @@ from .env import Lab
 from .paths import CHECKOUT
 from .say import say
 
-_SCRIPT = CHECKOUT / "tools" / "hazards" / "hazards.py"
+_SCRIPT = CHECKOUT / "selftests" / "target" / "stress_hazards.py"
 
-#: Seconds for one of them, of which tools/hazards gives the test a part.
+#: Seconds for one of them, of which stress_hazards.py gives the test a part.
 _LIMIT = 480.0
 
 #: What is said when the guest did not live to say it.
@@ -49,7 +49,7 @@ def find(program: Path) -> list[Hazard]:
 
 def outcome(result: vm.Result) -> str:
     """What became of a test and its machine, in a line: the kernel's own report comes first."""
-    said = longrun.last_line(result, "outcome: ") or _NO_OUTCOME
+    said = longrun.last_line(result, "verdict: ") or _NO_OUTCOME
     # That a task is blocked is said in more detail.
     reports = [line.partition("] ")[2] or line for line in result.reports if "blocked for" not in line]
     return "; ".join([*reports[:1], said])

@@ -225,10 +225,8 @@ def lab_tests(report: Report) -> None:
     _unit_tests(report, "lab", LAB / "tests", LAB)
     demo = CHECKOUT / "tools" / "demo"
     _unit_tests(report, "tools/demo", demo, demo)
-    leak = CHECKOUT / "tools" / "leak"
-    _unit_tests(report, "tools/leak", leak, leak)
-    soak = CHECKOUT / "tools" / "soak"
-    _unit_tests(report, "tools/soak", soak, soak)
+    for folder in sorted((CHECKOUT / "selftests").glob("*/unit")):
+        _unit_tests(report, _relative(folder.parent), folder, folder)
 
 
 def _unit_tests(report: Report, name: str, folder: Path, top: Path) -> None:

@@ -28,6 +28,8 @@ _FOLDERS = {
     "Documentation/ABI": "Documentation/ABI",
     "Documentation/netlink": "Documentation/netlink",
     "selftests/target": "tools/testing/selftests/target",
+    # Beside the programs, which have a symbolic link to it here.
+    "selftests/lib/py/ksftlib": "tools/testing/selftests/target/ksftlib",
 }
 
 #: Kbuild prefers its file to the Makefile that the tree has; the others are for the lab.

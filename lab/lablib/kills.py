@@ -5,7 +5,7 @@ from . import longrun, vm
 from .env import Lab
 from .paths import CHECKOUT
 
-_SCRIPT = CHECKOUT / "tools" / "kills" / "kills.sh"
+_SCRIPT = CHECKOUT / "selftests" / "target" / "stress_kills.py"
 
 #: Seconds for a kill under emulation, by flavour, and for everything else.
 _EACH = {"fast": 40.0, "debug": 160.0, "cfi": 40.0}
@@ -20,5 +20,5 @@ def kills(lab: Lab, guest: vm.Guest, count: int, seed: int) -> int:
 
 
 def _judge(result: vm.Result) -> str:
-    ran = longrun.last_line(result, "ran: ") or "no end"
+    ran = longrun.last_line(result, "verdict: ") or "no end"
     return f"{longrun.passed(result)}: {ran}"

@@ -9,7 +9,7 @@ from .env import Lab
 from .errors import LabError
 from .paths import CHECKOUT
 
-_SCRIPTS = CHECKOUT / "tools" / "leak"
+_SCRIPTS = CHECKOUT / "selftests" / "target"
 
 #: Cycles and reloads, by flavour. The debug kernel is slow, but its kmemleak needs only few.
 _AMOUNT = {"fast": (1000, 40), "debug": (150, 10), "cfi": (1000, 40)}
@@ -24,7 +24,7 @@ def leak(lab: Lab, guest: vm.Guest, cycles: int, reloads: int) -> int:
     """Runs the cycles in a guest; the last line is the verdict. 0 stands for the usual amount."""
     usual = _AMOUNT[guest.kernel.flavour]
     cycles, reloads = cycles or usual[0], reloads or usual[1]
-    command = [str(_SCRIPTS / "leak.sh"), "--cycles", str(cycles), "--reloads", str(reloads)]
+    command = [str(_SCRIPTS / "stress_leak.py"), "--cycles", str(cycles), "--reloads", str(reloads)]
     what = f"{cycles} cycles, {reloads} reloads"
     return longrun.run(lab, guest, command, _LEAK_TIMEOUT, _judge, what)
 
@@ -39,7 +39,7 @@ def per_command(lab: Lab, guests: list[vm.Guest]) -> int:
     found: dict[str, list[dict[str, Any]]] = {}
     for guest in guests:
         result = vm.run(
-            lab.cache, guest, [str(_SCRIPTS / "per_command.sh")], _MEMORY_TIMEOUT, live=True
+            lab.cache, guest, [str(_SCRIPTS / "stress_memory.py")], _MEMORY_TIMEOUT, live=True
         )
         if not result.ok:
             vm.explain(result)

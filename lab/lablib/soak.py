@@ -5,7 +5,7 @@ from . import longrun, vm
 from .env import Lab
 from .paths import CHECKOUT
 
-_SCRIPT = CHECKOUT / "tools" / "soak" / "soak.sh"
+_SCRIPT = CHECKOUT / "selftests" / "target" / "stress_soak.py"
 
 #: Seconds for each second of sending: set-up, removal, and waiting for the end of everything.
 _SLOWNESS = 12.0

@@ -38,7 +38,7 @@ class Hazards(unittest.TestCase):
         return vm.Result(0, False, 1.0, self.folder, list(reports))
 
     def test_the_kernels_report_comes_first(self) -> None:
-        result = self.result("x\noutcome: passes\n", "[  1.5] BUG: bad", "[  1.6] WARNING: worse")
+        result = self.result("x\nverdict: passes\n", "[  1.5] BUG: bad", "[  1.6] WARNING: worse")
         self.assertEqual(hazards.outcome(result), "BUG: bad; passes")
 
     def test_a_machine_that_is_gone_says_nothing(self) -> None:
