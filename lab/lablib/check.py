@@ -3,7 +3,7 @@
 
 import time
 
-from . import documents, features, files, hostcheck, project, vm, vmcheck
+from . import documents, features, files, hostcheck, project, subsystem, vm, vmcheck
 from .env import Lab
 from .errors import LabError
 from .report import Report, detail_of
@@ -43,7 +43,7 @@ def main(lab: Lab, implementation: str, steps: list[str], pattern: str) -> int:
         hostcheck.tools_build(report)
     if "kselftest" in chosen:
         try:
-            hostcheck.build_tools()
+            hostcheck.build_programs(subsystem.everything())
             rust_modules = project.ensure(lab.cache, kernel) if implementation == "rust" else None
             guest = vm.Guest(kernel, implementation, rust_modules)
             vmcheck.kselftests(report, lab, guest, pattern)

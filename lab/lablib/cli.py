@@ -9,21 +9,13 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from . import (
-    check, files, fuzz, hazards, hostcheck, intree, intreecheck, iscsitest, kills, leak, project,
-    soak, vm,
-)  # fmt: skip
+from . import check, files, intree, intreecheck, project, runs, subsystem, vm
 from .env import Lab, implementation_from_environment
 from .errors import LabError
 from .kconfig import FLAVOURS
 from .paths import CHECKOUT, LAB, Cache
 from .run import clean_environment, output
 from .say import say
-
-#: Seconds for the demonstration, and for the clients' session. They need about one minute under
-#: emulation, and have limits of their own; this one is for a guest that hangs.
-_DEMO_TIMEOUT = 4000.0
-
 
 def _env(_arguments: argparse.Namespace) -> int:
     for name, value in Lab.from_environment().variables().items():
@@ -42,20 +34,15 @@ def _modules(_arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _guest(lab: Lab, implementation: str) -> vm.Guest:
-    kernel = lab.kernel()
-    rust_modules = project.ensure(lab.cache, kernel) if implementation == "rust" else None
-    return vm.Guest(kernel, implementation, rust_modules)
-
-
 def _vm(arguments: argparse.Namespace) -> int:
     lab = Lab.from_environment()
     if arguments.flavour:
         lab.flavour = arguments.flavour
-    guest = _guest(lab, arguments.impl or implementation_from_environment())
+    implementation = arguments.impl or implementation_from_environment()
     if arguments.script is None:
-        return _shell(lab, guest)
+        return _shell(lab, runs.make_guest(lab, implementation))
     script = Path(arguments.script).resolve()
+    guest = runs.make_guest(lab, implementation, subsystem.of(script))
     if not os.access(script, os.X_OK):
         raise LabError(f"'{script}' is not executable; give a script with --script")
     command = [str(script), *arguments.arguments]
@@ -91,32 +78,12 @@ def _check(arguments: argparse.Namespace) -> int:
     )
 
 
-def _demo(_arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> int:
+    if not arguments.name:
+        print(runs.listing())
+        return 0
     lab = Lab.from_environment()
-    guest = _guest(lab, implementation_from_environment())
-    hostcheck.build_tools()
-    script = CHECKOUT / "tools" / "demo" / "demo.sh"
-    result = vm.run(lab.cache, guest, [str(script)], _DEMO_TIMEOUT, live=True)
-    if not result.ok:
-        vm.explain(result)
-    say(f"results are in {result.folder}")
-    return 0 if result.ok else 1
-
-
-def _clients(_arguments: argparse.Namespace) -> int:
-    lab = Lab.from_environment()
-    script = CHECKOUT / "selftests" / "target" / "stress_clients.py"
-    failed = 0
-    # Both, to compare them, unless told otherwise.
-    chosen = [implementation_from_environment()] if os.environ.get("IMPL") else ["rust", "c"]
-    for implementation in chosen:
-        guest = _guest(lab, implementation)
-        result = vm.run(lab.cache, guest, [str(script)], _DEMO_TIMEOUT, live=True)
-        if not result.ok:
-            vm.explain(result)
-            failed += 1
-        say(f"{implementation} modules: results are in {result.folder}")
-    return 1 if failed else 0
+    return runs.main(lab, arguments.name, arguments.arguments, arguments.timeout)
 
 
 def _in_tree(_arguments: argparse.Namespace) -> int:
@@ -134,53 +101,6 @@ def _in_tree(_arguments: argparse.Namespace) -> int:
 
 def _in_tree_check(arguments: argparse.Namespace) -> int:
     return intreecheck.main(Lab.from_environment(), arguments.form)
-
-
-def _leak(arguments: argparse.Namespace) -> int:
-    lab = Lab.from_environment()
-    guest = _guest(lab, implementation_from_environment())
-    return leak.leak(lab, guest, arguments.cycles, arguments.reloads)
-
-
-def _fuzz(arguments: argparse.Namespace) -> int:
-    lab = Lab.from_environment()
-    # The detectors of the debug kernel are half of it.
-    if not os.environ.get("FLAVOUR"):
-        lab.flavour = "debug"
-    guest = _guest(lab, implementation_from_environment())
-    return fuzz.fuzz(
-        lab, guest, arguments.count, arguments.seed, arguments.seconds, arguments.fabric,
-        arguments.options,
-    )
-
-
-def _memory(_arguments: argparse.Namespace) -> int:
-    lab = Lab.from_environment()
-    return leak.per_command(lab, [_guest(lab, name) for name in ("rust", "c")])
-
-
-def _soak(arguments: argparse.Namespace) -> int:
-    lab = Lab.from_environment()
-    guest = _guest(lab, implementation_from_environment())
-    return soak.soak(lab, guest, arguments.seconds, arguments.seed)
-
-
-def _kills(arguments: argparse.Namespace) -> int:
-    lab = Lab.from_environment()
-    guest = _guest(lab, implementation_from_environment())
-    return kills.kills(lab, guest, arguments.count, arguments.seed)
-
-
-def _c_hazards(arguments: argparse.Namespace) -> int:
-    lab = Lab.from_environment()
-    return hazards.hazards(lab, _guest(lab, "c"), arguments.tests)
-
-
-def _iscsi_test(_arguments: argparse.Namespace) -> int:
-    implementations = iscsitest.IMPLEMENTATIONS
-    if os.environ.get("IMPL"):
-        implementations = (implementation_from_environment(),)
-    return iscsitest.main(Lab.from_environment(), implementations)
 
 
 def _fmt(_arguments: argparse.Namespace) -> int:
@@ -221,11 +141,7 @@ def _parser() -> argparse.ArgumentParser:
         ("env", _env, "build what is missing and print its locations"),
         ("kernel", _kernel, "build the kernel"),
         ("modules", _modules, "build this project's modules"),
-        ("demo", _demo, "show a command being aborted, in the virtual machine"),
-        ("clients", _clients, "a session of targetcli and tcmu-runner, for either implementation"),
         ("in-tree", _in_tree, "put the sources into the kernel tree that KDIR names"),
-        ("memory", _memory, "measure the kernel memory of commands in flight, both implementations"),
-        ("iscsi-test", _iscsi_test, "libiscsi's iscsi-test-cu, both implementations or IMPL's"),
         ("fmt", _fmt, "format all Rust files"),
         ("clean", _clean, "remove what was built from this checkout"),
         ("distclean", _distclean, "remove the whole cache: sources, kernels, tools"),
@@ -241,34 +157,16 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     checks.add_argument("--tests", default="*", metavar="PATTERN", help="only these kselftest programs")
     checks.set_defaults(run=_check)
-    spared = commands.add_parser(
-        "c-hazards", help="what the C modules do in the tests that they are spared"
-    )
-    spared.add_argument("--tests", default="*", metavar="PATTERN", help="only these, of all programs")
-    spared.set_defaults(run=_c_hazards)
-    leaks = commands.add_parser("leak", help="look for memory that devices and modules leave behind")
-    leaks.add_argument("--cycles", type=int, default=0, help="devices made and removed")
-    leaks.add_argument("--reloads", type=int, default=0, help="times the modules are loaded")
-    leaks.set_defaults(run=_leak)
-    soaks = commands.add_parser("soak", help="count the ends of random commands and task management")
-    soaks.add_argument("--seconds", type=float, default=600.0, help="time to send (default: 600)")
-    soaks.add_argument("--seed", type=int, help="repeats the choices of another run")
-    soaks.set_defaults(run=_soak)
-    fuzzing = commands.add_parser("fuzz", help="attack the kernel with a hostile daemon")
-    fuzzing.add_argument("--count", type=int, default=1_000_000, help="mutated completions")
-    fuzzing.add_argument("--seed", type=int, default=1, help="decides all choices")
-    fuzzing.add_argument("--seconds", type=int, default=14400, help="end after so many at the latest")
-    fuzzing.add_argument(
-        "--fabric", choices=fuzz.FABRICS, default=fuzz.FABRICS[0],
-        help="commands are given up by iSCSI initiators (default), by the kernel's SCSI layer on "
-        "loopback ports, or by both",
+    program = commands.add_parser(
+        "run", help="run a program in the virtual machine that ends with a verdict",
+        description="Runs a program beside the selftests in the virtual machine. Without a name it "
+        "lists what there is. An option that is listed can also be given as a variable, "
+        "NAME_OPTION= or OPTION=.",
     )  # fmt: skip
-    fuzzing.add_argument("options", nargs="*", help="more options of 'tcmu-fuzz run', after --")
-    fuzzing.set_defaults(run=_fuzz)
-    killing = commands.add_parser("kills", help="kill daemons under verified input and output")
-    killing.add_argument("--count", type=int, default=500, help="daemons killed (default: 500)")
-    killing.add_argument("--seed", type=int, default=1, help="decides when, and how another takes over")
-    killing.set_defaults(run=_kills)
+    program.add_argument("name", nargs="?", help="which; nothing lists them")
+    program.add_argument("--timeout", type=float, metavar="S", help="seconds for each guest")
+    program.add_argument("arguments", nargs="*", help="options of the program, after --")
+    program.set_defaults(run=_run)
     machine = commands.add_parser("vm", help="run a script, or a shell, in the virtual machine")
     machine.add_argument("--script", help="executable to run in the guest (default: a shell)")
     machine.add_argument("--flavour", choices=list(FLAVOURS), help="which kernel (default: FLAVOUR)")
@@ -289,7 +187,14 @@ def _interrupted(_number: int, _frame: FrameType | None) -> None:
 
 def main(argv: list[str]) -> int:
     """Runs one sub-command; returns the exit status."""
-    arguments = _parser().parse_args(argv)
+    # All behind the first "--" is for what is run, further ones included.
+    end = argv.index("--") if "--" in argv else len(argv)
+    arguments = _parser().parse_args(argv[:end])
+    if argv[end + 1 :]:
+        if not hasattr(arguments, "arguments"):
+            print("lab: nothing takes the arguments after '--'", file=sys.stderr)
+            return 2
+        arguments.arguments += argv[end + 1 :]
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupted)
     try:

@@ -3,26 +3,25 @@
 
 import json
 import re
-import struct
 import subprocess
 import unittest
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from . import files, project, vm
+from . import files, project, subsystem, vm
 from .env import Lab
 from .errors import LabError
 from .kernel import Kernel
 from .paths import CHECKOUT, LAB
 from .report import Report, detail_of
-from .run import clean_environment, locked
+from .run import clean_environment, locked, output
 from .say import say
+from .subsystem import Subsystem
 
 _CARGO_SUMMARY = re.compile(
     r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored;", re.M
 )
 _CARGO_FAILED = re.compile(r"^test (.+) \.\.\. FAILED$", re.M)
-_ELF_INTERPRETER = 3
 
 
 def _captured(command: Sequence[str], cwd: Path = CHECKOUT) -> "subprocess.CompletedProcess[str]":
@@ -126,21 +125,22 @@ def _cargo_tests(report: Report, name: str, done: "subprocess.CompletedProcess[s
 
 
 def is_static(executable: Path) -> bool:
-    """Whether an ELF file (64 bits, little endian) asks for no dynamic loader."""
-    image = executable.read_bytes()
-    if image[:6] != b"\x7fELF\x02\x01":
-        raise LabError(f"{executable} is no 64 bit little endian ELF file")
-    (offset,) = struct.unpack_from("<Q", image, 32)
-    size, count = struct.unpack_from("<HH", image, 54)
-    types = [struct.unpack_from("<I", image, offset + index * size)[0] for index in range(count)]
-    return _ELF_INTERPRETER not in types
+    """Whether an ELF file asks for no dynamic loader."""
+    headers = output(["readelf", "--wide", "--program-headers", str(executable)])
+    return not re.search(r"^\s*INTERP\s", headers, re.M)
 
 
-def build_tools(folder: Path = CHECKOUT / "tools") -> list[Path]:
-    """Builds the user space programs; returns the executables. LabError when it fails."""
-    if not (folder / "Cargo.toml").is_file():
-        return []
-    say("building the user space programs")
+def build_programs(subsystems: Iterable[Subsystem]) -> list[Path]:
+    """Builds the user space programs that the tests of `subsystems` call; returns the executables.
+
+    LabError when it fails.
+    """
+    names = dict.fromkeys(name for each in subsystems for name in each.cargo)
+    return [path for name in names for path in _build_workspace(CHECKOUT / name)]
+
+
+def _build_workspace(folder: Path) -> list[Path]:
+    say(f"building the user space programs in {_relative(folder)}")
     done = subprocess.run(
         ["cargo", "build", "--release", "--locked", "--bins",
          "--message-format=json-render-diagnostics"],
@@ -156,7 +156,7 @@ def build_tools(folder: Path = CHECKOUT / "tools") -> list[Path]:
 def tools_build(report: Report) -> None:
     """The user space programs build, and run in any guest because they are static."""
     try:
-        executables = build_tools()
+        executables = build_programs(subsystem.everything())
     except LabError as error:
         report.fail("build of the user space programs", detail_of(error))
         return
@@ -221,19 +221,19 @@ def cfi_test(report: Report, lab: Lab, kernel: Kernel) -> None:
 
 
 def lab_tests(report: Report) -> None:
-    """The unit tests of what is in Python: the lab itself and the other tools."""
-    _unit_tests(report, "lab", LAB / "tests", LAB)
-    demo = CHECKOUT / "tools" / "demo"
-    _unit_tests(report, "tools/demo", demo, demo)
+    """The unit tests of what is in Python: the lab, the selftests' libraries, the tools."""
+    _unit_tests(report, LAB / "tests", LAB)
     for folder in sorted((CHECKOUT / "selftests").glob("*/unit")):
-        _unit_tests(report, _relative(folder.parent), folder, folder)
+        _unit_tests(report, folder, folder)
+    for folder in sorted({path.parent for path in (CHECKOUT / "tools").glob("*/test_*.py")}):
+        _unit_tests(report, folder, folder)
 
 
-def _unit_tests(report: Report, name: str, folder: Path, top: Path) -> None:
+def _unit_tests(report: Report, folder: Path, top: Path) -> None:
     suite = unittest.TestLoader().discover(str(folder), top_level_dir=str(top))
     result = _Count(report)
     suite.run(result)
     passed = result.testsRun - len(result.failures) - len(result.errors)
-    print(f"ok       {passed} tests of {name}", flush=True)
+    print(f"ok       {passed} tests of {_relative(top)}", flush=True)
     if not result.testsRun:
-        report.fail(f"tests of {name}", "no tests were run")
+        report.fail(f"tests of {_relative(top)}", "no tests were run")

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import hostcheck, intree, kconfig, project, vm, vmcheck
+from . import hostcheck, intree, kconfig, project, subsystem, vm, vmcheck
 from .env import Lab
 from .errors import LabError
 from .kernel import Kernel, build_tree
@@ -130,7 +130,7 @@ def _check(
 
 
 def _tcmud() -> str:
-    found = [path for path in hostcheck.build_tools() if path.name == "tcmud"]
+    found = [path for path in hostcheck.build_programs(subsystem.everything()) if path.name == "tcmud"]
     if not found:
         raise LabError("tools/ has no tcmud, which the selftests need")
     return str(found[0])

@@ -5,8 +5,11 @@ A folder with a ``Makefile`` or a ``lab.toml`` is a subsystem. The lab knows not
 that: Documentation/lab.rst says which files it may have.
 """
 
+import ast
+import os
 import re
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -23,35 +26,30 @@ _SYMBOL = re.compile(r"^(?:menu)?config (\w+)$", re.M)
 
 
 @dataclass(frozen=True)
-class Option:
-    """An option of a long run that the lab knows: ``--NAME VALUE``."""
-
-    name: str
-    #: Given if the caller gives none; None leaves it to the program.
-    default: Any = None
-    #: The same on the debug kernel, where all takes longer.
-    debug: Any = None
-    #: Seconds that each of it may take, besides the run's limit.
-    cost: float = 0.0
-
-
-@dataclass(frozen=True)
 class Run:
-    """A long run: a program beside the selftests, or one that drives several guests from the host."""
+    """A program for a guest that ends with a verdict: a long run, or a demonstration."""
 
     name: str
-    #: The program in the guest.
     program: Path
-    about: str = ""
-    #: The program on the host that runs the other in guests; None for a single one.
-    host: Path | None = None
-    #: Seconds until a guest counts as hung; the debug kernel gets more.
-    limit: float = 3600.0
+    #: Seconds until a guest counts as hung, and for each of the program's ``--seconds``.
+    timeout: float = 3600.0
+    per_second: float = 0.0
+    #: Whether it calls programs of the subsystem's cargo workspaces.
+    tools: bool = False
     #: Unless FLAVOUR says which.
     flavour: str = "fast"
     #: Unless IMPL says which; each has a guest of its own.
     implementations: tuple[str, ...] = ("rust",)
-    options: tuple[Option, ...] = ()
+    #: A module beside the program whose `main` runs on the host and starts the guests.
+    host: str = ""
+
+    @property
+    def about(self) -> str:
+        """A line on what it does: the first of a Python program's documentation."""
+        if self.program.suffix == ".py":
+            text = ast.get_docstring(ast.parse(self.program.read_text(encoding="utf-8"))) or ""
+            return text.partition("\n")[0]
+        return os.path.relpath(self.program, CHECKOUT)
 
 
 @dataclass(frozen=True)
@@ -64,6 +62,8 @@ class Subsystem:
     #: Modules that a guest loads, by name: of either implementation, and of this project only.
     modules: tuple[str, ...] = ()
     own_modules: tuple[str, ...] = ()
+    #: Cargo workspaces, as folders of the checkout, whose programs the tests call.
+    cargo: tuple[str, ...] = ()
     runs: tuple[Run, ...] = field(default=(), repr=False)
 
     @property
@@ -78,34 +78,41 @@ class Subsystem:
         return path if path.is_file() else None
 
 
-def _options(table: dict[str, Any]) -> tuple[Option, ...]:
-    return tuple(Option(name, **values) for name, values in table.items())
+#: What may stand in the line ``# lab: NAME=VALUE ...`` among the first of a program.
+_HEADER: dict[str, Callable[[str], dict[str, Any]]] = {
+    "timeout": lambda value: {"timeout": float(value)},
+    "per-second": lambda value: {"per_second": float(value)},
+    "tools": lambda value: {"tools": {"yes": True, "no": False}[value]},
+    "flavour": lambda value: {"flavour": value},
+    "impl": lambda value: {"implementations": _IMPLEMENTATIONS[value]},
+    "host": lambda value: {"host": value},
+}
+
+_IMPLEMENTATIONS = {"rust": ("rust",), "c": ("c",), "both": ("rust", "c")}
+
+#: Lines of a program in which the header is looked for.
+_HEADER_LINES = 10
 
 
-def _runs(folder: Path, table: dict[str, Any]) -> tuple[Run, ...]:
-    """Those that the table describes, and all other programs named ``stress_NAME``."""
-    found = {}
-    for name, values in table.items():
-        values = dict(values)
-        program = folder / values.pop("program", _program(folder, name))
-        host = folder / values.pop("host") if "host" in values else None
-        options = _options(values.pop("options", {}))
-        implementations = tuple(values.pop("implementations", Run.implementations))
-        found[name] = Run(name, program, host=host, options=options, implementations=implementations, **values)
-        for path in (program, host):
-            if path and not path.is_file():
-                raise LabError(f"{folder}/lab.toml: {name}: there is no {path}")
-    taken = {run.program for run in found.values()}
-    for path in sorted(folder.glob("stress_*")):
-        if path not in taken and path.is_file() and path.stat().st_mode & 0o111:
-            name = path.stem.removeprefix("stress_").replace("_", "-")
-            found.setdefault(name, Run(name, path))
-    return tuple(found.values())
+def read_run(program: Path) -> Run:
+    """What a program says of how it is run; LabError for what the lab does not know."""
+    fields: dict[str, Any] = {}
+    for line in program.read_text(encoding="utf-8").splitlines()[:_HEADER_LINES]:
+        if line.startswith("# lab: "):
+            for word in line.split()[2:]:
+                name, _, value = word.partition("=")
+                try:
+                    fields.update(_HEADER[name](value))
+                except (KeyError, ValueError):
+                    raise LabError(f"{program}: '{word}' is nothing that the lab knows") from None
+    name = program.stem.removeprefix("stress_").replace("_", "-")
+    return Run(name, program, **fields)
 
 
-def _program(folder: Path, name: str) -> str:
-    stem = f"stress_{name.replace('-', '_')}"
-    return next((path.name for path in sorted(folder.glob(f"{stem}.*"))), stem)
+def _runs(folder: Path, more: list[str]) -> tuple[Run, ...]:
+    """The executables named ``stress_NAME``, and `more`."""
+    found = [path for path in sorted(folder.glob("stress_*")) if os.access(path, os.X_OK)]
+    return tuple(read_run(path) for path in [*found, *((folder / name).resolve() for name in more)])
 
 
 def read(folder: Path) -> Subsystem:
@@ -113,10 +120,10 @@ def read(folder: Path) -> Subsystem:
     path = folder / "lab.toml"
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        runs = _runs(folder, table.pop("run", {}))
+        runs = _runs(folder, table.pop("programs", []))
         lists = {name.replace("-", "_"): tuple(value) for name, value in table.items()}
         return Subsystem(folder, runs=runs, **lists)
-    except (tomllib.TOMLDecodeError, TypeError) as error:
+    except (tomllib.TOMLDecodeError, TypeError, OSError) as error:
         raise LabError(f"{path}: {error}") from error
 
 

@@ -64,6 +64,11 @@ def timeout(folder: Path = SELFTESTS) -> float:
     return _DEFAULT_TIMEOUT
 
 
+def slowness(flavour: str) -> float:
+    """How much more time than on the fast kernel everything may take."""
+    return _DEBUG_FACTOR if flavour == "debug" else 1.0
+
+
 def guests_at_once() -> int:
     """How many guests run side by side; ``LAB_GUESTS`` decides, else the processors.
 
@@ -83,8 +88,7 @@ def kselftests(report: Report, lab: Lab, guest: vm.Guest, pattern: str) -> None:
     known = []
     if guest.implementation == "c":
         known = differences.load(SELFTESTS / "c-differences.txt")
-    limit = timeout() * BUSY_FACTOR
-    limit *= _DEBUG_FACTOR if guest.kernel.flavour == "debug" else 1
+    limit = timeout() * BUSY_FACTOR * slowness(guest.kernel.flavour)
     names = [name for name in programs() if fnmatch.fnmatchcase(name, pattern)]
     if not names:
         report.fail("kselftests", f"no program matches '{pattern}'")

@@ -135,7 +135,7 @@ class StaticTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             script = Path(folder) / "a"
             script.write_text("#!/bin/sh\n")
-            with self.assertRaisesRegex(LabError, "ELF"):
+            with self.assertRaisesRegex(LabError, "readelf"):
                 hostcheck.is_static(script)
 
 

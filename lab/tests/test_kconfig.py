@@ -7,7 +7,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from lablib import kconfig, kernel, kills, leak, longrun, vm
+from lablib import kconfig, kernel, vm
 from lablib.errors import LabError
 from lablib.kernel import Kernel
 from lablib.paths import Cache, file_name, key
@@ -121,16 +121,6 @@ class FlavoursTest(unittest.TestCase):
             ):
                 vm.run(Cache(Path(folder)), self.guest(flavour), ["true"], 5.0)
                 self.assertGreater(wait.call_args.args[2], 5.0)
-
-    def test_amounts_of_the_long_runs(self) -> None:
-        for flavour in kconfig.FLAVOURS:
-            with (
-                self.subTest(flavour),
-                mock.patch.object(longrun, "run", return_value=0) as run,
-            ):
-                kills.kills(mock.Mock(), self.guest(flavour), 3, 1)
-                leak.leak(mock.Mock(), self.guest(flavour), 0, 0)
-                self.assertEqual(run.call_count, 2)
 
 
 class KeyTest(unittest.TestCase):

@@ -14,12 +14,15 @@ TOML = """
 packages = ["nvme-cli"]
 modules = ["nvme_fc"]
 own-modules = ["fcq"]
+"""
 
-[run.flood]
-about = "many frames"
-limit = 100
-implementations = ["rust", "c"]
-options = { count = { default = 500, debug = 50, cost = 4 } }
+
+PROGRAM = """#!/usr/bin/env python3
+# lab: timeout=100 per-second=4 tools=yes impl=both flavour=debug host=library.host
+'''Many frames.
+
+And more.
+'''
 """
 
 
@@ -35,7 +38,7 @@ class SubsystemTest(unittest.TestCase):
         self.write("nvme/lab.toml", TOML)
         self.write("nvme/config", "CONFIG_NVME=m\nCONFIG_NVME_OURS=y\n")
         self.write("nvme/guest-init.sh", "true\n")
-        self.write("nvme/stress_flood.py", "", 0o755)
+        self.write("nvme/stress_flood.py", PROGRAM, 0o755)
         self.write("nvme/stress_a_b.sh", "", 0o755)
         self.write("nvme/stress_data.txt", "")
         self.everything = subsystem.everything.__wrapped__(self.selftests)
@@ -76,19 +79,28 @@ class SubsystemTest(unittest.TestCase):
 
     def test_runs(self) -> None:
         runs = {run.name: run for run in self.everything[0].runs}
-        self.assertEqual(list(runs), ["flood", "a-b"])
-        self.assertEqual(runs["a-b"].program, self.selftests / "nvme/stress_a_b.sh")
-        flood = runs["flood"]
-        self.assertEqual(flood.program, self.selftests / "nvme/stress_flood.py")
-        self.assertEqual((flood.limit, flood.implementations), (100, ("rust", "c")))
-        self.assertEqual(flood.options, (subsystem.Option("count", 500, 50, 4),))
+        self.assertEqual(list(runs), ["a-b", "flood"])
+        program = self.selftests / "nvme/stress_a_b.sh"
+        self.assertEqual(runs["a-b"], subsystem.Run("a-b", program))
+        program = self.selftests / "nvme/stress_flood.py"
+        wanted = subsystem.Run(
+            "flood", program, 100, 4, True, "debug", ("rust", "c"), "library.host"
+        )
+        self.assertEqual(runs["flood"], wanted)
+        self.assertEqual(runs["flood"].about, "Many frames.")
+
+    def test_header_that_is_not_understood(self) -> None:
+        for word in ("timeout=long", "impl=java", "tools", "colour=red"):
+            program = self.write("nvme/stress_x", f"#!/bin/sh\n# lab: {word}\n")
+            with self.subTest(word), self.assertRaisesRegex(LabError, f"stress_x: '{word}'"):
+                subsystem.read_run(program)
 
     def test_files_elsewhere_belong_to_all(self) -> None:
         self.assertEqual(subsystem.of(self.selftests / "nvme/test_a.py"), self.everything)
         self.assertEqual(subsystem.of(Path("/elsewhere")), self.everything)
 
     def test_mistakes(self) -> None:
-        for text in ("modules = [", 'colour = "red"', '[run.x]\nprogram = "no"', "[run.flood]\na = 1"):
+        for text in ("modules = [", 'colour = "red"', 'programs = ["nothing"]'):
             with self.subTest(text), self.assertRaisesRegex(LabError, "lab.toml"):
                 subsystem.read(self.write("nvme/lab.toml", text).parent)
 
