@@ -11,13 +11,14 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from ksftlib.ktap import PACE, PATIENCE, Context, equal
+from ksftlib.wait import until
 from tcmulib import iscsi, libiscsi
 from tcmulib.configfs import remove_leftovers
 from tcmulib.iscsi import Initiator, Session, Target, iscsiadm, need
-from tcmulib.ktap import PACE, PATIENCE, Context, Suite, equal
 from tcmulib.rig import SIZE, Rig, pattern
 from tcmulib.scsi import BLOCK, DID_TIME_OUT, GOOD, OWN, OWN_READS, EhLog, read10
-from tcmulib.wait import until
+from tcmulib.suite import Suite
 
 suite = Suite()
 

@@ -6,9 +6,11 @@ import os
 import re
 import subprocess
 
-from tcmulib.ktap import PATIENCE, Context, Skip, Suite, diag, equal, implementation
-from tcmulib.module import modprobe
-from tcmulib.scsi import KernelLog
+from ksftlib.kmsg import KernelLog
+from ksftlib.ktap import PATIENCE, Context, Skip, diag, equal
+from ksftlib.module import modprobe
+from tcmulib.impl import implementation
+from tcmulib.suite import Suite
 
 suite = Suite()
 

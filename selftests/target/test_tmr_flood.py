@@ -5,14 +5,16 @@
 import statistics
 from collections.abc import Callable
 
-from tcmulib import memory
+from ksftlib import memory
+from ksftlib.ktap import PACE, Context, diag, equal
+from ksftlib.wait import Task, until
 from tcmulib.debugfs import Status
 from tcmulib.exported import Exported
 from tcmulib.flooded import REST, Flooded
+from tcmulib.impl import implementation
 from tcmulib.iscsi_raw import ABORT_TASK, NO_TASK, RawSession
-from tcmulib.ktap import PACE, Context, Suite, diag, equal, implementation
 from tcmulib.scsi import Disk
-from tcmulib.wait import Task, until
+from tcmulib.suite import Suite
 
 suite = Suite()
 

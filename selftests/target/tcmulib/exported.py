@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """Devices that an iSCSI target exports, for initiators that say what the test wants."""
 
+from ksftlib.files import write
+from ksftlib.ktap import Context, equal
+
 from . import reserve as reservation
-from .configfs import Device, write
+from .configfs import Device
 from .iscsi import Target
 from .iscsi_raw import RawSession
-from .ktap import Context, equal
 from .ram import Ram
 from .rig import Rig
 from .scsi import BLOCK, GOOD, TEST_UNIT_READY, read10
@@ -70,6 +72,13 @@ def reserve(
     """PERSISTENT RESERVE OUT, which must succeed."""
     code = session.wait(send_prout(session, action, key, action_key, kind)).code
     equal(code, GOOD, f"status of service action {action}")
+
+
+def register(*sessions: RawSession) -> None:
+    """Registers nexuses with the keys 1, 2, ...; the first one holds the reservation."""
+    for key, session in enumerate(sessions, start=1):
+        reserve(session, reservation.REGISTER, 0, key)
+    reserve(sessions[0], reservation.RESERVE, 1)
 
 
 class ExportedTcmu(Exported):

@@ -4,12 +4,14 @@
 from functools import partial
 from pathlib import Path
 
-from .aio import read_many
-from .configfs import load_fabric, read, set_for_test
-from .ktap import Context, equal
+from ksftlib.aio import read_many
+from ksftlib.files import read, set_for_test
+from ksftlib.ktap import Context, equal
+from ksftlib.wait import Task, until
+
+from .configfs import load_fabric
 from .rig import Rig
 from .scsi import BLOCK, OWN, CommandTrace, Disk, read10
-from .wait import Task, until
 
 #: A READ of one block takes 128 of the 1048448 bytes of a 1 MiB ring: 8190 of them fit.
 #: With these many there is room for 40 more, and not for a notification with all ids.
