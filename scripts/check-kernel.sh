@@ -8,7 +8,7 @@
 #
 # KDIR      a kernel tree that was built in place, or the output folder of a
 #           build, such as /lib/modules/$(uname -r)/build
-# LIO_SRC   kernel source of the same version, if KDIR comes without the C files
+# KSRC      kernel source of the same version, if KDIR comes without the C files
 #           of the target
 # LLVM      as for the kernel's make: 1, -22 or /usr/lib/llvm-22/bin/
 # RUSTC, BINDGEN
@@ -172,23 +172,23 @@ source_of() {
 
 # target_core_mod is made of the kernel's own C files, all but one.
 check_sources() {
-	source=${LIO_SRC:-$(source_of "$kdir")}
-	sources=$(sed -n '/^lio-c :=/,/[^\\]$/p' "$here/drivers/target/Kbuild" |
-		grep -o 'target_core_[a-z_]*\.o' | sed 's/o$/c/')
+	source=${KSRC:-$(source_of "$kdir")}
+	sources=$(sed -n '/^tree-objs/,/[^\\]$/p' "$here/drivers/target/Kbuild" |
+		grep -o '[a-z_]*\.o' | sed 's/o$/c/')
 	missing=
 	for file in $sources target_core_internal.h target_core_alua.h target_core_pr.h; do
 		[ -f "$source/drivers/target/$file" ] || missing=$file
 	done
 	if [ -n "$missing" ]; then
 		wrong "'$source/drivers/target' has no $missing" \
-			"unpack the kernel source of $release and name it with LIO_SRC="
-	elif [ -n "$LIO_SRC" ]; then
-		version=$(sed -nE 's/^(VERSION|PATCHLEVEL|SUBLEVEL) = //p' "$LIO_SRC/Makefile" |
+			"unpack the kernel source of $release and name it with KSRC="
+	elif [ -n "$KSRC" ]; then
+		version=$(sed -nE 's/^(VERSION|PATCHLEVEL|SUBLEVEL) = //p' "$KSRC/Makefile" |
 			paste -s -d .)
 		case $release in
 		"$version" | "$version"[!0-9]*) ;;
 		*)
-			wrong "LIO_SRC='$LIO_SRC' is Linux $version, but the kernel is $release" \
+			wrong "KSRC='$KSRC' is Linux $version, but the kernel is $release" \
 				"take the source of the same version"
 			;;
 		esac

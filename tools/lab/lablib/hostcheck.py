@@ -76,6 +76,9 @@ def style(report: Report, kernel: Kernel, listed: list[Path]) -> None:
         if path.name == "exports.c":
             # It exports what Rust defines, so no definition can stand above.
             command += ["--ignore", "EXPORT_SYMBOL"]
+        if path.name == "Kconfig":
+            # Its purpose is to name others.
+            command += ["--ignore", "EMBEDDED_FILENAME"]
         done = _captured([*command, "-f", _relative(path)])
         report.verdict(f"checkpatch {_relative(path)}", done.stdout.strip() or _status(done))
     for path in files.shell_scripts(listed):

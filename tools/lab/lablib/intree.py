@@ -24,6 +24,8 @@ SERIES = "7.3"
 _FOLDERS = {
     "drivers/target": "drivers/target",
     "include/target": "include/target",
+    "rust/ext": "rust/ext",
+    "scripts/kbuild": "scripts/kbuild",
     "Documentation/target": "Documentation/target",
     "Documentation/ABI": "Documentation/ABI",
     "Documentation/netlink": "Documentation/netlink",
@@ -31,7 +33,7 @@ _FOLDERS = {
 }
 
 #: Kbuild prefers it to the Makefile that the tree has.
-_EXTERNAL_ONLY = {"drivers/target/Kbuild"}
+_EXTERNAL_ONLY = {"drivers/target/Kbuild", "scripts/kbuild/tests/Kbuild"}
 
 #: Folders that only this project has, and the kinds of file that it has there.
 _OWN_FOLDERS = (
@@ -88,7 +90,10 @@ def edits(documents: list[str]) -> list[Edit]:
     """The changes of the tree's own files; `documents` are names for the table of contents."""
     core = "obj-$(CONFIG_TARGET_CORE)\t+= target_core_mod.o\n"
     loopback = 'source "drivers/target/loopback/Kconfig"\n'
-    rust = 'source "drivers/target/Kconfig.rust"\n'
+    rust = "".join(f'source "drivers/target/{name}/Kconfig"\n' for name in ("tmr", "tcmu", "tcmu/kunit"))
+    includes = "".join(
+        f"include $(src)/{name}Makefile.rust\n" for name in ("tmr/", "tcmu/", "tcmu/kunit/", "")
+    )
     return [
         Edit(
             "drivers/target/Makefile",
@@ -98,7 +103,7 @@ def edits(documents: list[str]) -> list[Edit]:
                 (
                     core,
                     "target_core_mod-$(CONFIG_TARGET_CORE_TMR_C)\t+= target_core_tmr.o\n\n"
-                    f"include $(src)/Makefile.rust\n\n{core}",
+                    f"{includes}\n{core}",
                 ),
             ),
         ),

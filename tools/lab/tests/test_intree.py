@@ -85,13 +85,19 @@ class InTreeTest(unittest.TestCase):
             "target_core_mod-y\t\t:= target_core_configfs.o \\\n"
             "\t\t\t\t   target_core_tpg.o\n\n"
             "target_core_mod-$(CONFIG_TARGET_CORE_TMR_C)\t+= target_core_tmr.o\n\n"
+            "include $(src)/tmr/Makefile.rust\n"
+            "include $(src)/tcmu/Makefile.rust\n"
+            "include $(src)/tcmu/kunit/Makefile.rust\n"
             "include $(src)/Makefile.rust\n\n"
             "obj-$(CONFIG_TARGET_CORE)\t+= target_core_mod.o\n\n"
             "obj-$(CONFIG_TCM_USER2)\t\t+= target_core_user.o\n",
         )
         self.assertEqual(
             (self.tree / "drivers/target/Kconfig").read_text(),
-            'config TCM_USER2\n\ttristate\n\nsource "drivers/target/Kconfig.rust"\n'
+            'config TCM_USER2\n\ttristate\n\n'
+            'source "drivers/target/tmr/Kconfig"\n'
+            'source "drivers/target/tcmu/Kconfig"\n'
+            'source "drivers/target/tcmu/kunit/Kconfig"\n'
             'source "drivers/target/loopback/Kconfig"\n',
         )
         self.assertEqual(
@@ -198,7 +204,7 @@ class SourcesTest(unittest.TestCase):
     def test_places(self) -> None:
         found = intree.sources()
         for name in (
-            "drivers/target/Kconfig.rust", "drivers/target/Makefile.rust",
+            "drivers/target/tcmu/Kconfig", "drivers/target/Makefile.rust",
             "drivers/target/tcmu/tcmu.rs", "drivers/target/tmr/target_core_tmr.rs",
             "include/target/lio_rust.h", "Documentation/target/tcmu-rust.rst",
             "tools/testing/selftests/target/Makefile",
@@ -214,7 +220,7 @@ class SourcesTest(unittest.TestCase):
 
     def test_user_is_not_composite_in_c(self) -> None:
         # `target_core_user-` alone, of no objects, would keep make from the C file.
-        text = intree.sources()["drivers/target/Makefile.rust"].read_text(encoding="utf-8")
+        text = intree.sources()["drivers/target/tcmu/Makefile.rust"].read_text(encoding="utf-8")
         self.assertNotIn("target_core_user-$(", re.sub("#.*", "", text))
 
 
