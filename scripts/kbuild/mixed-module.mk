@@ -7,6 +7,8 @@
 #   mixed-module	name of the module
 #   tree-dir		its directory in the kernel tree
 #   tree-objs		objects that are made of that directory's C files
+#   spatch-objs		those of tree-objs whose C file is changed first, by the
+#			semantic patch of the same name (see spatch.mk)
 #   rust-objs		objects of this project: Rust crates, C helpers
 #
 # KSRC names kernel source when the tree that is built against has no C files.
@@ -19,5 +21,11 @@ $(mixed-module)-y := $(tree-objs) $(rust-objs)
 # For what is compiled here and includes headers of that directory.
 ccflags-y += -I$(tree-src)
 
-$(addprefix $(obj)/,$(tree-objs)): $(obj)/%.o: $(tree-src)/%.c FORCE
+tree-unchanged := $(filter-out $(spatch-objs),$(tree-objs))
+
+$(addprefix $(obj)/,$(tree-unchanged)): $(obj)/%.o: $(tree-src)/%.c FORCE
 	$(call if_changed_rule,cc_o_c)
+
+ifneq ($(spatch-objs),)
+include $(srcroot)/scripts/kbuild/spatch.mk
+endif

@@ -226,6 +226,8 @@ def cfi_test(report: Report, lab: Lab, kernel: Kernel) -> None:
 def lab_tests(report: Report) -> None:
     """The unit tests of what is in Python: the lab itself and the other tools."""
     _unit_tests(report, "tools/lab", LAB / "tests", LAB)
+    rules = CHECKOUT / "scripts" / "kbuild" / "tests"
+    _unit_tests(report, "scripts/kbuild", rules, rules)
     demo = CHECKOUT / "tools" / "demo"
     _unit_tests(report, "tools/demo", demo, demo)
     leak = CHECKOUT / "tools" / "leak"
