@@ -10,6 +10,10 @@
 # modules_install" use it as it is, without tools/lab: see Documentation/install.rst.
 
 LAB := $(CURDIR)/tools/lab/lab
+SERIES := $(CURDIR)/scripts/patches/series.py
+
+# For make patches.
+PATCHES ?= patches
 
 # How to call the kernel's make; LLVM=-22 or LLVM=/usr/lib/llvm-22/bin/ choose a version.
 LLVM ?= 1
@@ -22,7 +26,7 @@ SOAK_SECONDS ?= 600
 
 export FLAVOUR IMPL KDIR
 
-.PHONY: help env kernel modules modules_install in-tree in-tree-check
+.PHONY: help env kernel modules modules_install patches in-tree in-tree-check
 .PHONY: check c-hazards iscsi-test demo clients leak fuzz kills memory soak vm fmt clean distclean
 
 help:
@@ -31,7 +35,8 @@ help:
 	@echo 'make modules    build the modules'
 	@echo 'make modules KDIR=<built kernel>          build them against it, without the lab'
 	@echo 'make modules_install KDIR=<built kernel>  install those, below INSTALL_MOD_PATH'
-	@echo 'make in-tree KDIR=<kernel tree>           put the sources into the tree'
+	@echo 'make patches KDIR=<kernel source>         write a series of patches to PATCHES='
+	@echo 'make in-tree KDIR=<kernel source>         apply that series there'
 	@echo 'make in-tree-check                        build and boot that form'
 	@echo 'make check      run all checks; the last line is "N passed, M failed"'
 	@echo 'make demo       boot a virtual machine and show a command being aborted'
@@ -56,7 +61,7 @@ help:
 	@echo 'SOAK_SECONDS=<n> SOAK_SEED=<n>  how long make soak is, and a run to repeat'
 	@echo 'KDIR=<path>     with a kernel tree of your own'
 
-env kernel check clients c-hazards iscsi-test leak memory vm in-tree in-tree-check:
+env kernel check clients c-hazards iscsi-test leak memory vm in-tree-check:
 	@$(LAB) $@
 
 soak:
@@ -78,6 +83,13 @@ modules_install:
 	@echo "$@ needs KDIR=, a kernel that has been built, such as /lib/modules/$$(uname -r)/build" >&2
 	@exit 1
 endif
+
+patches:
+	@$(SERIES) patches "$(or $(KDIR),$(error $@ needs KDIR=, a kernel source tree))" \
+		--output "$(PATCHES)" --check
+
+in-tree:
+	@$(SERIES) in-tree "$(or $(KDIR),$(error $@ needs KDIR=, a kernel source tree))"
 
 demo:
 	@$(LAB) demo

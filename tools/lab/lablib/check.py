@@ -35,6 +35,7 @@ def main(lab: Lab, implementation: str, steps: list[str], pattern: str) -> int:
         hostcheck.formatting(report, kernel, listed)
     if "style" in chosen:
         hostcheck.style(report, kernel, listed)
+        hostcheck.series(report, kernel)
         documents.check(report, lab.cache, kernel.source, listed)
     if "modules" in chosen:
         hostcheck.module_build(report, lab, kernel)

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 from . import (
-    check, files, fuzz, hazards, hostcheck, intree, intreecheck, iscsitest, kills, leak, project,
+    check, files, fuzz, hazards, hostcheck, intreecheck, iscsitest, kills, leak, project,
     soak, vm,
 )  # fmt: skip
 from .env import Lab, implementation_from_environment
@@ -122,19 +122,6 @@ def _clients(_arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _in_tree(_arguments: argparse.Namespace) -> int:
-    tree = os.environ.get("KDIR")
-    if not tree:
-        raise LabError("name the kernel tree that takes the sources with KDIR=")
-    changes = intree.put(Path(tree).resolve())
-    for name in changes.written:
-        say(f"in-tree: {name}")
-    for name in changes.stale:
-        say(f"in-tree: {name} is no longer part of this project, remove it")
-    say(f"{len(changes.written)} files written; choose Rust below CONFIG_TCM_USER2")
-    return 0
-
-
 def _in_tree_check(arguments: argparse.Namespace) -> int:
     return intreecheck.main(Lab.from_environment(), arguments.form)
 
@@ -226,7 +213,6 @@ def _parser() -> argparse.ArgumentParser:
         ("modules", _modules, "build this project's modules"),
         ("demo", _demo, "show a command being aborted, in the virtual machine"),
         ("clients", _clients, "a session of targetcli and tcmu-runner, for either implementation"),
-        ("in-tree", _in_tree, "put the sources into the kernel tree that KDIR names"),
         ("memory", _memory, "measure the kernel memory of commands in flight, both implementations"),
         ("iscsi-test", _iscsi_test, "libiscsi's iscsi-test-cu, both implementations or IMPL's"),
         ("fmt", _fmt, "format all Rust files"),

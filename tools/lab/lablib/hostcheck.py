@@ -5,6 +5,7 @@ import json
 import re
 import struct
 import subprocess
+import tempfile
 import unittest
 from collections.abc import Sequence
 from pathlib import Path
@@ -84,6 +85,14 @@ def style(report: Report, kernel: Kernel, listed: list[Path]) -> None:
     for path in files.shell_scripts(listed):
         done = _captured(["shellcheck", "--external-sources", "--source-path", ".", _relative(path)])
         report.verdict(f"shellcheck {_relative(path)}", _status(done))
+
+
+def series(report: Report, kernel: Kernel) -> None:
+    """The series of patches for a kernel tree can be made."""
+    with tempfile.TemporaryDirectory() as folder:
+        program = str(CHECKOUT / "scripts/patches/series.py")
+        done = _captured([program, "patches", str(kernel.source), "--output", folder])
+    report.verdict("the series of patches applies to the kernel source", _status(done))
 
 
 def cargo(report: Report, listed: list[Path]) -> None:
@@ -226,8 +235,9 @@ def cfi_test(report: Report, lab: Lab, kernel: Kernel) -> None:
 def lab_tests(report: Report) -> None:
     """The unit tests of what is in Python: the lab itself and the other tools."""
     _unit_tests(report, "tools/lab", LAB / "tests", LAB)
-    rules = CHECKOUT / "scripts" / "kbuild" / "tests"
-    _unit_tests(report, "scripts/kbuild", rules, rules)
+    for name in ("scripts/kbuild", "scripts/patches"):
+        folder = CHECKOUT / name / "tests"
+        _unit_tests(report, name, folder, folder)
     demo = CHECKOUT / "tools" / "demo"
     _unit_tests(report, "tools/demo", demo, demo)
     leak = CHECKOUT / "tools" / "leak"
