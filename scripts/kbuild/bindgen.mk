@@ -12,13 +12,15 @@
 #   bindings-items	options of bindgen that choose single items of other headers
 #   bindings-cflags	options of the C compiler
 #   private-source	a C file, perhaps a generated one
-#   private-types	structs that only that file defines
+#   private-types	structs and enums that only that file defines
+#   private-opaque	the same, for those of which only pointers are used
 #
 # bindings-files and bindings-items of the generic layer are in
 # rust/ext/Makefile.bindgen and need not be repeated.
 #
 # A crate finds the bindings with include!(env!("RUST_BINDINGS")), those of
-# private-types with include!(env!("RUST_PRIVATE_BINDINGS")).
+# private-types with include!(env!("RUST_PRIVATE_BINDINGS")), in a module of
+# their own that uses the first one's. rustc names what is still missing.
 
 bindings-rs	:= $(obj)/bindings_generated.rs
 private-rs	:= $(obj)/private_generated.rs
@@ -62,10 +64,13 @@ ifneq ($(private-source),)
 empty :=
 space := $(empty) $(empty)
 
+any-of = ($(subst $(space),|,$(strip $(1))))
+
 # Structs within them that have no name are named after them by bindgen.
 quiet_cmd_private_bindings = BINDGEN $@
       cmd_private_bindings = $(BINDGEN) $< $(bindgen-options)		\
-	--allowlist-type '($(subst $(space),|,$(strip $(private-types))))(__bindgen_ty_.*)?' \
+	--allowlist-type '$(call any-of,$(private-types) $(private-opaque))(__bindgen_ty_.*)?' \
+	$(if $(private-opaque),--opaque-type '$(call any-of,$(private-opaque))')	\
 	-o $@ -- $(bindgen-cflags)
 
 targets += $(notdir $(private-rs))

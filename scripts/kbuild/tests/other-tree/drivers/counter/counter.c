@@ -5,7 +5,13 @@
 
 #include "counter.h"
 
+struct owner {
+	const char *name;
+	struct module *module;
+};
+
 struct counter {
+	struct owner *owner;
 	/* Taken to read or change count. */
 	spinlock_t lock;
 	struct {
@@ -14,7 +20,13 @@ struct counter {
 	} count;
 };
 
+static struct owner owner = {
+	.name = "test",
+	.module = THIS_MODULE,
+};
+
 static struct counter counter = {
+	.owner = &owner,
 	.lock = __SPIN_LOCK_UNLOCKED(counter.lock),
 	.count.limit = 100,
 };
@@ -37,7 +49,7 @@ static int __init counter_init(void)
 	spin_lock(&counter.lock);
 	value = counter_next(&counter, COUNTER_STEP_TEN);
 	spin_unlock(&counter.lock);
-	pr_info("the value is %u\n", value);
+	pr_info("the value of %s is %u\n", owner.name, value);
 	return 0;
 }
 module_init(counter_init);
