@@ -3,7 +3,7 @@
 
 import time
 
-from . import documents, features, files, hostcheck, project, subsystem, vm, vmcheck
+from . import buildrules, documents, features, files, hostcheck, project, subsystem, vm, vmcheck
 from .env import Lab
 from .errors import LabError
 from .report import Report, detail_of
@@ -35,9 +35,11 @@ def main(lab: Lab, implementation: str, steps: list[str], pattern: str) -> int:
         hostcheck.formatting(report, kernel, listed)
     if "style" in chosen:
         hostcheck.style(report, kernel, listed)
+        hostcheck.series(report, kernel)
         documents.check(report, lab.cache, kernel.source, listed)
     if "modules" in chosen:
         hostcheck.module_build(report, lab, kernel)
+        buildrules.check(report, lab, kernel)
     if "tools" in chosen:
         hostcheck.cargo(report, listed)
         hostcheck.tools_build(report)

@@ -9,4 +9,4 @@
 #include <linux/workqueue.h>
 #include <net/genetlink.h>
 
-#include "../helpers.h"
+#include "helpers.h"

@@ -6,7 +6,6 @@ use super::device::{
     State,
     Tcmu, //
 };
-use super::parameters::max_data_area_mb;
 use super::logic::{
     options,
     Clamped,
@@ -14,6 +13,7 @@ use super::logic::{
     Invalid,
     CONFIG_LEN, //
 };
+use super::parameters::max_data_area_mb;
 use crate::{
     ext::memalloc::NoIoScope,
     target::backend::{

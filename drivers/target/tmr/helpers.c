@@ -2,7 +2,7 @@
 /* What task management needs of C. */
 #include <linux/module.h>
 #include <linux/stringify.h>
-#include "../../../rust/helpers.c"
+#include "../../../rust/ext/helpers.c"
 
 /* The external form only: how people and dkms(8) tell it from the stock module. */
 #ifdef LIO_RUST_VERSION

@@ -26,7 +26,6 @@ use ext::{
     object, //
 };
 
-
 mod abort;
 mod core;
 mod log;

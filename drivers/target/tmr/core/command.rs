@@ -205,8 +205,8 @@ impl Command {
     /// own, which takes no notice of references.
     pub(super) fn hold(&self) -> Option<CommandRef> {
         // SAFETY: The reference count is part of a valid command.
-        let held = self.can_abort()
-            && unsafe { bindings::kref_get_unless_zero(self.references().get()) };
+        let held =
+            self.can_abort() && unsafe { bindings::kref_get_unless_zero(self.references().get()) };
         // INVARIANT: The count is the one that was taken.
         held.then(|| CommandRef(NonNull::from_ref(self)))
     }

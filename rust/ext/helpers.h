@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * C macros and static inline functions that rust/ext calls and that the kernel
+ * C macros and static inline functions that this folder calls and that the kernel
  * crate's helpers do not have. Each function of helpers.c wraps just one; the
  * bindings have it without the prefix.
  */
-#ifndef _LIO_RUST_HELPERS_H
-#define _LIO_RUST_HELPERS_H
+#ifndef _RUST_EXT_HELPERS_H
+#define _RUST_EXT_HELPERS_H
 
 #include <linux/types.h>
 #include <linux/workqueue.h>
@@ -26,4 +26,4 @@ void rust_helper_flush_dcache_page(struct page *page);
 /* vma_desc_set_flags() with what a mapping of shared memory needs */
 void rust_helper_vma_desc_set_shared_memory(struct vm_area_desc *desc);
 
-#endif /* _LIO_RUST_HELPERS_H */
+#endif /* _RUST_EXT_HELPERS_H */
