@@ -4,10 +4,9 @@
 # Runs test programs one after the other as the kernel's kselftest runner does:
 # each is one result of the outer KTAP, its own output is indented below it.
 #
-# usage: run_tests.sh PROGRAM...
+# usage: run_tests.sh PROGRAM...    (in their folder)
 
-cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
-
+folder=$(basename "$PWD")
 timeout=45
 while IFS='=' read -r name value; do
 	[ "$name" = timeout ] && timeout=$value
@@ -23,17 +22,17 @@ for program in "$@"; do
 	timeout --kill-after=10 "$timeout" "./$program" 2>&1 | sed -u 's/^/# /'
 	case ${PIPESTATUS[0]} in
 	0)
-		echo "ok $number selftests: target: $program"
+		echo "ok $number selftests: $folder: $program"
 		;;
 	4)
-		echo "ok $number selftests: target: $program # SKIP"
+		echo "ok $number selftests: $folder: $program # SKIP"
 		;;
 	124 | 137)
-		echo "not ok $number selftests: target: $program # TIMEOUT $timeout seconds"
+		echo "not ok $number selftests: $folder: $program # TIMEOUT $timeout seconds"
 		failed=1
 		;;
 	*)
-		echo "not ok $number selftests: target: $program"
+		echo "not ok $number selftests: $folder: $program"
 		failed=1
 		;;
 	esac
