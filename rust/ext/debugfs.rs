@@ -105,7 +105,7 @@ mod imp {
                     self.as_ptr(),
                     core::ptr::from_ref(value).cast_mut().cast(),
                     core::ptr::null(),
-                    &Operations::<T, M>::TABLE,
+                    Operations::<T, M>::TABLE,
                 )
             })
         }
@@ -122,7 +122,7 @@ mod imp {
     struct Operations<T, M>(PhantomData<(T, M)>);
 
     impl<T: Show, M: ModuleMetadata> Operations<T, M> {
-        const TABLE: bindings::file_operations = bindings::file_operations {
+        const TABLE: &'static bindings::file_operations = &bindings::file_operations {
             owner: M::THIS_MODULE.as_ptr(),
             open: Some(Self::open),
             read: Some(bindings::seq_read),

@@ -30,7 +30,8 @@ impl NoIoScope {
 impl Drop for NoIoScope {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: Scopes of a thread are nested, as Rust drops locals in reverse order.
+        // SAFETY: Clears at most the flag that `enter` has set, of the same thread: the type is not
+        // `Send`. A scope that is dropped after one inside of it makes that one end early, no more.
         unsafe { bindings::memalloc_noio_restore(self.flags) };
     }
 }

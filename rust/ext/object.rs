@@ -74,13 +74,7 @@ impl<T: Copy> Constant<T> {
 ///
 /// Implementations say what fits by its layout. What a field is used for, and how long the target
 /// of a pointer lives, is up to the declaration with [`c_object!`].
-pub trait View<F>: Sized {
-    /// Fails to compile where an implementation is wrong.
-    const FITS: () = {
-        assert!(size_of::<F>() == size_of::<Self>());
-        assert!(align_of::<F>() == align_of::<Self>());
-    };
-}
+pub trait View<F>: Sized {}
 
 impl<T> View<T> for Constant<T> {}
 impl<T: CObject> View<*mut T::C> for Constant<&T> {}
@@ -97,9 +91,12 @@ impl View<bindings::spinlock_t> for IrqSpinLock {}
 impl View<bindings::mutex> for Mutex {}
 impl<T> View<T> for Opaque<T> {}
 
-/// Looks at a field as a `V`.
+/// Looks at a field as a `V`. Does not compile if they are not of one layout.
 pub const fn view<F, V: View<F>>(field: *mut F) -> *mut V {
-    const { V::FITS };
+    const {
+        assert!(size_of::<F>() == size_of::<V>());
+        assert!(align_of::<F>() == align_of::<V>());
+    };
     field.cast()
 }
 

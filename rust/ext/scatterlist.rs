@@ -12,7 +12,8 @@ use core::mem::MaybeUninit;
 ///
 /// # Invariants
 ///
-/// `iter` has been started and not stopped; its table is valid for `'a`.
+/// `iter` has been started and not stopped; its table is valid for `'a`, and its memory may be
+/// written if the flags of `iter` say so.
 pub struct SgCursor<'a> {
     iter: bindings::sg_mapping_iter,
     _table: PhantomData<&'a bindings::scatterlist>,
@@ -36,12 +37,12 @@ impl SgCursor<'_> {
         length
     }
 
-    /// Starts at the first byte of a table. `write` says whether its memory will be written.
+    /// Starts at the first byte of a table. `write` says whether its memory may be written.
     ///
     /// # Safety
     ///
     /// `sg` is a valid table of `nents` entries for the lifetime of the result, its pages belong to
-    /// a command that the caller holds.
+    /// a command that the caller holds. They are for data that goes to the initiator if `write`.
     #[inline]
     pub unsafe fn new(sg: *mut bindings::scatterlist, nents: u32, write: bool) -> Self {
         let direction = if write {
@@ -63,6 +64,12 @@ impl SgCursor<'_> {
         }
     }
 
+    /// Whether the memory may be written.
+    #[inline]
+    pub fn is_writable(&self) -> bool {
+        self.iter.__flags & bindings::SG_MITER_TO_SG != 0
+    }
+
     /// Fills `to` with the bytes that come next, as far as there are any.
     #[inline]
     pub fn read(&mut self, to: &mut [u8]) {
@@ -82,14 +89,18 @@ impl SgCursor<'_> {
         }
     }
 
-    /// Puts `from` where the cursor is, as far as there is room.
+    /// Puts `from` where the cursor is, as far as there is room. Does nothing if the memory must not
+    /// be written.
     #[inline]
     pub fn write(&mut self, from: &[u8]) {
+        if !self.is_writable() {
+            return;
+        }
         let mut done = 0;
         while done < from.len() {
             let rest = &from[done..];
             let length = self.with_next(rest.len(), |address, length| {
-                // SAFETY: As in `read`.
+                // SAFETY: As in `read`, and by the type invariant the memory may be written.
                 unsafe { bindings::memcpy(address.cast(), rest.as_ptr().cast(), length) };
             });
             match length {

@@ -11,6 +11,10 @@ use super::{
         ForeignPtr, //
     },
     memalloc::NoIoScope,
+    page::{
+        SharedPage,
+        SharedWords, //
+    },
 };
 use core::{
     marker::PhantomData,
@@ -19,8 +23,8 @@ use core::{
 use kernel::{
     device,
     page::{
-        Page,
-        PAGE_SHIFT, //
+        PAGE_SHIFT,
+        PAGE_SIZE, //
     },
     prelude::*,
     str::CString,
@@ -45,8 +49,8 @@ pub struct MappedPage(NonNull<bindings::page>);
 
 impl MappedPage {
     /// Takes a reference to a page and locks it; may wait for another fault on the same page.
-    pub fn of(page: &Page) -> Self {
-        // SAFETY: The page is valid, as a `Page` holds a reference to it.
+    pub fn of(page: &SharedPage) -> Self {
+        // SAFETY: The page is valid, as a `SharedPage` holds a reference to it.
         unsafe { Self::from_raw(NonNull::new_unchecked(page.as_ptr())) }
     }
 
@@ -62,12 +66,12 @@ impl MappedPage {
         Self(page)
     }
 
-    /// As [`MappedPage::of`], for the page that is `offset` bytes into a vmalloc'ed array.
-    pub fn of_vmalloc<T>(array: &VVec<T>, offset: usize) -> Option<Self> {
-        if offset >= array.len() * size_of::<T>() {
+    /// As [`MappedPage::of`], for the page that is `offset` bytes into an array.
+    pub fn of_words(words: &SharedWords, offset: usize) -> Option<Self> {
+        if offset >= size_of_val(&**words) {
             return None;
         }
-        let address = array.as_ptr().cast::<u8>().wrapping_add(offset);
+        let address = words.as_ptr().cast::<u8>().wrapping_add(offset);
         // SAFETY: The address is in the array, which is in a vmalloc area, whose pages are valid.
         unsafe {
             let page = NonNull::new(bindings::vmalloc_to_page(address.cast()))?;
@@ -192,6 +196,11 @@ impl Drop for RootDevice {
     }
 }
 
+/// Whether sysfs can show `text`: UIO writes it with a newline into a page, whatever its length.
+const fn fits_sysfs(text: &CStr) -> bool {
+    text.to_bytes_with_nul().len() < PAGE_SIZE
+}
+
 /// What UIO is told of a device.
 ///
 /// Kept as long as anybody may notify the device.
@@ -217,9 +226,10 @@ pub struct Registration<T: Operations> {
 }
 
 impl<T: Operations> Registration<T> {
-    /// Registers a UIO device under `name`; `region` is the address of its memory.
+    /// Registers a UIO device under `name`; `region` is the address of its memory, which users are
+    /// shown and nothing else is done with.
     ///
-    /// `EEXIST`: another driver's device keeps the number for too long.
+    /// `ENAMETOOLONG`: sysfs could not show the name. `EEXIST`: another driver's device keeps the number for too long.
     pub fn new(
         data: Arc<T>,
         module: &'static ThisModule,
@@ -227,6 +237,10 @@ impl<T: Operations> Registration<T> {
         name: CString,
         region: *const u8,
     ) -> Result<Self> {
+        const { assert!(fits_sysfs(T::VERSION) && fits_sysfs(T::REGION)) };
+        if !fits_sysfs(&name) {
+            return Err(ENAMETOOLONG);
+        }
         let raw = bindings::uio_info {
             name: name.as_char_ptr(),
             version: T::VERSION.as_char_ptr(),
@@ -261,7 +275,7 @@ impl<T: Operations> Registration<T> {
         let noio = NoIoScope::enter();
         let numbers = root.numbers.lock();
         for attempt in 1..=TRIES {
-            // SAFETY: The struct, its name and `data` live until the result of this function is
+            // SAFETY: The struct, its strings, which fit a page of sysfs, and `data` live until the result of this function is
             // dropped, which unregisters the struct; the functions keep UIO's contract.
             let result = kernel::error::to_result(unsafe {
                 let parent = root.device.0.as_ptr();
@@ -306,7 +320,12 @@ impl<T: Operations> Registration<T> {
     }
 
     /// Gives the device another name. Readers of sysfs see the old or the new one.
-    pub fn rename(&mut self, name: CString) {
+    ///
+    /// `ENAMETOOLONG`: sysfs could not show it.
+    pub fn rename(&mut self, name: CString) -> Result {
+        if !fits_sysfs(&name) {
+            return Err(ENAMETOOLONG);
+        }
         // SAFETY: By the type invariant `uio_dev` is valid; its `info_lock` excludes all readers of
         // the name. The old name is freed after that.
         unsafe {
@@ -317,6 +336,7 @@ impl<T: Operations> Registration<T> {
             bindings::mutex_unlock(lock);
         }
         self.name = name;
+        Ok(())
     }
 
     /// The name.
@@ -397,7 +417,7 @@ macro_rules! vma_callbacks {
 }
 
 impl<T: Operations> Callbacks<T> {
-    const VM_OPS: bindings::vm_operations_struct = bindings::vm_operations_struct {
+    const VM_OPS: &'static bindings::vm_operations_struct = &bindings::vm_operations_struct {
         mapped: Some(Self::vma_mapped),
         open: Some(Self::vma_open),
         close: Some(Self::vma_close),
@@ -424,11 +444,12 @@ impl<T: Operations> Callbacks<T> {
         }
 
         fn mmap_prepare(data, desc: *mut bindings::vm_area_desc) {
+            let own: Arc<T> = data.into();
             // SAFETY: UIO passes a descriptor that is ours to fill; the table is a constant.
             let pages = unsafe {
                 bindings::vma_desc_set_shared_memory(desc);
-                (*desc).vm_ops = &Self::VM_OPS;
-                (*desc).private_data = (&raw const *data).cast_mut().cast();
+                (*desc).vm_ops = Self::VM_OPS;
+                (*desc).private_data = Arc::as_ptr(&own).cast_mut().cast();
                 ((*desc).end - (*desc).start) >> PAGE_SHIFT
             };
             if pages == data.region_size() >> PAGE_SHIFT {

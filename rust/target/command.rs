@@ -253,13 +253,15 @@ impl Command {
 
     /// Cursor over the data buffer, or over the Data-In buffer of a bidirectional command.
     ///
-    /// `write` says whether the buffer will be written.
+    /// `write` says whether the buffer will be written, which only a buffer can be whose data goes to
+    /// the initiator.
     #[inline]
     pub fn buffer(&self, bidi: bool, write: bool) -> SgCursor<'_> {
         // SAFETY: By the type invariant the tables stay valid while the command is borrowed, and
         // they have the number of entries that goes with them.
         unsafe {
             let cmd = self.raw.as_ptr();
+            let write = write && (bidi || self.direction() == DataDirection::FromDevice);
             if bidi {
                 SgCursor::new((*cmd).t_bidi_data_sg, (*cmd).t_bidi_data_nents, write)
             } else {
@@ -346,8 +348,7 @@ impl Iterator for AbortedCommands<'_> {
             return None;
         }
         // SAFETY: By the type invariant `next` is the `state_list` of a valid `se_cmd`, and the
-        // links of a list are never null. The backend clears `priv` under the same lock under
-        // which it iterates.
+        // links of a list are never null.
         let cookie = unsafe {
             let cmd = kernel::container_of!(self.next.as_ptr(), bindings::se_cmd, state_list);
             self.next = NonNull::new_unchecked((*self.next.as_ptr()).next);

@@ -25,7 +25,10 @@ use super::reclaim;
 use super::table::Table;
 use crate::{
     ext::{
-        page,
+        page::{
+            SharedPage,
+            SharedWords, //
+        },
         uio::{
             MappedPage,
             Mapping, //
@@ -36,7 +39,6 @@ use crate::{
 use core::ops::Range;
 use kernel::{
     page::{
-        Page,
         PAGE_SHIFT,
         PAGE_SIZE, //
     },
@@ -58,7 +60,7 @@ static_assert!(cfg!(CONFIG_64BIT) && PAGE_SIZE == 4096);
 /// The fields of the mailbox (`struct tcmu_mailbox`) that lie in the same 8 bytes are written
 /// together, which also repairs what user space may have done to them.
 struct Mailbox {
-    words: VVec<Atomic<u64>>,
+    words: SharedWords,
     ring_size: u32,
 }
 
@@ -75,12 +77,7 @@ impl Mailbox {
     fn new(sizes: &Sizes) -> Result<Self> {
         let ring_size = sizes.config().ring_size;
         let length = sizes.data_offset() as usize / size_of::<u64>();
-        let mut words = VVec::with_capacity(length, GFP_KERNEL)?;
-        for _ in 0..length {
-            words
-                .push_within_capacity(Atomic::new(0))
-                .map_err(|_| ENOMEM)?;
-        }
+        let words = SharedWords::new(length)?;
         let mailbox = Self { words, ring_size };
         mailbox.words[word::LAYOUT].store(mailbox_layout(), Relaxed);
         mailbox.reset();
@@ -99,7 +96,7 @@ impl Mailbox {
 
 /// The pages of the data area, allocated when a command first needs them.
 struct DataPages {
-    pages: Table<Option<Page>>,
+    pages: Table<Option<SharedPage>>,
     per_block: usize,
 }
 
@@ -112,15 +109,14 @@ impl DataPages {
         let first = block as usize * self.per_block;
         let end = first + (bytes as usize).div_ceil(PAGE_SIZE);
         if end > self.pages.len() {
-            let len = grown::<Option<Page>>(self.pages.len(), end);
+            let len = grown::<Option<SharedPage>>(self.pages.len(), end);
             self.pages.grow(len, || None)?;
         }
         let mut got = 0;
         let mut result = Ok(());
         for page in &mut self.pages[first..end] {
             if page.is_none() {
-                // Zeroed: user space must not see what was there before.
-                let Ok(new) = Page::alloc_page(GFP_KERNEL | __GFP_ZERO) else {
+                let Ok(new) = SharedPage::new() else {
                     result = Err(NoMemory);
                     break;
                 };
@@ -149,7 +145,7 @@ impl DataPages {
                 // A fault may have got the page before our caller took the lock of the device and
                 // map it only after the unmapping below: user space would go on with a page that
                 // no command uses any more.
-                page::wait_for_faults(&page);
+                page.wait_for_faults();
             }
         }
         if count > 0 {
@@ -180,7 +176,7 @@ impl DataPages {
                     return;
                 };
                 let bytes = left.min(PAGE_SIZE);
-                if page::copy(page, bytes, &mut buffer, to_command) < bytes {
+                if page.copy(bytes, &mut buffer, to_command) < bytes {
                     // The scatterlist is shorter than the data length says.
                     return;
                 }
@@ -247,7 +243,7 @@ impl SharedMemory {
     /// The page at `offset` bytes into the mapping, if there is one.
     pub(crate) fn page(&self, offset: usize) -> Option<MappedPage> {
         match offset.checked_sub(self.data_offset()) {
-            None => MappedPage::of_vmalloc(&self.mailbox.words, offset),
+            None => MappedPage::of_words(&self.mailbox.words, offset),
             Some(offset) => {
                 let page = self.data.pages.get(offset >> PAGE_SHIFT)?.as_ref()?;
                 Some(MappedPage::of(page))

@@ -351,7 +351,7 @@ impl Tcmu {
     pub(crate) fn rename(&self) -> Result {
         let name = self.uio_name()?;
         if let Some(registration) = &mut *self.uio.lock() {
-            registration.rename(name);
+            registration.rename(name)?;
         }
         Ok(())
     }
