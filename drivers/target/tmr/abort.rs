@@ -100,7 +100,7 @@ fn find(device: &Device, request: &TmrRequest, nexus: &Session) -> Option<(Taken
                 return None;
             }
             // Never answered: it is the initiator's own wish.
-            let end = task.abort(false);
+            let end = task.abort(device, false);
             match end {
                 Abort::Marked { sent } => request.set_phase(Phase::on(device.kind_of(&task), sent)),
                 Abort::Ending => request.set_phase(Phase::OnCommand),

@@ -186,7 +186,7 @@ impl<'a> Reset<'a> {
             return;
         };
         if self.is_same_nexus(session) {
-            command.abort(false);
+            command.abort(self.device, false);
         } else {
             request.overtake();
         }
@@ -234,7 +234,7 @@ impl<'a> Reset<'a> {
                     continue;
                 }
                 let answer = logic::answers(self.is_same_nexus(session), self.tas);
-                let list = match task.abort(answer) {
+                let list = match task.abort(self.device, answer) {
                     Abort::Marked { sent } if self.time_for(&task, sent) == Wait::Never => continue,
                     Abort::Marked { .. } => commands.as_mut(),
                     Abort::Ending => ending.as_mut(),

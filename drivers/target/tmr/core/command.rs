@@ -149,9 +149,13 @@ impl Command {
     /// Marks the command as aborted (C: `__target_check_io_state()` without its reference), unless
     /// it is too late.
     ///
-    /// From then on no path of the core lets the command succeed. `answer` is as in
+    /// `device` is the command's. From then on no path of the core lets the command succeed. `answer` is as in
     /// [`logic::find()`].
-    pub(crate) fn abort(&self, answer: bool) -> Abort {
+    pub(crate) fn abort(
+        &self,
+        device: &impl CObject<C = bindings::se_device>,
+        answer: bool,
+    ) -> Abort {
         let (Some(session), true) = (self.session(), self.can_abort()) else {
             return Abort::TooLate;
         };
@@ -161,7 +165,7 @@ impl Command {
         match logic::find(state, answer, self.is_acknowledged()) {
             Found::Abortable { state, sent } => {
                 self.transport_state().store(state, Relaxed);
-                trace::abort(self);
+                trace::abort(device, self);
                 Abort::Marked { sent }
             }
             Found::Ending => Abort::Ending,

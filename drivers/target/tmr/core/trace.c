@@ -10,9 +10,9 @@ void lio_tmr_trace_received(struct se_cmd *cmd, u8 function)
 	trace_tmr_received(cmd, function);
 }
 
-void lio_tmr_trace_abort(struct se_cmd *cmd)
+void lio_tmr_trace_abort(struct se_device *dev, struct se_cmd *cmd)
 {
-	trace_tmr_abort(cmd);
+	trace_tmr_abort(dev, cmd);
 }
 
 void lio_tmr_trace_notify(struct se_device *dev, u8 function,

@@ -57,15 +57,15 @@ TRACE_EVENT(tmr_received,
 );
 
 TRACE_EVENT(tmr_abort,
-	    TP_PROTO(struct se_cmd *cmd),
-	    TP_ARGS(cmd),
+	    TP_PROTO(struct se_device *dev, struct se_cmd *cmd),
+	    TP_ARGS(dev, cmd),
 	    TP_STRUCT__entry(__field(u32, device)
 			     __field(u64, tag)
 			     __field(bool, request)
 			     __field(u8, opcode)
 			     __field(bool, answered)
 			     __string(initiator, lio_tmr_initiator(cmd))),
-	    TP_fast_assign(__entry->device = cmd->se_dev ? cmd->se_dev->dev_index : 0;
+	    TP_fast_assign(__entry->device = dev->dev_index;
 			   __entry->tag = cmd->tag;
 			   __entry->request = cmd->se_cmd_flags & SCF_SCSI_TMR_CDB;
 			   __entry->opcode = cmd->t_task_cdb ? cmd->t_task_cdb[0] : 0;

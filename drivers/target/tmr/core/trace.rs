@@ -13,10 +13,14 @@ pub(crate) fn received(command: &impl CObject<C = bindings::se_cmd>, function: u
     unsafe { bindings::lio_tmr_trace_received(command.as_raw(), function) };
 }
 
-/// `command` has just been marked as aborted.
-pub(crate) fn abort(command: &impl CObject<C = bindings::se_cmd>) {
-    // SAFETY: The command is valid; a tracepoint may be anywhere.
-    unsafe { bindings::lio_tmr_trace_abort(command.as_raw()) };
+/// `command` of `device` has just been marked as aborted.
+pub(crate) fn abort(
+    device: &impl CObject<C = bindings::se_device>,
+    command: &impl CObject<C = bindings::se_cmd>,
+) {
+    // SAFETY: Device and command are valid; a tracepoint may be anywhere. The command's own pointer
+    // to its device is not used, which is not valid any more once the command is through.
+    unsafe { bindings::lio_tmr_trace_abort(device.as_raw(), command.as_raw()) };
 }
 
 /// The backend of `device` is about to be told that `function` has aborted so many `commands`.

@@ -12,7 +12,7 @@ struct se_cmd;
 struct se_device;
 
 void lio_tmr_trace_received(struct se_cmd *cmd, u8 function);
-void lio_tmr_trace_abort(struct se_cmd *cmd);
+void lio_tmr_trace_abort(struct se_device *dev, struct se_cmd *cmd);
 void lio_tmr_trace_notify(struct se_device *dev, u8 function,
 			  unsigned int commands);
 void lio_tmr_trace_done(struct se_device *dev, u8 function, u64 tag,
