@@ -28,40 +28,33 @@ use kernel::{
     sync::ArcBorrow, //
 };
 
-/// A directory of a device, which LIO has a group for.
-///
-/// # Safety
-///
-/// If `group` is that group of a device, `device` returns the device.
-pub unsafe trait Directory {
-    /// The device that has the group.
-    ///
-    /// # Safety
-    ///
-    /// `group` is the group of this directory of a device that is valid.
-    unsafe fn device(group: *mut bindings::config_group) -> *mut bindings::se_device;
+/// The groups that a device has for attributes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// `attrib`
+    Attrib,
+    /// `action`
+    Action,
+}
+
+/// A directory of a device.
+pub trait Directory {
+    /// Its group.
+    const GROUP: Group;
 }
 
 /// The directory `attrib`.
 pub struct Attrib;
 
-// SAFETY: `da_dev` points to the device that the attributes are those of.
-unsafe impl Directory for Attrib {
-    unsafe fn device(group: *mut bindings::config_group) -> *mut bindings::se_device {
-        // SAFETY: By the safety requirements the group is part of a device's attributes.
-        unsafe { (*kernel::container_of!(group, bindings::se_dev_attrib, da_group)).da_dev }
-    }
+impl Directory for Attrib {
+    const GROUP: Group = Group::Attrib;
 }
 
 /// The directory `action`.
 pub struct Action;
 
-// SAFETY: The group is part of the device itself.
-unsafe impl Directory for Action {
-    unsafe fn device(group: *mut bindings::config_group) -> *mut bindings::se_device {
-        // SAFETY: By the safety requirements the group is part of a device.
-        unsafe { kernel::container_of!(group, bindings::se_device, dev_action_group) }
-    }
+impl Directory for Action {
+    const GROUP: Group = Group::Action;
 }
 
 /// An attribute of the devices of backend `T`.
@@ -109,13 +102,21 @@ impl<T: Backend, D: Directory, A: Attribute<T>> Operations<T, D, A> {
     ///
     /// # Safety
     ///
-    /// `item` is the item of the group of directory `D` of a configured or unconfigured `Device<T>`,
+    /// `item` is the item of the group `D::GROUP` of a configured or unconfigured `Device<T>`,
     /// which configfs keeps alive for `'a`.
     unsafe fn device<'a>(item: *mut bindings::config_item) -> ArcBorrow<'a, Device<T>> {
-        // SAFETY: By the safety requirements the item is embedded in the group.
+        // SAFETY: By the safety requirements the item is embedded in a group, the group in the
+        // device, or in its attributes, which point to the device.
         unsafe {
             let group = kernel::container_of!(item, bindings::config_group, cg_item);
-            Device::from_raw(D::device(group))
+            Device::from_raw(match D::GROUP {
+                Group::Attrib => {
+                    (*kernel::container_of!(group, bindings::se_dev_attrib, da_group)).da_dev
+                }
+                Group::Action => {
+                    kernel::container_of!(group, bindings::se_device, dev_action_group)
+                }
+            })
         }
     }
 

@@ -38,7 +38,9 @@ use kernel::{
     sync::{
         atomic::{
             Atomic,
-            Relaxed, //
+            Full,
+            Relaxed,
+            Release, //
         },
         rcu,
         Arc,
@@ -67,6 +69,10 @@ pub struct Device<T> {
     se_dev: Foreign<bindings::se_device>,
     #[pin]
     plug: Foreign<bindings::se_dev_plug>,
+    /// The number by which LIO has known the device since its configuration began.
+    index: Atomic<u32>,
+    /// Whether the device is configured, or its configuration has begun.
+    taken: Atomic<u32>,
     #[pin]
     backend: T,
 }
@@ -82,9 +88,10 @@ impl<T> core::ops::Deref for Device<T> {
 
 /// Pointer to a field of the `se_device` at `$dev`.
 macro_rules! field_ptr {
-    ($dev:expr, $($field:tt)+) => {
+    ($dev:expr, $($field:tt)+) => {{
+        let _: fn(&bindings::se_device) -> &u32 = |dev| &dev.$($field)+;
         $dev.wrapping_byte_add(core::mem::offset_of!(bindings::se_device, $($field)+)).cast()
-    };
+    }};
 }
 
 impl<T> Device<T> {
@@ -108,19 +115,9 @@ impl<T> Device<T> {
         unsafe { Atomic::from_ptr(field(self.se_dev.as_ptr())) }
     }
 
-    /// Number of the device, unique in the system.
+    /// Number of the device, unique in the system, from its configuration on.
     pub fn index(&self) -> u32 {
-        self.number(|dev| field_ptr!(dev, dev_index)).load(Relaxed)
-    }
-
-    /// Puts back the number that the device had when `configure_device` was called.
-    ///
-    /// `target_configure_device()` gives it a new one for each writer of `enable`, also for one that
-    /// comes while another waits in `configure_device`, and forgets the older one: after the device is
-    /// freed the older number still leads to it.
-    pub fn restore_index(&self, index: u32) {
-        self.number(|dev| field_ptr!(dev, dev_index))
-            .store(index, Relaxed);
+        self.index.load(Relaxed)
     }
 
     /// Whether a LUN exports the device.
@@ -149,8 +146,11 @@ impl<T> Device<T> {
         self.limit_field(limit).load(Relaxed)
     }
 
-    /// Says what the hardware can do.
+    /// Says what the hardware can do. Blocks of no size are ignored: LIO divides by it.
     pub fn set_limit(&self, limit: Limit, value: u32) {
+        if matches!(limit, Limit::BlockSize) && value == 0 {
+            return;
+        }
         self.limit_field(limit).store(value, Relaxed);
     }
 
@@ -213,7 +213,9 @@ pub trait Backend: Sized + Send + Sync + 'static {
     /// Makes the private part of a device `name` of HBA `host_id`.
     fn new(host_id: u32, name: &CStr) -> impl PinInit<Self, Error>;
 
-    /// Makes the device ready for commands.
+    /// Makes the device ready for commands, for which it needs a [`Limit::BlockSize`].
+    ///
+    /// A second writer of `enable` is not kept out: what it makes of the device has no effect.
     fn configure_device(device: ArcBorrow<'_, Device<Self>>) -> Result;
 
     /// Ends what [`Backend::configure_device`] began; there are no more commands.
@@ -312,6 +314,8 @@ impl<T: Backend> Operations<T> {
                 se_dev <- unsafe { Foreign::zeroed() },
                 // SAFETY: As above.
                 plug <- unsafe { Foreign::zeroed() },
+                index: Atomic::new(0),
+                taken: Atomic::new(0),
                 backend <- T::new(host_id, name),
             }),
             GFP_KERNEL,
@@ -411,12 +415,35 @@ impl<T: Backend> Operations<T> {
     device_callbacks! {
         /// Attribute `enable`.
         fn configure_device(device) -> c_int {
-            kernel::error::from_result(|| T::configure_device(device).map(|()| 0))
+            // LIO gives the device a new number for each writer of `enable`, also for one that comes
+            // while another is in here, and forgets the older one: after the device is freed the
+            // older number would still lead to it.
+            let number = device.number(|dev| field_ptr!(dev, dev_index));
+            let index = number.load(Relaxed);
+            let is_first = device.taken.cmpxchg(0, 1, Full).is_ok();
+            if is_first {
+                device.index.store(index, Relaxed);
+            }
+            let mut result = T::configure_device(device);
+            if is_first {
+                if result.is_ok() && device.limit(Limit::BlockSize) == 0 {
+                    T::destroy_device(device);
+                    result = Err(EINVAL);
+                }
+                number.store(index, Relaxed);
+                if result.is_err() {
+                    device.taken.store(0, Release);
+                }
+            } else if result.is_ok() {
+                result = Err(EBUSY);
+            }
+            kernel::error::from_result(|| result.map(|()| 0))
         }
 
         /// Removal of a configured device.
         fn destroy_device(device) {
-            T::destroy_device(device)
+            T::destroy_device(device);
+            device.taken.store(0, Release);
         }
 
         /// Begin of a batch of commands.

@@ -423,14 +423,11 @@ pub(crate) fn reply_supported() -> u8 {
 /// it is one, the device will not be enabled. A daemon that did not answer in time may have it all
 /// the same, and is told that it goes; one that has refused it has nothing to let go.
 pub(crate) fn added(device: &Device<Tcmu>) -> Result {
-    let index = device.index();
     let message = message(device, cmd::ADDED)?;
     let result = match send(device, cmd::ADDED, message) {
         Err(error) if error == ESRCH => return Ok(()),
         result => result?,
     };
-    // The removal names the same device as the addition.
-    device.restore_index(index);
     if let Err(Failure::Silent(_)) = result {
         // Without waiting for an answer: who did not answer before may never do so.
         let _ = self::message(device, cmd::REMOVED)

@@ -104,7 +104,6 @@ impl Backend for Tcmu {
     }
 
     fn configure_device(device: ArcBorrow<'_, Device<Self>>) -> Result {
-        let index = device.index();
         let sizes = {
             let mut state = device.state.lock();
             // LIO does not keep a second writer of `enable` out while the first waits for a daemon.
@@ -114,17 +113,14 @@ impl Backend for Tcmu {
             state.phase = Phase::Changing;
             state.settings.sizes
         };
-        let result = Self::enable(device, &sizes).map_err(|error| {
+        Self::enable(device, &sizes).map_err(|error| {
             let mut state = Self::disable(&device);
             // A daemon may have mapped the memory meanwhile; faults find nothing from here on.
             let active = state.active.take();
             drop(state);
             drop(active);
             device.refuse(error, fmt!("cannot be enabled"))
-        });
-        // A second writer of `enable` has been refused above, but not before LIO changed this.
-        device.restore_index(index);
-        result
+        })
     }
 
     fn destroy_device(device: ArcBorrow<'_, Device<Self>>) {
