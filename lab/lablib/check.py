@@ -3,7 +3,7 @@
 
 import time
 
-from . import buildrules, documents, features, files, hostcheck, project, subsystem, vm, vmcheck
+from . import buildrules, compilefail, documents, features, files, hostcheck, project, subsystem, vm, vmcheck
 from .env import Lab
 from .errors import LabError
 from .report import Report, detail_of
@@ -39,6 +39,7 @@ def main(lab: Lab, implementation: str, steps: list[str], pattern: str) -> int:
         documents.check(report, lab.cache, kernel.source, listed)
     if "modules" in chosen:
         hostcheck.module_build(report, lab, kernel)
+        compilefail.check(report, lab, kernel)
         buildrules.check(report, lab, kernel)
     if "tools" in chosen:
         hostcheck.cargo(report, listed)
