@@ -3,7 +3,7 @@
 
 import time
 
-from . import documents, features, files, hostcheck, project, subsystem, vm, vmcheck
+from . import documents, files, hostcheck, project, subsystem, vm, vmcheck
 from .env import Lab
 from .errors import LabError
 from .report import Report, detail_of
@@ -27,10 +27,9 @@ def main(lab: Lab, implementation: str, steps: list[str], pattern: str) -> int:
     kernel = lab.kernel()
     listed = files.project_files()
     if "lab" in chosen:
-        hostcheck.lab_tests(report)
+        hostcheck.lab_tests(report, kernel)
         hostcheck.guest_test(report, lab, kernel)
         hostcheck.cfi_test(report, lab, kernel)
-        features.check(report, kernel)
     if "format" in chosen:
         hostcheck.formatting(report, kernel, listed)
     if "style" in chosen:

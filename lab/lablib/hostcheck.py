@@ -2,6 +2,7 @@
 """The checks that need no virtual machine."""
 
 import json
+import os
 import re
 import subprocess
 import unittest
@@ -220,8 +221,10 @@ def cfi_test(report: Report, lab: Lab, kernel: Kernel) -> None:
     )
 
 
-def lab_tests(report: Report) -> None:
+def lab_tests(report: Report, kernel: Kernel) -> None:
     """The unit tests of what is in Python: the lab, the selftests' libraries, the tools."""
+    # For tests that compare with the kernel's sources.
+    os.environ.update(KERNEL_SOURCE=str(kernel.source), KERNEL_RELEASE=kernel.release)
     _unit_tests(report, LAB / "tests", LAB)
     for folder in sorted((CHECKOUT / "selftests").glob("*/unit")):
         _unit_tests(report, folder, folder)
