@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import console, subsystem
+from . import console, project, subsystem
 from .errors import LabError
 from .kernel import Kernel
 from .paths import CHECKOUT, LAB, Cache
@@ -84,15 +84,22 @@ class Guest:
     def variables(self) -> dict[str, str]:
         """The environment in which guest-init.sh works."""
         setups = (str(each.guest_setup) for each in self.subsystems if each.guest_setup)
-        return {
+        found = {
             "IMPL": self.implementation,
             "FLAVOUR": self.kernel.flavour,
             "MODULES": str(self.kernel.modules),
             "RUST_MODULES": str(self.rust_modules or ""),
-            "LAB_MODULES": " ".join(name for each in self.subsystems for name in each.modules),
-            "LAB_OWN_MODULES": " ".join(n for each in self.subsystems for n in each.own_modules),
             "LAB_SETUP": " ".join(setups),
         }
+        if self.implementation != "none":
+            own = self.rust_modules if self.implementation == "rust" else None
+            names = [name for each in self.subsystems for name in each.modules]
+            if own:
+                names += [name for each in self.subsystems for name in each.own_modules]
+            plan = project.load_plan(self.kernel.modules, own, names)
+            found["LAB_HIDE"] = " ".join(f"{ours}:{stock}" for ours, stock in plan.hide.items())
+            found["LAB_LOAD"] = " ".join(map(str, plan.load))
+        return found
 
 
 def exports(variables: Mapping[str, str]) -> str:

@@ -108,7 +108,7 @@ class FlavoursTest(unittest.TestCase):
     def guest(self, flavour: str) -> vm.Guest:
         """A guest with a kernel of this flavour; there is none."""
         nowhere = Path("/nowhere")
-        return vm.Guest(Kernel(nowhere, nowhere, flavour, "7.3.4", nowhere), "c")
+        return vm.Guest(Kernel(nowhere, nowhere, flavour, "7.3.4", nowhere), "none")
 
     def test_time_of_a_guest(self) -> None:
         for flavour in kconfig.FLAVOURS:
