@@ -117,7 +117,7 @@ def _check(
         command = [*script, program if program == "true" else f"./{program}"]
         folder = tree / "tools/testing/selftests/target"
         settings = {"TCMUD": tcmud}
-        seconds = vmcheck.timeout() * vmcheck.BUSY_FACTOR
+        seconds = vmcheck.timeout(folder) * vmcheck.BUSY_FACTOR
         result = vm.run(lab.cache, guest, command, seconds, settings, folder)
         name = f"in-tree {form.name}: {program}"
         if program == "true":
