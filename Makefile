@@ -10,6 +10,10 @@
 # modules_install" use it as it is, without lab/: see Documentation/install.rst.
 
 LAB := $(CURDIR)/lab/lab
+SERIES := $(CURDIR)/scripts/patches/series.py
+
+# For make patches.
+PATCHES ?= patches
 
 # How to call the kernel's make; LLVM=-22 or LLVM=/usr/lib/llvm-22/bin/ choose a version.
 LLVM ?= 1
@@ -19,14 +23,15 @@ EXTERNAL ?= $(and $(KDIR),$(wildcard $(KDIR)/include/config/auto.conf))
 
 export FLAVOUR IMPL KDIR
 
-.PHONY: help env kernel modules modules_install in-tree in-tree-check check vm fmt clean distclean
+.PHONY: help env kernel modules modules_install patches in-tree in-tree-check check vm fmt clean distclean
 
 help:
 	@echo 'make env         build what is missing and print where it is'
 	@echo 'make kernel      build the kernel that the modules are built against'
 	@echo 'make modules     build the modules; with KDIR=<built kernel> against it, without the lab'
 	@echo 'make modules_install KDIR=<built kernel>  install those, below INSTALL_MOD_PATH'
-	@echo 'make in-tree KDIR=<kernel tree>           put the sources into the tree'
+	@echo 'make patches KDIR=<kernel source>         write a series of patches to PATCHES='
+	@echo 'make in-tree KDIR=<kernel source>         apply that series there'
 	@echo 'make in-tree-check                        build and boot that form'
 	@echo 'make check       run all checks; the last line is "N passed, M failed"'
 	@echo 'make vm          a shell in the virtual machine'
@@ -43,7 +48,7 @@ help:
 	@echo 'IMPL=c           with the stock C modules'
 	@echo 'KDIR=<path>      with a kernel tree of your own'
 
-env kernel check vm fmt in-tree in-tree-check:
+env kernel check vm fmt in-tree-check:
 	@$(LAB) $@
 
 ifneq ($(EXTERNAL),)
@@ -62,6 +67,13 @@ modules_install:
 	@echo "$@ needs KDIR=, a kernel that has been built, such as /lib/modules/$$(uname -r)/build" >&2
 	@exit 1
 endif
+
+patches:
+	@$(SERIES) patches "$(or $(KDIR),$(error $@ needs KDIR=, a kernel source tree))" \
+		--output "$(PATCHES)" --check
+
+in-tree:
+	@$(SERIES) in-tree "$(or $(KDIR),$(error $@ needs KDIR=, a kernel source tree))"
 
 # The programs that the lab finds beside the selftests, some under another name.
 NAME = $@

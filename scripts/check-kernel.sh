@@ -8,7 +8,7 @@
 #
 # KDIR      a kernel tree that was built in place, or the output folder of a
 #           build, such as /lib/modules/$(uname -r)/build
-# LIO_SRC   kernel source of the same version, if KDIR comes without the C files
+# KSRC      kernel source of the same version, if KDIR comes without the C files
 #           of the target
 # LLVM      as for the kernel's make: 1, -22 or /usr/lib/llvm-22/bin/
 # RUSTC, BINDGEN
@@ -58,6 +58,52 @@ check_kernel() {
 	esac
 }
 
+# modules: name, folder and needs of those that are to be built, from scripts/kbuild/modules.
+# make puts the switches into the environment.
+modules() {
+	grep '^[a-z]' "$here/scripts/kbuild/modules" | while read -r name switch folder needs; do
+		eval "value=\$$switch"
+		[ "$value" = n ] || echo "$name $folder $needs"
+	done
+}
+
+# need SYMBOL|SYMBOL=m|SYMBOL!=y MODULE: whether the configuration has what the module needs.
+need() {
+	symbol=${1%%[!A-Z0-9_]*}
+	value=$(config "$symbol")
+	case $1 in
+	*=m | *!=y)
+		if [ "$value" = y ]; then
+			wrong "kernel $release has $symbol built in (CONFIG_$symbol=y)" \
+				"set it to m, or use the in-tree form: no module can replace it"
+		elif [ -z "$value" ] && [ "$1" = "$symbol=m" ]; then
+			wrong "kernel $release has no CONFIG_$symbol" \
+				"set it to m: it brings what $2 uses"
+		fi
+		;;
+	*)
+		[ -n "$value" ] ||
+			wrong "kernel $release has no CONFIG_$symbol" "set it: $2 uses it"
+		;;
+	esac
+}
+
+# Each need once, whoever has it.
+check_needs() {
+	seen=' '
+	while read -r name _folder needs; do
+		for each in $needs; do
+			case $seen in
+			*" $each "*) ;;
+			*) need "$each" "$name" ;;
+			esac
+			seen="$seen$each "
+		done
+	done <<-END
+		$(modules)
+	END
+}
+
 check_configuration() {
 	[ "$(config RUST)" = y ] ||
 		wrong "kernel $release was built without CONFIG_RUST" \
@@ -68,26 +114,7 @@ check_configuration() {
 	[ "$(config 64BIT)" = y ] ||
 		wrong "kernel $release has no CONFIG_64BIT" "take a 64 bit kernel"
 	[ "$(config MODULES)" = y ] || wrong "kernel $release has no CONFIG_MODULES" "set it"
-	case $(config TARGET_CORE) in
-	m) ;;
-	y)
-		wrong "kernel $release has the target built in (CONFIG_TARGET_CORE=y)" \
-			"set it to m, or use the in-tree form: no module can replace it"
-		;;
-	*)
-		wrong "kernel $release has no CONFIG_TARGET_CORE" \
-			"set it to m: it brings what target_core_mod uses"
-		;;
-	esac
-	if [ "$(config TCM_USER2)" = y ]; then
-		wrong "kernel $release has tcmu built in (CONFIG_TCM_USER2=y)" \
-			"set it to m, or use the in-tree form: no module can replace it"
-	fi
-	for symbol in UIO NET; do
-		[ -n "$(config $symbol)" ] ||
-			wrong "kernel $release has no CONFIG_$symbol" \
-				"set it: target_core_user uses it"
-	done
+	check_needs
 	[ -s "$kdir/Module.symvers" ] ||
 		wrong "'$kdir' has no Module.symvers" "build the whole kernel there (make LLVM=1)"
 }
@@ -170,25 +197,47 @@ source_of() {
 	fi
 }
 
-# target_core_mod is made of the kernel's own C files, all but one.
+# list FILE VARIABLE: the words of a variable in a file of Kbuild.
+list() {
+	awk -v name="$2" '
+		$1 == name && $2 == ":=" { on = 1; $1 = $2 = "" }
+		on { on = sub(/\\$/, ""); for (i = 1; i <= NF; i++) if ($i != "") print $i }
+	' "$1"
+}
+
+# tree_files: what the modules need of the kernel source: C files that mixed modules are
+# made of, and private headers in the input of bindgen.
+tree_files() {
+	while read -r name folder _needs; do
+		kbuild=$here/$folder/Kbuild
+		dir=$(list "$kbuild" tree-dir)
+		if [ "$(list "$kbuild" mixed-module)" = "$name" ]; then
+			for object in $(list "$kbuild" tree-objs); do
+				echo "$dir/${object%.o}.c"
+			done
+		fi
+		sed -n "s|^#include \"\([^/]*\)\"\$|$dir/\1|p" "$here/$folder/bindings.h"
+	done <<-END
+		$(modules)
+	END
+}
+
 check_sources() {
-	source=${LIO_SRC:-$(source_of "$kdir")}
-	sources=$(sed -n '/^lio-c :=/,/[^\\]$/p' "$here/drivers/target/Kbuild" |
-		grep -o 'target_core_[a-z_]*\.o' | sed 's/o$/c/')
+	source=${KSRC:-$(source_of "$kdir")}
 	missing=
-	for file in $sources target_core_internal.h target_core_alua.h target_core_pr.h; do
-		[ -f "$source/drivers/target/$file" ] || missing=$file
+	for file in $(tree_files); do
+		[ -f "$source/$file" ] || missing=$file
 	done
 	if [ -n "$missing" ]; then
-		wrong "'$source/drivers/target' has no $missing" \
-			"unpack the kernel source of $release and name it with LIO_SRC="
-	elif [ -n "$LIO_SRC" ]; then
-		version=$(sed -nE 's/^(VERSION|PATCHLEVEL|SUBLEVEL) = //p' "$LIO_SRC/Makefile" |
+		wrong "'$source' has no $missing" \
+			"unpack the kernel source of $release and name it with KSRC="
+	elif [ -n "$KSRC" ]; then
+		version=$(sed -nE 's/^(VERSION|PATCHLEVEL|SUBLEVEL) = //p' "$KSRC/Makefile" |
 			paste -s -d .)
 		case $release in
 		"$version" | "$version"[!0-9]*) ;;
 		*)
-			wrong "LIO_SRC='$LIO_SRC' is Linux $version, but the kernel is $release" \
+			wrong "KSRC='$KSRC' is Linux $version, but the kernel is $release" \
 				"take the source of the same version"
 			;;
 		esac

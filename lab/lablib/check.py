@@ -4,7 +4,7 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from . import documents, files, hostcheck, project, subsystem, vm, vmcheck
+from . import buildrules, documents, files, hostcheck, project, subsystem, vm, vmcheck
 from .env import Lab
 from .errors import LabError
 from .kernel import Kernel
@@ -73,7 +73,12 @@ def _host_steps(report: Report, lab: Lab, kernel: Kernel, chosen: list[str]) -> 
 
     def style() -> None:
         hostcheck.style(report, kernel, listed)
+        hostcheck.series(report, kernel)
         documents.check(report, lab.cache, kernel.source, listed)
+
+    def modules() -> None:
+        hostcheck.module_build(report, lab, kernel)
+        buildrules.check(report, lab, kernel)
 
     def tools() -> None:
         hostcheck.cargo(report, listed)
@@ -83,7 +88,7 @@ def _host_steps(report: Report, lab: Lab, kernel: Kernel, chosen: list[str]) -> 
         ("lab", lab_itself),
         ("format", lambda: hostcheck.formatting(report, kernel, listed)),
         ("style", style),
-        ("modules", lambda: hostcheck.module_build(report, lab, kernel)),
+        ("modules", modules),
         ("tools", tools),
     ):
         if name in chosen:

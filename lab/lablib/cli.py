@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from . import check, files, intree, intreecheck, project, runs, subsystem, vm
+from . import check, files, intreecheck, project, runs, subsystem, vm
 from .env import Lab, implementation_from_environment
 from .errors import LabError
 from .kconfig import FLAVOURS
@@ -86,19 +86,6 @@ def _run(arguments: argparse.Namespace) -> int:
     return runs.main(lab, arguments.name, arguments.arguments, arguments.timeout)
 
 
-def _in_tree(_arguments: argparse.Namespace) -> int:
-    tree = os.environ.get("KDIR")
-    if not tree:
-        raise LabError("name the kernel tree that takes the sources with KDIR=")
-    changes = intree.put(Path(tree).resolve())
-    for name in changes.written:
-        say(f"in-tree: {name}")
-    for name in changes.stale:
-        say(f"in-tree: {name} is no longer part of this project, remove it")
-    say(f"{len(changes.written)} files written; choose Rust below CONFIG_TCM_USER2")
-    return 0
-
-
 def _in_tree_check(arguments: argparse.Namespace) -> int:
     return intreecheck.main(Lab.from_environment(), arguments.form)
 
@@ -141,7 +128,6 @@ def _parser() -> argparse.ArgumentParser:
         ("env", _env, "build what is missing and print its locations"),
         ("kernel", _kernel, "build the kernel"),
         ("modules", _modules, "build this project's modules"),
-        ("in-tree", _in_tree, "put the sources into the kernel tree that KDIR names"),
         ("fmt", _fmt, "format all Rust files"),
         ("clean", _clean, "remove what was built from this checkout"),
         ("distclean", _distclean, "remove the whole cache: sources, kernels, tools"),

@@ -31,12 +31,12 @@ def shell_scripts(files: list[Path]) -> list[Path]:
 
 def kernel_style(files: list[Path]) -> list[Path]:
     """Files that checkpatch knows how to judge."""
-    names = ("Kconfig", "Makefile", "Kbuild", "Kconfig.rust", "Makefile.rust")
+    names = ("Kconfig", "Makefile", "Kbuild", "Makefile.rust", "Makefile.bindgen")
     scripts = set(shell_scripts(files))
     return [
         path
         for path in files
-        if path.suffix in (".c", ".h") or path.name in names or path in scripts
+        if path.suffix in (".c", ".h", ".mk") or path.name in names or path in scripts
     ]
 
 

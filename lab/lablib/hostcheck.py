@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+import tempfile
 import unittest
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -76,11 +77,22 @@ def style(report: Report, kernel: Kernel, listed: list[Path]) -> None:
         if path.name == "exports.c":
             # It exports what Rust defines, so no definition can stand above.
             command += ["--ignore", "EXPORT_SYMBOL"]
+        if path.name == "Kconfig":
+            # Its purpose is to name others.
+            command += ["--ignore", "EMBEDDED_FILENAME"]
         done = _captured([*command, "-f", _relative(path)])
         report.verdict(f"checkpatch {_relative(path)}", done.stdout.strip() or _status(done))
     for path in files.shell_scripts(listed):
         done = _captured(["shellcheck", "--external-sources", "--source-path", ".", _relative(path)])
         report.verdict(f"shellcheck {_relative(path)}", _status(done))
+
+
+def series(report: Report, kernel: Kernel) -> None:
+    """The series of patches for a kernel tree can be made."""
+    with tempfile.TemporaryDirectory() as folder:
+        program = str(CHECKOUT / "scripts/patches/series.py")
+        done = _captured([program, "patches", str(kernel.source), "--output", folder])
+    report.verdict("the series of patches applies to the kernel source", _status(done))
 
 
 def cargo(report: Report, listed: list[Path]) -> None:
@@ -227,6 +239,8 @@ def lab_tests(report: Report, kernel: Kernel) -> None:
     os.environ.update(KERNEL_SOURCE=str(kernel.source), KERNEL_RELEASE=kernel.release)
     _unit_tests(report, LAB / "tests", LAB)
     for folder in sorted((CHECKOUT / "selftests").glob("*/unit")):
+        _unit_tests(report, folder, folder)
+    for folder in sorted((CHECKOUT / "scripts").glob("*/tests")):
         _unit_tests(report, folder, folder)
     for folder in sorted({path.parent for path in (CHECKOUT / "tools").glob("*/test_*.py")}):
         _unit_tests(report, folder, folder)

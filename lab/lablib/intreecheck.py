@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""make in-tree-check: the in-tree form is put into a copy of the kernel source, built and booted.
+"""make in-tree-check: the series of patches is applied to the kernel source, built and booted.
 
 The forms share one build folder, one after the other, so that each builds only
 what its configuration changes.
@@ -14,24 +14,27 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import hostcheck, intree, kconfig, project, subsystem, vm, vmcheck
+from . import hostcheck, kconfig, project, subsystem, vm, vmcheck
 from .env import Lab
 from .errors import LabError
 from .kernel import Kernel, build_tree
-from .paths import LAB, key
+from .paths import CHECKOUT, LAB, key
 from .report import Report, detail_of
 from .run import locked
 from .say import say
 from .sources import KernelSource
 from .tools import toolchain
 
+#: Makes the patches and applies them.
+_SERIES = CHECKOUT / "scripts/patches/series.py"
+
 #: The selftests that run on each form.
 _PROGRAMS = ("test_lifecycle.py", "test_abort.py")
 
 #: global_max_data_area_mb, given on the kernel's command line, where the name of the
-#: module has to lead to the parameter in both forms. Not for C, whose function WARNs
-#: when it is called while the module is being loaded: there the default is expected.
-_MAX_DATA_AREA_MB = {"rust": 4096, "c": 2048}
+#: module has to lead to the parameter in all forms. In C that is a WARN without the
+#: series, which has a patch for it.
+_MAX_DATA_AREA_MB = 4096
 
 
 @dataclass(frozen=True)
@@ -58,17 +61,38 @@ def main(lab: Lab, wanted: str = "") -> int:
     report = Report()
     source, rust_library = lab.prepare()
     tcmud = _tcmud()
-    name = f"{lab.flavour}-{key(source.identity, str(rust_library), *toolchain())}"
+    name = f"{lab.flavour}-{key('series', source.identity, str(rust_library), *toolchain())}"
     tree = lab.cache.folder("in-tree") / name
     with locked(lab.cache, f"in-tree-{name}"):
         copy_tree(source, tree)
-        say(f"in-tree: {len(intree.put(tree).written)} files written to {tree}")
-        again = intree.put(tree).written
-        report.verdict("in-tree: a second time changes nothing", "\n".join(again))
+        _put(report, tree)
         for form in FORMS:
             if form.name.startswith(wanted):
                 _check(report, lab, tree, rust_library, tcmud, form)
     return report.summary()
+
+
+def _put(report: Report, tree: Path) -> None:
+    """Applies the series to `tree`; LabError if it does not apply."""
+    mails = tree.with_name(f"{tree.name}.patches")
+    status, said = _series("patches", str(tree), "--output", str(mails), "--check")
+    report.verdict("in-tree: checkpatch on the series", "" if status == 0 else said)
+    status, said = _series("in-tree", str(tree), "--mails", str(mails))
+    if status:
+        raise LabError(said)
+    say(f"in-tree: {said.splitlines()[-1]}; the patches are in {mails}")
+    status, said = _series("in-tree", str(tree))
+    unchanged = status == 0 and said.endswith(" 0 files written, 0 removed\n")
+    report.verdict("in-tree: a second time changes nothing", "" if unchanged else said)
+
+
+def _series(*arguments: str) -> tuple[int, str]:
+    """Status and output of the program that makes the series."""
+    done = subprocess.run(
+        [str(_SERIES), *arguments], check=False, text=True, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    return done.returncode, done.stdout
 
 
 def copy_tree(source: KernelSource, tree: Path) -> None:
@@ -104,9 +128,8 @@ def _check(
         report.fail(f"in-tree {form.name}: builds without warnings", detail_of(error))
         return
     report.ok(f"in-tree {form.name}: builds without warnings")
-    limit = str(_MAX_DATA_AREA_MB[form.implementation])
-    given = (f"target_core_user.global_max_data_area_mb={limit}",)
-    parameters = given if form.implementation == "rust" else ()
+    limit = str(_MAX_DATA_AREA_MB)
+    parameters = (f"target_core_user.global_max_data_area_mb={limit}",)
     guest = vm.Guest(kernel, "none", parameters=parameters)
     kind = "m" if form.module else "y"
     script = [str(LAB / "guest-in-tree.sh"), kind, form.implementation, limit]

@@ -20,6 +20,8 @@ PACKAGES = (
     f"clang-{LLVM_MAJOR}", f"lld-{LLVM_MAJOR}", f"llvm-{LLVM_MAJOR}", f"libclang-{LLVM_MAJOR}-dev",
     "gcc", "libc6-dev", "make", "flex", "bison", "bc", "perl", "cpio", "kmod", "rsync", "zstd",
     "xz-utils", "libelf-dev", "libssl-dev", "ca-certificates", "debian-archive-keyring",
+    # semantic patches
+    "coccinelle",
     # virtual machine
     "qemu-system-x86", "python3-venv", "procps", "iproute2",
     # checks

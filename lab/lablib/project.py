@@ -205,6 +205,6 @@ def folders_of_checkout(cache: Cache, checkout: Path = CHECKOUT) -> list[Path]:
     suffix = f"-{key(str(checkout))}"
     return sorted(
         path
-        for purpose in ("modules", "clippy", "rust-modules")
+        for purpose in ("modules", "clippy", "rust-modules", "rules")
         for path in (cache.root / purpose).glob(f"*{suffix}")
     )

@@ -35,7 +35,7 @@ _MAKEFILE = "VERSION = 7\nPATCHLEVEL = 3\nSUBLEVEL = 4\nEXTRAVERSION =\n"
 def _core_sources() -> list[str]:
     """C files of the core that the external build compiles, and headers that it needs."""
     text = (CHECKOUT / "drivers/target/Kbuild").read_text(encoding="utf-8")
-    block = re.search(r"^lio-c :=(.*?[^\\])$", text, re.M | re.S)
+    block = re.search(r"^tree-objs\s*:=(.*?[^\\])$", text, re.M | re.S)
     assert block
     names = [name.replace(".o", ".c") for name in re.findall(r"\S+\.o", block[1])]
     return [*names, "target_core_internal.h", "target_core_alua.h", "target_core_pr.h"]
@@ -167,6 +167,15 @@ class ProbeTest(unittest.TestCase):
         self.configure(TCM_USER2=None)
         self.assertEqual(self.probe(), (0, []))
 
+    def test_module_that_is_left_out(self) -> None:
+        self.configure(TCM_USER2="y", UIO=None)
+        self.refused(r"CONFIG_TCM_USER2=y\); set it to m", "CONFIG_UIO; set it: target_core_user")
+        self.assertEqual(self.probe(CONFIG_TCM_USER2_RUST="n"), (0, []))
+        self.configure()
+        (self.source / "drivers/target/target_core_sbc.c").unlink()
+        self.refused(r"has no drivers/target/target_core_sbc\.c; ")
+        self.assertEqual(self.probe(CONFIG_TARGET_CORE_TMR_RUST="n"), (0, []))
+
     def test_no_symvers(self) -> None:
         (self.build / "Module.symvers").write_text("")
         self.refused("no Module.symvers; build the whole kernel")
@@ -212,17 +221,17 @@ class ProbeTest(unittest.TestCase):
 
     def test_no_sources(self) -> None:
         shutil.rmtree(self.source / "drivers")
-        self.refused(r"has no target_core_\w+\.h; unpack the kernel source of 7\.3\.4 .*LIO_SRC=")
+        self.refused(r"has no drivers/target/target_core_\w+\.h; unpack the kernel source of 7\.3\.4 .*KSRC=")
         other = self.top / "other"
         self._make_source(other)
-        self.assertEqual(self.probe(LIO_SRC=str(other)), (0, []))
+        self.assertEqual(self.probe(KSRC=str(other)), (0, []))
         (other / "drivers/target/target_core_sbc.c").unlink()
-        self.refused(r"has no target_core_sbc\.c; ", LIO_SRC=str(other))
+        self.refused(r"has no drivers/target/target_core_sbc\.c; ", KSRC=str(other))
 
     def test_sources_of_another_version(self) -> None:
         other = self.top / "other"
         self._make_source(other, _MAKEFILE.replace("= 4", "= 40"))
-        self.refused(r"is Linux 7\.3\.40, but the kernel is 7\.3\.4; take", LIO_SRC=str(other))
+        self.refused(r"is Linux 7\.3\.40, but the kernel is 7\.3\.4; take", KSRC=str(other))
 
     def test_all_reasons_at_once(self) -> None:
         self.configure(CC_IS_CLANG=None)

@@ -43,7 +43,7 @@ def idle(context: Context) -> None:
 
 @suite.test("commands on the ring and in the qfull queue are told apart, expired ones counted")
 def queues(context: Context) -> None:
-    rig = Rig(context, options=Fill.OPTIONS, attributes={"qfull_time_out": int(2 * PACE)})
+    rig = Rig(context, options=Fill.OPTIONS, attributes={"qfull_time_out": int(PACE)})
     disk = rig.disk()
     fill = Fill(rig, disk)
     late = disk.task_sg(read10(0, 8), data_in=8 * BLOCK)
@@ -62,7 +62,7 @@ def queues(context: Context) -> None:
 
 @suite.test("a command past its time stays on the ring until user space gives it back")
 def late(context: Context) -> None:
-    rig = Rig(context, attributes={"cmd_time_out": int(2 * PACE)})
+    rig = Rig(context, attributes={"cmd_time_out": int(PACE)})
     disk = rig.disk()
     before = Status.of(rig.device)["total_expired"]
     rig.daemon.ctl(f"hold {OWN_READS},count=1")

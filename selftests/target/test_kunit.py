@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""The KUnit suites of tcmu's policy, on the kernel's own memory."""
+"""The KUnit suites of tcmu's logic, on the kernel's own memory."""
 
 import os
 import re

@@ -216,7 +216,7 @@ def blocked_waiting(context: Context) -> None:
     rig = Rig(context, options=Fill.OPTIONS)
     disk = rig.disk()
     fill = Fill(rig, disk)
-    task = wait_for_space(context, disk, 4 * PACE)
+    task = wait_for_space(context, disk, 2 * PACE)
     rig.device.action("block_dev", 1)
     context.defer(lambda: write(rig.device.path / "action" / "block_dev", "0"))
     fill.check()

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """Task management must end: what waits for ever in the C core or backend. See also test_prout.py."""
 
+import time
 from functools import partial
 from pathlib import Path
 
 from ksftlib.files import read, write
-from ksftlib.ktap import PACE, Context, Skip, equal
+from ksftlib.ktap import PACE, Context, Skip, diag, equal
 from ksftlib.stacks import until_waiting, waiting_in
 from ksftlib.wait import until
 from tcmulib.exported import ExportedTcmu, register, reserve, send_prout, send_reads
@@ -169,13 +170,15 @@ def one_cpu(context: Context) -> None:
 def full_workqueue(context: Context) -> None:
     one_cpu(context)
     sessions, each = 4, MAX_ACTIVE // 4
-    exported = ExportedTcmu(context, notify=False, window=each + 8, timeout=int(15 * PACE))
+    exported = ExportedTcmu(context, notify=False, window=each + 8, timeout=int(8 * PACE))
     exported.daemon.ctl("hold read")
     users = [exported.session() for _ in range(sessions)]
+    start = time.monotonic()
     tags = [(user, send_reads(user, each)) for user in users]
     exported.daemon.wait_held(sessions * each, 30)
     aborts = [(user, user.task_management(ABORT_TASK, tag)) for user, own in tags for tag in own]
     until(lambda: len(waiting_in("target_put_cmd_and_wait")) == MAX_ACTIVE, "all to wait", 30)
+    diag(f"all wait after {time.monotonic() - start:.1f} s")
     # The daemon answers nothing: only the timer can end the commands. Nothing may sleep for as
     # long as four minutes meanwhile, which the kernel would complain about in the lab.
     for user, own in aborts:

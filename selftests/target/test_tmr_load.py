@@ -60,7 +60,7 @@ def queues(context: Context) -> None:
 def abort_in_queues(context: Context) -> None:
     rig = Rig(context, attributes={"tmr_notification": 1})
     disk = rig.disk()
-    held = held_on_two(context, rig, disk, 4, timeout=4 * PACE)
+    held = held_on_two(context, rig, disk, 4, timeout=2 * PACE)
     rig.daemon.wait_event("tmr", count=4)
     told = sorted(rig.daemon.tmrs())
     equal(told, [("ABORT_TASK", [number]) for number in sorted(held)], "notifications")

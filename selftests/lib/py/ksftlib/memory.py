@@ -26,7 +26,7 @@ _KERNEL_USE = ("SReclaimable", "SUnreclaim", "KernelStack", "VmallocUsed", "Perc
 _USER_USE = ("Buffers", "Cached", "SwapCached", "AnonPages", "PageTables", "SecPageTables")
 
 #: The kernel frees some objects in batches that wait for five seconds.
-_BATCHES = 6.0
+BATCHES = 6.0
 
 #: membarrier(2): its command 1 waits for a grace period.
 _MEMBARRIER = {"x86_64": 324, "aarch64": 283}
@@ -35,9 +35,9 @@ _MEMBARRIER_CMD_GLOBAL = 1
 _PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
 
 
-def settle() -> None:
-    """Lets the kernel free what it no longer needs."""
-    for wait in (_BATCHES, 0.5):
+def settle(seconds: float = BATCHES) -> None:
+    """Lets the kernel free what it no longer needs; `seconds` are for batches, see above."""
+    for wait in (seconds, 0.5):
         write(Path("/proc/sys/vm/drop_caches"), "3")
         _grace_period()
         time.sleep(wait)
@@ -121,9 +121,9 @@ class Sample:
     counters: dict[str, int]
 
 
-def sample(cycle: int, modules: Sequence[str] = ()) -> Sample:
-    """A sample of the settled kernel."""
-    settle()
+def sample(cycle: int, modules: Sequence[str] = (), seconds: float = BATCHES) -> Sample:
+    """A sample of the settled kernel; `seconds` as for `settle`."""
+    settle(seconds)
     return Sample(cycle, counters(modules))
 
 
