@@ -2,10 +2,9 @@
 """The rules in scripts/kbuild, seen on the small module that they are tested with."""
 
 from . import project
+from .base import CHECKOUT, LabError
 from .env import Lab
-from .errors import LabError
 from .kernel import Kernel, make_command
-from .paths import CHECKOUT
 from .report import Report, detail_of
 from .run import locked, logged
 from .tools import build_environment

@@ -5,11 +5,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from . import buildrules, documents, files, hostcheck, project, subsystem, vm, vmcheck
+from .base import LabError, say
 from .env import Lab
-from .errors import LabError
 from .kernel import Kernel
 from .report import Report, detail_of
-from .say import say
 
 #: Steps that can be chosen by name, in the order in which they report.
 STEPS = ("lab", "format", "style", "modules", "tools", "kselftest")

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import tools
-from .errors import LabError
-from .paths import CHECKOUT, LAB, Cache
+from .base import CHECKOUT, LAB, Cache, LabError
 from .report import Report, detail_of
 from .run import clean_environment
 

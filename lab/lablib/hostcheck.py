@@ -11,13 +11,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from . import files, project, subsystem, vm
+from .base import CHECKOUT, LAB, LabError, say
 from .env import Lab
-from .errors import LabError
 from .kernel import Kernel
-from .paths import CHECKOUT, LAB
 from .report import Report, detail_of
 from .run import clean_environment, locked, output
-from .say import say
 from .subsystem import Subsystem
 
 _CARGO_SUMMARY = re.compile(

@@ -15,13 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import hostcheck, kconfig, project, subsystem, vm, vmcheck
+from .base import CHECKOUT, LAB, LabError, key, say
 from .env import Lab
-from .errors import LabError
 from .kernel import Kernel, build_tree
-from .paths import CHECKOUT, LAB, key
 from .report import Report, detail_of
 from .run import locked
-from .say import say
 from .sources import KernelSource
 from .tools import toolchain
 

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from . import subsystem
-from .errors import LabError
-from .paths import LAB
+from .base import LAB, LabError
 
 CONFIG = LAB / "config"
 

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import kconfig
-from .errors import LabError
+from .base import CHECKOUT, Cache, LabError, key, say
 from .kernel import Kernel, make_command, module_depends
-from .paths import CHECKOUT, Cache, key
 from .run import locked, logged
-from .say import say
 from .tools import build_environment
 
 #: Left in an output folder whose build gave warnings: make would not compile

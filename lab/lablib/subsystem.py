@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from . import files
-from .errors import LabError
-from .paths import CHECKOUT
+from .base import CHECKOUT, LabError
 
 SELFTESTS = CHECKOUT / "selftests"
 
@@ -78,6 +77,8 @@ class Subsystem:
         return path if path.is_file() else None
 
 
+_IMPLEMENTATIONS = {"rust": ("rust",), "c": ("c",), "both": ("rust", "c")}
+
 #: What may stand in the line ``# lab: NAME=VALUE ...`` among the first of a program.
 _HEADER: dict[str, Callable[[str], dict[str, Any]]] = {
     "timeout": lambda value: {"timeout": float(value)},
@@ -87,8 +88,6 @@ _HEADER: dict[str, Callable[[str], dict[str, Any]]] = {
     "impl": lambda value: {"implementations": _IMPLEMENTATIONS[value]},
     "host": lambda value: {"host": value},
 }
-
-_IMPLEMENTATIONS = {"rust": ("rust",), "c": ("c",), "both": ("rust", "c")}
 
 #: Lines of a program in which the header is looked for.
 _HEADER_LINES = 10
@@ -130,7 +129,8 @@ def read(folder: Path) -> Subsystem:
 @cache
 def everything(selftests: Path = SELFTESTS) -> tuple[Subsystem, ...]:
     """All subsystems, by name."""
-    folders = sorted({path.parent for name in ("Makefile", "lab.toml") for path in selftests.glob(f"*/{name}")})
+    files_ = [*selftests.glob("*/Makefile"), *selftests.glob("*/lab.toml")]
+    folders = sorted({path.parent for path in files_})
     return tuple(read(folder) for folder in folders)
 
 

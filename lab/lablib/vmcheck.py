@@ -15,14 +15,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import differences, ktap, subsystem, vm
+from . import ktap, subsystem, vm
+from .base import Cache, LabError, say
 from .env import Lab
-from .errors import LabError
 from .ktap import Outcome
-from .paths import Cache
 from .report import Report
 from .run import clean_environment, jobs, output
-from .say import say
 from .subsystem import Subsystem
 
 #: kselftest's own default, in seconds; the file `settings` may say otherwise.
@@ -117,6 +115,45 @@ def matching(pattern: str) -> list[Program]:
     ]  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Difference:
+    """A test that the stock C modules fail, and why.
+
+    In a file these are lines ``program:test  # reason``; the test's name may be a pattern as in the
+    shell. Three names stand for a program as a whole: ``console`` (reports of the kernel), ``plan``
+    (results missing) and ``exit`` (its status).
+    """
+
+    program: str
+    pattern: str
+    reason: str
+
+    def covers(self, program: str, test: str) -> bool:
+        """Whether this difference is the one of `test` in `program`."""
+        return program == self.program and fnmatch.fnmatchcase(test, self.pattern)
+
+
+def differences(text: str, name: str) -> list[Difference]:
+    """The differences in `text`; LabError, with `name` of the file, for a malformed line."""
+    found = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        what, _, reason = line.partition("  # ")
+        program, colon, pattern = what.strip().partition(":")
+        if not (program and colon and pattern and reason.strip()):
+            raise LabError(
+                f"{name}:{number}: '{line}' is not of the form 'program:test  # reason'"
+            )
+        found.append(Difference(program, pattern, reason.strip()))
+    return found
+
+
+def _known(of: Subsystem) -> list[Difference]:
+    path = of.folder / "c-differences.txt"
+    return differences(path.read_text(encoding="utf-8"), path.name) if path.is_file() else []
+
+
 class Times:
     """Seconds that the programs took the last time, kept in the cache."""
 
@@ -174,11 +211,11 @@ class Kselftests:
     def finish(self, report: Report) -> None:
         """Counts the results in the order of the programs, whichever ends first."""
         known = {
-            each: differences.load(each.folder / "c-differences.txt")
+            each: _known(each)
             for each in {program.subsystem for program in self._programs}
             if self._implementation == "c"
         }
-        used: set[differences.Difference] = set()
+        used: set[Difference] = set()
         with self._pool:
             for program in self._programs:
                 result = self._runs[program].result()
@@ -196,8 +233,8 @@ def judge(
     report: Report,
     program: str,
     result: vm.Result,
-    known: list[differences.Difference],
-    seen: Callable[[differences.Difference], None] = lambda _item: None,
+    known: list[Difference],
+    seen: Callable[[Difference], None] = lambda _item: None,
     name: str = "",
 ) -> None:
     """Counts the results of one program.

@@ -9,15 +9,14 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from lablib import differences, hostcheck, subsystem, vmcheck
-from lablib.errors import LabError
+from lablib import hostcheck, subsystem, vmcheck
+from lablib.base import Cache, LabError
 from lablib.hostcheck import cargo_counts
 from lablib.kernel import Kernel
-from lablib.paths import Cache
 from lablib.report import Report
 from lablib.subsystem import Subsystem
 from lablib.vm import Result
-from lablib.vmcheck import guests_at_once, judge, programs, timeout
+from lablib.vmcheck import differences, guests_at_once, judge, programs, timeout
 
 
 class JudgeTest(unittest.TestCase):
@@ -40,7 +39,7 @@ class JudgeTest(unittest.TestCase):
         report = Report()
         result = Result(status, timed_out, 1.0, self.folder, reports or [])
         with contextlib.redirect_stdout(io.StringIO()):
-            judge(report, "a.sh", result, differences.parse(known, "known"))
+            judge(report, "a.sh", result, differences(known, "known"))
         return report
 
     def test_all_passed(self) -> None:
@@ -103,10 +102,10 @@ class DifferencesTest(unittest.TestCase):
     def test_malformed_lines(self) -> None:
         for line in ("a.sh:x", "a.sh:x  #", "a.sh  # why", ":x  # why", "a.sh:  # why", "a.sh:x # y"):
             with self.subTest(line=line), self.assertRaisesRegex(LabError, "known:2"):
-                differences.parse(f"# comment\n{line}\n", "known")
+                differences(f"# comment\n{line}\n", "known")
 
     def test_fields(self) -> None:
-        (item,) = differences.parse("a.sh:t: n*  # why\n", "known")
+        (item,) = differences("a.sh:t: n*  # why\n", "known")
         self.assertEqual((item.program, item.pattern, item.reason), ("a.sh", "t: n*", "why"))
 
 
@@ -250,7 +249,9 @@ class OrderTest(unittest.TestCase):
             vmcheck.Times(cache, "fast-rust").remember(program.label, number)
         started = []
 
-        def run(_cache: object, _guest: object, command: list[str], *_: object, directory: Path) -> Result:
+        def run(*arguments: object, directory: Path) -> Result:
+            command = arguments[2]
+            assert isinstance(command, list)
             name = f"{directory.name}{command[0][1:]}"
             started.append(name)
             folder = self.folder / f"results-{len(started)}"

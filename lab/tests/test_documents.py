@@ -8,8 +8,7 @@ from pathlib import Path
 from unittest import mock
 
 from lablib import documents
-from lablib.errors import LabError
-from lablib.paths import CHECKOUT, Cache
+from lablib.base import CHECKOUT, Cache, LabError
 from lablib.report import Report
 
 HEADER = """

@@ -8,9 +8,8 @@ from pathlib import Path
 from unittest import mock
 
 from lablib import kconfig, kernel, vm
-from lablib.errors import LabError
+from lablib.base import Cache, LabError, file_name, key
 from lablib.kernel import Kernel
-from lablib.paths import Cache, file_name, key
 from lablib.sources import KernelSource
 
 

@@ -6,8 +6,8 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from lablib import kconfig, packages, project, subsystem, vm
-from lablib.errors import LabError
+from lablib import kconfig, project, subsystem, tools, vm
+from lablib.base import LabError
 from lablib.kernel import Kernel
 
 TOML = """
@@ -62,7 +62,7 @@ class SubsystemTest(unittest.TestCase):
         self.assertEqual([each.name for each in self.everything], ["nvme"])
 
     def test_packages(self) -> None:
-        self.assertIn("nvme-cli", packages.wanted())
+        self.assertIn("nvme-cli", tools.wanted_packages())
 
     def test_kernel_configuration(self) -> None:
         settings = kconfig.settings(kconfig.fragments("fast"))
