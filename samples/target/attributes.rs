@@ -2,16 +2,16 @@
 
 //! The attributes and the action of a disk.
 
-use super::lio::{
-    attribute::{
-        Attribute,
-        AttributeTable,
-        Group, //
-    },
-    backend::Device,
-    output::Output,
-};
 use super::{
+    ext::output::Output,
+    target::{
+        attribute::{
+            Attribute,
+            AttributeTable,
+            Group, //
+        },
+        backend::Device,
+    },
     Inner,
     RamTmr, //
 };

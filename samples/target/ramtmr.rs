@@ -2,7 +2,7 @@
 
 //! A RAM disk that wants to know what is aborted: the smallest backend with `tmr_notify`.
 //!
-//! It shows what a backend of its own has to write on top of `drivers/target/lio`. LIO emulates the
+//! It shows what a backend of its own has to write on top of `rust/target`. LIO emulates the
 //! disk, so that only reads and writes arrive here. With the attribute `hold` set they are kept
 //! instead of executed, as a slow medium would; what a task management function aborts among them
 //! is answered at once, all others by the action `release`. Attributes count what happened:
@@ -14,8 +14,15 @@
 #![deny(unsafe_code)]
 
 mod attributes;
-mod lio;
 
+#[expect(unsafe_code, reason = "a view of C")]
+#[path = "../../rust/ext/mod.rs"]
+pub mod ext;
+#[expect(unsafe_code, reason = "a view of C")]
+#[path = "../../rust/target/mod.rs"]
+pub mod target;
+
+use ext::output::Output;
 use kernel::{
     fmt::{
         self,
@@ -36,23 +43,23 @@ use kernel::{
         Mutex, //
     }, //
 };
-use lio::{
+use target::{
     backend::{
         Backend,
         Device,
         Limit,
         Mode,
-        Registration,
-        SenseReason, //
+        Registration, //
     },
-    bindings,
     command::{
         AbortedCommands,
         Command,
-        Completion,
-        DataDirection, //
+        DataDirection,
+        Refused,
+        SamStatus,
+        SenseReason, //
     },
-    output::Output,
+    tmr_function::TmrFunction,
 };
 
 module! {
@@ -69,12 +76,6 @@ const BLOCK: u64 = 512;
 /// The largest disk in bytes.
 const MAX_SIZE: u64 = 1 << 30;
 
-/// SAM status values.
-mod sam {
-    pub(super) const GOOD: u8 = 0x00;
-    pub(super) const TASK_ABORTED: u8 = 0x40;
-}
-
 /// What the backend was told of task management, in numbers.
 #[derive(Default)]
 struct Counters {
@@ -88,7 +89,7 @@ struct Counters {
 struct Inner {
     memory: VVec<u8>,
     hold: bool,
-    /// Commands that are kept; [`Command::set_tag`] has left the index with each.
+    /// Commands that are kept; [`Command::set_cookie`] has left the index with each.
     held: KVec<Option<Command>>,
     counters: Counters,
 }
@@ -98,7 +99,7 @@ impl Inner {
     fn execute(&mut self, command: Command) {
         let start = (command.lba() * BLOCK) as usize;
         let end = start + command.data_length() as usize;
-        // LIO has checked the range against `last_block`.
+        // LIO has checked the range against `get_blocks`.
         if let Some(memory) = self.memory.get_mut(start..end) {
             match command.direction() {
                 DataDirection::ToDevice => command.buffer(false, false).read(memory),
@@ -106,7 +107,7 @@ impl Inner {
                 DataDirection::None => {}
             }
         }
-        answer(command, sam::GOOD);
+        command.complete(&SamStatus::GOOD.into());
     }
 
     /// Keeps a command. On error it is the caller's again.
@@ -116,18 +117,10 @@ impl Inner {
         if free.is_none() && self.held.push(None, GFP_NOWAIT).is_err() {
             return Err(command);
         }
-        command.set_tag(index as u32);
+        command.set_cookie(index as u32);
         self.held[index] = Some(command);
         Ok(())
     }
-}
-
-fn answer(command: Command, status: u8) {
-    command.complete(&Completion {
-        status,
-        sense: None,
-        length: None,
-    });
 }
 
 /// A disk.
@@ -185,7 +178,7 @@ impl Backend for RamTmr {
         })
     }
 
-    fn configure(device: ArcBorrow<'_, Device<Self>>) -> Result {
+    fn configure_device(device: ArcBorrow<'_, Device<Self>>) -> Result {
         let size = device.size.load(Relaxed);
         if size == 0 {
             return Err(device.refuse(fmt!("dev_size is not set")));
@@ -198,46 +191,45 @@ impl Backend for RamTmr {
         Ok(())
     }
 
-    fn destroy(device: ArcBorrow<'_, Device<Self>>) {
+    fn destroy_device(device: ArcBorrow<'_, Device<Self>>) {
         let memory = core::mem::replace(&mut device.inner.lock().memory, VVec::new());
         drop(memory);
     }
 
-    fn queue(device: &Device<Self>, command: Command) -> Result<(), SenseReason> {
+    fn execute_cmd(device: &Device<Self>, command: Command) -> Result<(), Refused> {
         let mut inner = device.inner.lock();
-        // `task_management` takes the lock too: an abort is seen here or finds the command there.
+        // `tmr_notify` takes the lock too: an abort is seen here or finds the command there.
         if command.is_aborted() {
-            return Err(SenseReason::AbortedCommand);
+            return Err(command.refuse(SenseReason::AbortedCommand));
         }
         if !inner.hold {
             inner.execute(command);
             return Ok(());
         }
-        // Whoever gets the error has the command again.
         inner
             .keep(command)
-            .map_err(|_command| SenseReason::OutOfResources)
+            .map_err(|command| command.refuse(SenseReason::OutOfResources))
     }
 
-    fn task_management(device: &Device<Self>, function: u32, aborted: AbortedCommands<'_>) {
+    fn tmr_notify(device: &Device<Self>, function: TmrFunction, aborted: AbortedCommands<'_>) {
         let mut inner = device.inner.lock();
         let counters = &mut inner.counters;
         match function {
-            bindings::tcm_tmreq_table_TMR_ABORT_TASK => counters.aborts += 1,
-            bindings::tcm_tmreq_table_TMR_LUN_RESET => counters.resets += 1,
-            bindings::tcm_tmreq_table_TMR_LUN_RESET_PRO => counters.preempts += 1,
+            TmrFunction::AbortTask => counters.aborts += 1,
+            TmrFunction::LunReset => counters.resets += 1,
+            TmrFunction::LunResetPro => counters.preempts += 1,
             _ => {}
         }
         for index in aborted.flatten() {
             let kept = inner.held.get_mut(index as usize).and_then(Option::take);
             if let Some(command) = kept {
                 inner.counters.cancelled += 1;
-                answer(command, sam::TASK_ABORTED);
+                command.complete(&SamStatus::TASK_ABORTED.into());
             }
         }
     }
 
-    fn set_parameters(device: &Device<Self>, text: &[u8]) -> Result {
+    fn set_configfs_dev_params(device: &Device<Self>, text: &[u8]) -> Result {
         let size = text.trim_ascii().strip_prefix(b"dev_size=").ok_or(EINVAL)?;
         let size = kernel::str::parse_int::ParseInt::from_str(BStr::from_bytes(size))?;
         if device.is_configured() || size == 0 || size % BLOCK != 0 || size > MAX_SIZE {
@@ -248,11 +240,11 @@ impl Backend for RamTmr {
         Ok(())
     }
 
-    fn show_parameters(device: &Device<Self>, out: &mut Output<'_>) -> Result {
+    fn show_configfs_dev_params(device: &Device<Self>, out: &mut Output<'_>) -> Result {
         Ok(out.write_fmt(fmt!("Size: {}\n", device.size.load(Relaxed)))?)
     }
 
-    fn last_block(device: &Device<Self>) -> u64 {
+    fn get_blocks(device: &Device<Self>) -> u64 {
         (device.size.load(Relaxed) / BLOCK).saturating_sub(1)
     }
 }

@@ -45,12 +45,14 @@ bindgen-options = --rust-target 1.85 --no-recursive-allowlist		\
 bindgen-cflags = $(filter-out $(CC_FLAGS_LTO),$(c_flags)) $(bindings-cflags) \
 	-w -fno-builtin -D__BINDGEN__ -DMODULE
 
+# As in the kernel crate, helpers are called without their prefix.
 quiet_cmd_bindings = BINDGEN $@
       cmd_bindings = $(BINDGEN) $< $(bindgen-options)			\
 	$(foreach file,$(ext-bindings-files) $(bindings-files),		\
 		--allowlist-file '.*/$(file)')				\
 	$(ext-bindings-items) $(bindings-items)				\
-	-o $@ -- $(bindgen-cflags)
+	-o $@ -- $(bindgen-cflags);					\
+	sed -Ei 's/pub fn rust_helper_([a-zA-Z0-9_]*)/\#[link_name="rust_helper_\1"]\n    pub fn \1/g' $@
 
 targets += $(notdir $(bindings-rs))
 $(bindings-rs): $(bindings-header) FORCE

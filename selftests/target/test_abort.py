@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """ABORT_TASK from the initiator to the daemon, without and with tmr_notification."""
 
-from tcmulib.ktap import PACE, Context, Suite, equal
+from ksftlib.ktap import PACE, Context, equal
 from tcmulib.rig import Fill, Rig, pattern
 from tcmulib.scsi import BLOCK, DID_TIME_OUT, GOOD, OWN, OWN_READS, EhLog, read10
+from tcmulib.suite import Suite
 
 suite = Suite()
 

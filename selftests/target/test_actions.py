@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """The actions block_dev and reset_ring: what they do to what is where."""
 
-from tcmulib.configfs import read
-from tcmulib.ktap import LONG, Context, Suite, equal
+from ksftlib.files import read
+from ksftlib.ktap import LONG, Context, equal
+from ksftlib.wait import Task
 from tcmulib.rig import Served
 from tcmulib.ring import UFLAG_KEEP_BUF, Entry
 from tcmulib.scsi import (
@@ -16,7 +17,7 @@ from tcmulib.scsi import (
     CommandTrace,
     read10,
 )
-from tcmulib.wait import Task
+from tcmulib.suite import Suite
 
 suite = Suite()
 

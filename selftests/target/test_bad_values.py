@@ -6,10 +6,12 @@ import errno
 from functools import partial
 from pathlib import Path
 
-from tcmulib.configfs import Device, read, write
-from tcmulib.ktap import Context, Suite, diag, equal, raises_errno
-from tcmulib.module import PARAMETERS
-from tcmulib.wait import Task
+from ksftlib.files import read, write
+from ksftlib.ktap import Context, diag, equal, raises_errno
+from ksftlib.wait import Task
+from tcmulib.configfs import Device
+from tcmulib.module import TCMU
+from tcmulib.suite import Suite
 
 suite = Suite()
 
@@ -130,7 +132,7 @@ def actions(context: Context) -> None:
 def parameters(_context: Context) -> None:
     table = Table()
     for name, special in PARAMETER_VALUES.items():
-        table.file(PARAMETERS / name, _numbers(special), shows=name != "reset_netlink")
+        table.file(TCMU.parameters / name, _numbers(special), shows=name != "reset_netlink")
     table.end()
 
 

@@ -10,19 +10,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ksftlib.ktap import LONG, PACE, Context, diag, equal, raises_errno
+from ksftlib.wait import Task, until
 from tcmulib import genl
 from tcmulib.daemon import use_copy
 from tcmulib.debugfs import Status
 from tcmulib.flooded import FLOOD, Flooded
 from tcmulib.genl import Family
 from tcmulib.handler import Handler, see, take
-from tcmulib.ktap import LONG, PACE, Context, Suite, diag, equal, implementation, raises_errno
-from tcmulib.module import available, references, reload
+from tcmulib.impl import implementation
+from tcmulib.module import TCMU
 from tcmulib.rig import Fill, Rig, pattern
 from tcmulib.ring import OP_TMR, UFLAG_KEEP_BUF, Ring
 from tcmulib.scsi import BLOCK, CHECK_CONDITION, DID_OK, DID_TIME_OUT, GOOD, read10
-from tcmulib.stacks import functions_wait
-from tcmulib.wait import Task, until
+from tcmulib.suite import Suite
+from tcmulib.tmr import functions_wait
 
 suite = Suite()
 
@@ -108,7 +110,7 @@ class State:
     def __call__(self, context: Context) -> None:
         """All ways to close it; in the end device and module go."""
         _start_daemons_fast()
-        equal(references(), 0, "users of the module before")
+        equal(TCMU.references(), 0, "users of the module before")
         inner = Context()
         try:
             bench = Bench(inner, self.options, self.attributes)
@@ -125,9 +127,9 @@ class State:
         finally:
             errors = inner.clean_up()
         equal(errors, [], "errors while cleaning up")
-        equal(references(), 0, "users of the module afterwards")
-        if available():
-            reload()
+        equal(TCMU.references(), 0, "users of the module afterwards")
+        if TCMU.available():
+            TCMU.reload()
 
 
 def closed(

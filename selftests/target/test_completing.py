@@ -6,14 +6,16 @@ The loopback fabric has them in the initiator's memory, which is used again as s
 management says that the command is gone.
 """
 
-from tcmulib.configfs import LOOPBACK, write
-from tcmulib.cpu import Occupied, running_on, two_cpus
-from tcmulib.ktap import PACE, Context, Skip, Suite, equal
+from ksftlib.cpu import Occupied, running_on, two_cpus
+from ksftlib.files import write
+from ksftlib.ktap import PACE, Context, Skip, equal
+from ksftlib.stacks import until_waiting
+from ksftlib.wait import Task
+from tcmulib.configfs import LOOPBACK
 from tcmulib.registrants import Reserved, preempt_on
 from tcmulib.rig import Rig
 from tcmulib.scsi import BLOCK, DID_TIME_OUT, GOOD, OWN, OWN_READS, Disk, EhLog, read10
-from tcmulib.stacks import waiting_in
-from tcmulib.wait import Task, until
+from tcmulib.suite import Suite
 
 suite = Suite()
 
@@ -83,9 +85,9 @@ def abort(context: Context) -> None:
         other = preempted.task_sg(read10(OWN + 8, 8), data_in=8 * BLOCK)
     read, kept = daemon.ids(read10(OWN, 8), read10(OWN + 8, 8))
     preempt = preempt_on(context, here, preempting, 2, 1)
-    until(lambda: waiting_in("core_tmr_lun_reset"), "the PREEMPT AND ABORT to wait")
+    until_waiting("core_tmr_lun_reset", "the PREEMPT AND ABORT to wait")
     log.wait(disk.address, "aborting command")
-    until(lambda: waiting_in("core_tmr_abort_task"), "the ABORT TASK to wait")
+    until_waiting("core_tmr_abort_task", "the ABORT TASK to wait")
     occupied.begin()
     daemon.ctl(f"release {read}")
     daemon.ctl(f"release {kept}")

@@ -4,7 +4,8 @@
 
 import functools
 
-from tcmulib.ktap import Context, Suite, equal
+from ksftlib.ktap import Context, equal
+from ksftlib.wait import Task
 from tcmulib.rig import Served, pattern
 from tcmulib.ring import (
     OP_TMR,
@@ -27,7 +28,7 @@ from tcmulib.scsi import (
     read10,
     write10,
 )
-from tcmulib.wait import Task
+from tcmulib.suite import Suite
 
 suite = Suite()
 

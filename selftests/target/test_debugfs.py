@@ -8,24 +8,18 @@ import os
 import time
 from functools import partial
 
+from ksftlib.kmsg import KernelLog
+from ksftlib.ktap import PACE, Context, equal, raises_errno
+from ksftlib.module import modprobe
+from ksftlib.wait import Task, until
 from tcmulib import debugfs
 from tcmulib.configfs import Device
 from tcmulib.debugfs import Status
-from tcmulib.ktap import PACE, Context, Skip, Suite, equal, raises_errno
-from tcmulib.module import MODULE, available, modprobe, reload
+from tcmulib.module import TCMU
 from tcmulib.rig import Fill, Rig, Served, pattern
 from tcmulib.ring import UFLAG_KEEP_BUF
-from tcmulib.scsi import (
-    BLOCK,
-    DID_TIME_OUT,
-    GOOD,
-    OWN,
-    OWN_READS,
-    TEST_UNIT_READY,
-    KernelLog,
-    read10,
-)
-from tcmulib.wait import Task, until
+from tcmulib.scsi import BLOCK, DID_TIME_OUT, GOOD, OWN, OWN_READS, TEST_UNIT_READY, read10
+from tcmulib.suite import Suite
 
 suite = Suite()
 
@@ -49,7 +43,7 @@ def idle(context: Context) -> None:
 
 @suite.test("commands on the ring and in the qfull queue are told apart, expired ones counted")
 def queues(context: Context) -> None:
-    rig = Rig(context, options=Fill.OPTIONS, attributes={"qfull_time_out": int(2 * PACE)})
+    rig = Rig(context, options=Fill.OPTIONS, attributes={"qfull_time_out": int(PACE)})
     disk = rig.disk()
     fill = Fill(rig, disk)
     late = disk.task_sg(read10(0, 8), data_in=8 * BLOCK)
@@ -68,7 +62,7 @@ def queues(context: Context) -> None:
 
 @suite.test("a command past its time stays on the ring until user space gives it back")
 def late(context: Context) -> None:
-    rig = Rig(context, attributes={"cmd_time_out": int(2 * PACE)})
+    rig = Rig(context, attributes={"cmd_time_out": int(PACE)})
     disk = rig.disk()
     before = Status.of(rig.device)["total_expired"]
     rig.daemon.ctl(f"hold {OWN_READS},count=1")
@@ -201,24 +195,24 @@ def any_time(context: Context) -> None:
 
 @suite.test("an open file outlives the device, but keeps the module")
 def outlived(context: Context) -> None:
-    if not available():
-        raise Skip(f"modprobe does not know {MODULE}")
+    TCMU.need()
     device = Device(context)
     device.control("dev_size=1048576,max_data_area_mb=1,cmd_ring_size_mb=1")
     device.enable()
-    descriptor = os.open(debugfs.path(device), os.O_RDONLY)
+    path = debugfs.path(device)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         assert os.read(descriptor, 65536), "nothing to read"
         os.lseek(descriptor, 0, os.SEEK_SET)
         device.remove()
         device.hba.remove()
         raises_errno(errno.EIO, lambda: os.read(descriptor, 65536), "reading of a device that went")
-        done = modprobe("--remove", MODULE)
+        done = modprobe("--remove", TCMU.name)
         assert done.returncode != 0, "the module went while its file is open"
     finally:
         os.close(descriptor)
-    reload()
-    equal(list(debugfs.FOLDER.iterdir()), [], "files left behind")
+    TCMU.reload()
+    equal(list(path.parent.iterdir()), [], "files left behind")
 
 
 if __name__ == "__main__":

@@ -8,14 +8,17 @@ import os
 from collections.abc import Callable
 from functools import partial
 
-from tcmulib import faults, genl
-from tcmulib.configfs import CORE, Device, Hba, Loopback, remove_leftovers, write
+from ksftlib import faults
+from ksftlib.files import write
+from ksftlib.ktap import Context, diag, equal
+from tcmulib import genl
+from tcmulib.configfs import CORE, Device, Hba, Loopback, remove_leftovers
 from tcmulib.genl import Family
-from tcmulib.ktap import Context, Suite, diag, equal
-from tcmulib.module import MODULE, PARAMETERS, references
+from tcmulib.module import TCMU
 from tcmulib.rig import Rig, pattern
 from tcmulib.ring import region_size
 from tcmulib.scsi import BLOCK, TEST_UNIT_READY, attach
+from tcmulib.suite import Suite
 
 suite = Suite()
 
@@ -81,7 +84,7 @@ def settings(context: Context) -> None:
 def enable(context: Context) -> None:
     site = Site(context)
     hba = Hba(context)
-    before = references()
+    before = TCMU.references()
     # A device whose enabling failed can be enabled again; one that is enabled cannot be disabled.
     device = Device(context, "disk", hba)
     device.control(_OPTIONS)
@@ -96,7 +99,7 @@ def enable(context: Context) -> None:
     assert device.uio(), "no UIO device in the end"
     device.remove()
     hba.remove()
-    equal(references(), before - 1, "users of the module")
+    equal(TCMU.references(), before - 1, "users of the module")
     remove_leftovers()
 
 
@@ -169,7 +172,7 @@ def actions(context: Context) -> None:
         ("block_netlink", 0),
         ("reset_netlink", 1),
     ):
-        site(f"parameter {name}", partial(write, PARAMETERS / name, str(value)))
+        site(f"parameter {name}", partial(write, TCMU.parameters / name, str(value)))
 
 
 @suite.test("commands complete with their own data while allocations fail", limit=LIMIT)
@@ -177,7 +180,7 @@ def commands(context: Context) -> None:
     faults.prepare(context)
     rig = Rig(context, options="max_data_area_mb=2,cmd_ring_size_mb=1")
     disk = rig.disk()
-    with faults.some_of(MODULE, 20) as failed:
+    with faults.some_of(TCMU.name, 20) as failed:
         for round_number in range(40):
             for blocks in (1, 8, 64, 256):
                 data = pattern(round_number * 1000 + blocks, blocks * BLOCK)

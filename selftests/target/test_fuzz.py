@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""A hostile daemon for a short time; ``make fuzz`` is the long form."""
+"""A hostile daemon for a short time; ``stress_fuzz.py`` is the long form."""
 
+from ksftlib.ktap import PACE, PATIENCE, Context, diag
 from tcmulib.fuzz import Attacked, Victim, check_result
-from tcmulib.ktap import PACE, PATIENCE, Context, Suite, diag
+from tcmulib.suite import Suite
 
 suite = Suite()
 
-#: Always the same choices here. `make fuzz` takes others.
+#: Always the same choices here. The long form takes others.
 SEED = 1
 
 #: Answers that any implementation takes.

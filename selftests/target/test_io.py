@@ -9,15 +9,11 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from tcmulib.aio import read_many
-from tcmulib.ktap import PATIENCE, Context, Suite, equal, raises_errno
+from ksftlib.aio import read_many
+from ksftlib.ktap import PATIENCE, Context, equal, raises_errno
+from ksftlib.wait import Task
 from tcmulib.rig import SIZE, Rig, Served, pattern
-from tcmulib.ring import (
-    SAM_STAT_CHECK_CONDITION,
-    UFLAG_KEEP_BUF,
-    UFLAG_READ_LEN,
-    UFLAG_UNKNOWN_OP,
-)
+from tcmulib.ring import SAM_STAT_CHECK_CONDITION, UFLAG_KEEP_BUF, UFLAG_READ_LEN, UFLAG_UNKNOWN_OP
 from tcmulib.scsi import (
     BLOCK,
     CHECK_CONDITION,
@@ -29,7 +25,7 @@ from tcmulib.scsi import (
     read10,
     write10,
 )
-from tcmulib.wait import Task
+from tcmulib.suite import Suite
 
 suite = Suite()
 

@@ -11,13 +11,14 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from ksftlib.ktap import PACE, PATIENCE, Context, equal
+from ksftlib.wait import Task, until
 from tcmulib import iscsi, libiscsi
 from tcmulib.configfs import remove_leftovers
 from tcmulib.iscsi import Initiator, Session, Target, iscsiadm, need
-from tcmulib.ktap import PACE, PATIENCE, Context, Suite, equal
 from tcmulib.rig import SIZE, Rig, pattern
 from tcmulib.scsi import BLOCK, DID_TIME_OUT, GOOD, OWN, OWN_READS, EhLog, read10
-from tcmulib.wait import until
+from tcmulib.suite import Suite
 
 suite = Suite()
 
@@ -189,7 +190,7 @@ def abort_amid(context: Context) -> None:
     data = pattern(3, 64 * BLOCK)
     disk.write(OWN, data)
     # The disk driver sends an aborted READ again, which must be answered in this time.
-    disk.set_timeout(int(2 * PACE))
+    disk.set_timeout(int(PACE))
     export.daemon.ctl(f"hold {OWN_READS},count=3")
     tasks = [disk.task_read(OWN + number * 8, 8) for number in range(8)]
     export.daemon.wait_event("hold", count=3)
@@ -282,11 +283,14 @@ def log_out_held(context: Context) -> None:
     export = Exported(context)
     initiator = export.initiator()
     session = initiator.log_in()
-    export.daemon.ctl(f"hold {OWN_READS},count=4,delay={int(3000 * PACE)}")
+    export.daemon.ctl(f"hold {OWN_READS},count=4")
     cdbs = [read10(OWN + number * 8, 8) for number in range(4)]
     tasks = [session.disk.task_sg(cdb, data_in=8 * BLOCK) for cdb in cdbs]
     export.daemon.ids(*cdbs)
-    initiator.log_out()
+    logout = Task(context, initiator.log_out, "logout")
+    logout.still_blocked(0.5 * PACE)
+    export.daemon.ctl("release all")
+    logout.wait(30)
     until(lambda: export.target.sessions() == 0, "the end of the session at the target")
     for task in tasks:
         task.wait()

@@ -4,25 +4,12 @@
 
 import errno
 
-from tcmulib.ktap import PACE, Context, Suite, equal, raises_errno
+from ksftlib.ktap import PACE, Context, equal, raises_errno
+from ksftlib.wait import Task
 from tcmulib.rig import Fill, Rig, Served, pattern
-from tcmulib.ring import (
-    SAM_STAT_CHECK_CONDITION,
-    UFLAG_KEEP_BUF,
-    UFLAG_UNKNOWN_OP,
-    Entry,
-    Ring,
-)
-from tcmulib.scsi import (
-    BLOCK,
-    CHECK_CONDITION,
-    GOOD,
-    TEST_UNIT_READY,
-    Disk,
-    read10,
-    write10,
-)
-from tcmulib.wait import Task
+from tcmulib.ring import SAM_STAT_CHECK_CONDITION, UFLAG_KEEP_BUF, UFLAG_UNKNOWN_OP, Entry, Ring
+from tcmulib.scsi import BLOCK, CHECK_CONDITION, GOOD, TEST_UNIT_READY, Disk, read10, write10
+from tcmulib.suite import Suite
 
 suite = Suite()
 

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""SIGKILL of the daemon under verified input and output; ``make kills`` is the long form."""
+"""SIGKILL of the daemon under verified input and output; ``stress_kills.py`` is the long form."""
 
+from ksftlib.ktap import Context, diag, equal
 from tcmulib.kills import TURNS, Kills, table
-from tcmulib.ktap import Context, Suite, diag, equal
+from tcmulib.suite import Suite
 
 suite = Suite()
 
-#: Always the same choices here. `make kills` takes others.
+#: Always the same choices here. The long form takes others.
 SEED = 1
 
 

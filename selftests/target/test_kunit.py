@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""The KUnit suites of tcmu's policy, on the kernel's own memory."""
+"""The KUnit suites of tcmu's logic, on the kernel's own memory."""
 
 import os
 import re
 import subprocess
 
-from tcmulib.ktap import PATIENCE, Context, Skip, Suite, diag, equal, implementation
-from tcmulib.module import modprobe
-from tcmulib.scsi import KernelLog
+from ksftlib.kmsg import KernelLog
+from ksftlib.ktap import PATIENCE, Context, Skip, diag, equal
+from ksftlib.module import modprobe
+from tcmulib.impl import implementation
+from tcmulib.suite import Suite
 
 suite = Suite()
 

@@ -5,12 +5,14 @@
 from functools import partial
 from pathlib import Path
 
-from tcmulib.configfs import Device, read
-from tcmulib.ktap import Context, Suite, equal
+from ksftlib.files import read
+from ksftlib.ktap import Context, equal
+from ksftlib.wait import Task
+from tcmulib.configfs import Device
 from tcmulib.rig import Rig, Served, pattern
 from tcmulib.ring import UFLAG_UNKNOWN_OP, Entry, Ring
 from tcmulib.scsi import BLOCK, CHECK_CONDITION, GOOD, OWN, TEST_UNIT_READY, read10, write10
-from tcmulib.wait import Task
+from tcmulib.suite import Suite
 
 suite = Suite()
 

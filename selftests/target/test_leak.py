@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""No memory stays behind when devices and modules go; tools/leak does it a thousand times."""
+"""No memory stays behind when devices and modules go; stress_leak.py does it a thousand times."""
 
-from tcmulib import memory
+from ksftlib import memory
+from ksftlib.ktap import Context, diag, equal
 from tcmulib.configfs import remove_leftovers
 from tcmulib.cycle import LeftBehind, cycle
-from tcmulib.ktap import Context, Skip, Suite, diag, equal
-from tcmulib.module import MODULE, available, references, reload
+from tcmulib.module import COUNTED, TCMU
 from tcmulib.rig import Rig
+from tcmulib.suite import Suite
 
 suite = Suite()
 
@@ -27,9 +28,9 @@ def flat(samples: list[memory.Sample], unit: str) -> None:
 
 @suite.test("devices that come and go with I/O leave no memory behind", limit=110)
 def cycles(context: Context) -> None:
-    flat(memory.watch(cycle, CYCLES), "cycle")
+    flat(memory.watch(cycle, CYCLES, modules=COUNTED), "cycle")
     remove_leftovers()
-    equal(references(), 0, "users of the module")
+    equal(TCMU.references(), 0, "users of the module")
 
 
 @suite.test("devices that stay are seen, and gone when they are removed", limit=60)
@@ -39,18 +40,17 @@ def control(context: Context) -> None:
     Rig(first)
     equal(first.clean_up(), [], "errors while cleaning up")
     leave = LeftBehind()
-    samples = memory.watch(leave, (0, LEFT))
+    samples = memory.watch(leave, (0, LEFT), modules=COUNTED)
     grown = memory.growing(samples)
     leave.remove()
     assert "VmallocUsed KiB" in grown and "vmalloc areas" in grown, f"only {grown} grew"
-    flat([samples[0], memory.sample(LEFT)], "device")
+    flat([samples[0], memory.sample(LEFT, COUNTED)], "device")
 
 
 @suite.test("reloading the module leaves no memory behind")
 def reloads(context: Context) -> None:
-    if not available():
-        raise Skip(f"modprobe does not know {MODULE}")
-    flat(memory.watch(lambda _number: reload(), (1, 3)), "reload")
+    TCMU.need()
+    flat(memory.watch(lambda _number: TCMU.reload(), (1, 3), modules=COUNTED), "reload")
 
 
 if __name__ == "__main__":

@@ -5,9 +5,11 @@
 import errno
 from pathlib import Path
 
-from tcmulib.configfs import CORE, Device, Hba, read, remove_leftovers, write
-from tcmulib.ktap import Context, Suite, equal, raises_errno
+from ksftlib.files import read, write
+from ksftlib.ktap import Context, equal, raises_errno
+from tcmulib.configfs import CORE, Device, Hba, remove_leftovers
 from tcmulib.ring import FLAG_KEEP_BUF, FLAG_OOOC, FLAG_READ_LEN, FLAG_TMR, Ring
+from tcmulib.suite import Suite
 
 suite = Suite()
 

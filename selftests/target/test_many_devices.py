@@ -7,15 +7,17 @@ import importlib.util
 import time
 from collections.abc import Callable
 
+from ksftlib.kmsg import KernelLog
+from ksftlib.ktap import PATIENCE, Context, Skip, diag, equal
+from ksftlib.wait import Task
 from tcmulib import genl
 from tcmulib.configfs import CORE, Device, free_number, remove_leftovers, take_share
 from tcmulib.cycle import REPLIES
 from tcmulib.genl import Family
-from tcmulib.ktap import PATIENCE, Context, Skip, Suite, diag, equal
 from tcmulib.rig import Rig, pattern
 from tcmulib.ring import Ring
-from tcmulib.scsi import BLOCK, KernelLog
-from tcmulib.wait import Task
+from tcmulib.scsi import BLOCK
+from tcmulib.suite import Suite
 
 suite = Suite()
 

@@ -5,14 +5,17 @@
 import errno
 from collections.abc import Callable
 
+from ksftlib.files import write
+from ksftlib.kmsg import KernelLog
+from ksftlib.ktap import Context, diag, equal, errno_name, raises_errno
+from ksftlib.wait import Task, until
 from tcmulib import genl
-from tcmulib.configfs import Device, write
+from tcmulib.configfs import Device
 from tcmulib.genl import Family
-from tcmulib.ktap import Context, Suite, diag, equal, errno_name, raises_errno
-from tcmulib.module import PARAMETERS
+from tcmulib.module import TCMU
 from tcmulib.rig import Served
-from tcmulib.scsi import TEST_UNIT_READY, KernelLog
-from tcmulib.wait import Task, until
+from tcmulib.scsi import TEST_UNIT_READY
+from tcmulib.suite import Suite
 
 suite = Suite()
 
@@ -80,12 +83,12 @@ def netlink(context: Context) -> None:
     context.defer(lambda: family.set_features(False))
     device = prepared(context)
     log = KernelLog(context)
-    write(PARAMETERS / "block_netlink", "1")
-    context.defer(lambda: write(PARAMETERS / "block_netlink", "0"))
+    write(TCMU.parameters / "block_netlink", "1")
+    context.defer(lambda: write(TCMU.parameters / "block_netlink", "0"))
     raises_errno(errno.EAGAIN, device.enable, "enabling while netlink is blocked")
     said(log, errno.EAGAIN, label(device), "netlink is blocked")
     said(log, errno.EAGAIN, label(device), "cannot be enabled")
-    write(PARAMETERS / "block_netlink", "0")
+    write(TCMU.parameters / "block_netlink", "0")
     work = Task(context, device.enable, "enabling")
     number = family.event().number(genl.ATTR_DEVICE_ID)
     work.still_blocked(0.2)

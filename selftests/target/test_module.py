@@ -5,57 +5,42 @@
 import errno
 import mmap
 from functools import partial
-from pathlib import Path
 
-from tcmulib.configfs import Device, Hba, Loopback, read
+from ksftlib.files import read
+from ksftlib.kmsg import KernelLog
+from ksftlib.ktap import PACE, Context, equal, raises_errno
+from ksftlib.module import Module, modprobe
+from ksftlib.wait import Task, until
+from tcmulib.configfs import Device, Hba, Loopback
 from tcmulib.handler import Handler, see
-from tcmulib.ktap import PACE, Context, Skip, Suite, equal, implementation, raises_errno
-from tcmulib.module import (
-    MODULE,
-    available,
-    delete_module,
-    loaded,
-    modprobe,
-    references,
-    reload,
-)
+from tcmulib.impl import implementation
+from tcmulib.module import TCMU
 from tcmulib.rig import Rig, pattern
-from tcmulib.scsi import (
-    BLOCK,
-    CHECK_CONDITION,
-    OWN,
-    OWN_READS,
-    Disk,
-    KernelLog,
-    attach,
-    read10,
-)
-from tcmulib.wait import Task, until
+from tcmulib.scsi import BLOCK, CHECK_CONDITION, OWN, OWN_READS, Disk, attach, read10
+from tcmulib.suite import Suite
 
 suite = Suite()
 
 
 @suite.test("an idle module can be unloaded and loaded again, many times")
 def many_times(context: Context) -> None:
-    if not available():
-        raise Skip(f"modprobe does not know {MODULE}")
+    TCMU.need()
     before = implementation()
     for _ in range(5):
-        reload()
+        TCMU.reload()
     equal(implementation(), before, "implementation after loading it again")
 
 
 def parameter(name: str) -> str:
     """Value of a parameter of the module."""
-    return read(Path("/sys/module") / MODULE / "parameters" / name)
+    return read(TCMU.parameters / name)
 
 
 @suite.test("netlink can be blocked and reset from the moment of loading on")
 def loaded_blocked(context: Context) -> None:
-    if not available():
-        raise Skip(f"modprobe does not know {MODULE}")
-    context.defer(reload)
-    reload("block_netlink=1", "reset_netlink=1")
+    TCMU.need()
+    context.defer(TCMU.reload)
+    TCMU.reload("block_netlink=1", "reset_netlink=1")
     equal(parameter("block_netlink"), "blocked", "block_netlink")
     device = Device(context)
     device.control("dev_size=1048576,max_data_area_mb=1,cmd_ring_size_mb=1")
@@ -65,10 +50,9 @@ def loaded_blocked(context: Context) -> None:
 
 @suite.test("the limit of all data areas can be given when the module is loaded", c_wedges=True)
 def loaded_limited(context: Context) -> None:
-    if not available():
-        raise Skip(f"modprobe does not know {MODULE}")
-    context.defer(reload)
-    reload("global_max_data_area_mb=16")
+    TCMU.need()
+    context.defer(TCMU.reload)
+    TCMU.reload("global_max_data_area_mb=16")
     equal(parameter("global_max_data_area_mb"), "16", "global_max_data_area_mb")
     device = Device(context)
     device.control("max_data_area_mb=17")
@@ -77,14 +61,14 @@ def loaded_limited(context: Context) -> None:
 
 @suite.test("a module with an HBA stays, and goes when the HBA has gone")
 def with_hba(context: Context) -> None:
-    equal(references(), 0, "users before")
+    equal(TCMU.references(), 0, "users before")
     hba = Hba(context)
-    assert references() > 0, "no users with an HBA"
-    assert modprobe("--remove", MODULE).returncode != 0, "it could be removed"
-    assert loaded()
+    assert TCMU.references() > 0, "no users with an HBA"
+    assert modprobe("--remove", TCMU.name).returncode != 0, "it could be removed"
+    assert TCMU.loaded()
     hba.remove()
-    equal(references(), 0, "users afterwards")
-    reload()
+    equal(TCMU.references(), 0, "users afterwards")
+    TCMU.reload()
 
 
 @suite.test("a module with an enabled device stays")
@@ -92,11 +76,11 @@ def with_device(context: Context) -> None:
     device = Device(context)
     device.control("dev_size=1048576,max_data_area_mb=1,cmd_ring_size_mb=1")
     device.enable()
-    assert modprobe("--remove", MODULE).returncode != 0, "it could be removed"
+    assert modprobe("--remove", TCMU.name).returncode != 0, "it could be removed"
     device.node()
     device.remove()
     device.hba.remove()
-    equal(references(), 0, "users afterwards")
+    equal(TCMU.references(), 0, "users afterwards")
 
 
 @suite.test("a device works after every reload, and the module goes after every device")
@@ -112,8 +96,8 @@ def used_each_time(context: Context) -> None:
         finally:
             errors = inner.clean_up()
         equal(errors, [], "errors while cleaning up")
-        equal(references(), 0, "users of the idle module")
-        reload()
+        equal(TCMU.references(), 0, "users of the idle module")
+        TCMU.reload()
 
 
 #: All that a command in flight passes through.
@@ -130,7 +114,7 @@ def in_flight(context: Context) -> None:
     tasks = [disk.task_read(OWN + 8 * number, 8) for number in range(4)]
     held = rig.daemon.wait_held(4)
     for name in STACK:
-        equal(delete_module(name), errno.EAGAIN, f"errno of unloading {name}")
+        equal(Module(name).delete(), errno.EAGAIN, f"errno of unloading {name}")
         assert modprobe("--remove", name).returncode != 0, f"modprobe could remove {name}"
     equal(rig.daemon.held(), held, "commands still held")
     rig.daemon.let_go()
@@ -156,11 +140,11 @@ def left_on_ring(context: Context) -> None:
         assert not rig.device.hba.path.exists(), "the HBA is still there"
         # The handler still reads it.
         equal(handler.do(see, 1)[0].cdb, read10(0, 8), "CDB on the ring of a device that went")
-        equal(delete_module(), errno.EAGAIN, "errno of unloading the module")
+        equal(TCMU.delete(), errno.EAGAIN, "errno of unloading the module")
         close(handler)
-        equal(references(), 0, "users of the module")
-        if available():
-            reload()
+        equal(TCMU.references(), 0, "users of the module")
+        if TCMU.available():
+            TCMU.reload()
 
 
 @suite.test("a LUN whose commands hang keeps device and module until reset_ring")
@@ -177,7 +161,7 @@ def hanging(context: Context) -> None:
     removal = Task(context, lun.clean_up, "removing the LUN")
     removal.still_blocked(0.5)
     raises_errno(errno.EBUSY, rig.device.path.rmdir, "removing the device")
-    equal(delete_module(), errno.EAGAIN, "errno of unloading the module")
+    equal(TCMU.delete(), errno.EAGAIN, "errno of unloading the module")
     rig.device.action("reset_ring", 2)
     for task in tasks:
         task.wait()
@@ -185,16 +169,16 @@ def hanging(context: Context) -> None:
     rig.device.remove()
     rig.device.hba.remove()
     # At once.
-    equal(references(), 0, "users of the module")
-    if available():
-        reload()
+    equal(TCMU.references(), 0, "users of the module")
+    if TCMU.available():
+        TCMU.reload()
 
 
 def unload_when_possible(refused_once: mmap.mmap) -> int:
     """Tries again and again; returns how often it was refused. Says so after the first time."""
     refused = 0
     while True:
-        found = delete_module()
+        found = TCMU.delete()
         if found == 0:
             return refused
         equal(found, errno.EAGAIN, "errno of unloading the module")
@@ -204,8 +188,7 @@ def unload_when_possible(refused_once: mmap.mmap) -> int:
 
 @suite.test("unloading again and again while devices go and daemons die harms nothing", limit=120)
 def racing(context: Context) -> None:
-    if not available():
-        raise Skip(f"modprobe does not know {MODULE}")
+    TCMU.need()
     for turn in range(8):
         inner = Context()
         rig = Rig(inner)
@@ -221,9 +204,8 @@ def racing(context: Context) -> None:
             rig.daemon.kill()
         equal(inner.clean_up(), [], "errors while cleaning up")
         assert unloading.wait() > 0, "it was never refused"
-        equal(loaded(), False, "whether it is still loaded")
-        done = modprobe("--first-time", MODULE)
-        equal((done.returncode, loaded()), (0, True), f"status of loading it ({done.stderr})")
+        equal(TCMU.loaded(), False, "whether it is still loaded")
+        TCMU.load()
 
 
 if __name__ == "__main__":

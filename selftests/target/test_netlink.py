@@ -10,12 +10,14 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from ksftlib.files import read, write
+from ksftlib.ktap import PATIENCE, Context, equal, raises_errno
+from ksftlib.wait import Task
 from tcmulib import daemon, genl
-from tcmulib.configfs import Device, read, write
+from tcmulib.configfs import Device
 from tcmulib.genl import Family
-from tcmulib.ktap import PATIENCE, Context, Suite, equal, raises_errno
-from tcmulib.module import PARAMETERS
-from tcmulib.wait import Task
+from tcmulib.module import TCMU
+from tcmulib.suite import Suite
 
 suite = Suite()
 
@@ -43,6 +45,39 @@ def answered(
     work.still_blocked(0.2)
     equal(family.done(done, device_id, status), 0, "the kernel's answer to the reply")
     return work.wait()
+
+
+def block_netlink(context: Context) -> None:
+    """Refuses what would need a reply, at most until the end of the test."""
+    write(TCMU.parameters / "block_netlink", "1")
+    context.defer(unblock_netlink)
+
+
+def unblock_netlink() -> None:
+    """Ends that."""
+    write(TCMU.parameters / "block_netlink", "0")
+
+
+def give_up(context: Context, work: Task, what: str = "enabling") -> None:
+    """Ends the wait of `work` for a reply without one, as an administrator does."""
+    block_netlink(context)
+    write(TCMU.parameters / "reset_netlink", "1")
+    raises_errno(errno.EINTR, work.wait, what)
+
+
+def enabling(context: Context, family: Family) -> tuple[Device, Task]:
+    """A device whose enabling waits for a reply."""
+    device = prepared(context)
+    work = Task(context, device.enable, "enabling")
+    family.event()
+    return device, work
+
+
+def works_again(family: Family, device: Device) -> None:
+    """Enables a device without a reply; its node can be opened."""
+    family.set_features(False)
+    device.enable()
+    os.close(os.open(device.node(), os.O_RDWR))
 
 
 def enabled(context: Context, family: Family) -> tuple[Device, int]:
@@ -216,53 +251,37 @@ def killed(context: Context) -> None:
     equal((read(device.path / "enable"), device.uio()), ("0", None), "enable and UIO device")
     equal(family.event().command, genl.REMOVED, "what the daemon is told")
     # The node of the attempt is still open, and is in nobody's way.
-    family.set_features(False)
-    device.enable()
-    os.close(os.open(device.node(), os.O_RDWR))
+    works_again(family, device)
 
 
 @suite.test("reset_netlink ends a wait for a reply that never comes")
 def reset(context: Context) -> None:
     family = listening(context, wait_for_reply=True)
-    device = prepared(context)
-    work = Task(context, device.enable, "enabling")
-    family.event()
+    device, work = enabling(context, family)
     work.still_blocked(0.3)
-    raises_errno(errno.EBUSY, lambda: write(PARAMETERS / "reset_netlink", "1"), "without blocking")
-    write(PARAMETERS / "block_netlink", "1")
-    context.defer(lambda: write(PARAMETERS / "block_netlink", "0"))
-    write(PARAMETERS / "reset_netlink", "1")
-    raises_errno(errno.EINTR, work.wait, "enabling")
+    reset_netlink = TCMU.parameters / "reset_netlink"
+    raises_errno(errno.EBUSY, lambda: write(reset_netlink, "1"), "without blocking")
+    give_up(context, work)
     equal(read(device.path / "enable"), "0", "enable")
 
 
 @suite.test("a silent daemon that has the node open does not leave the device busy")
 def reset_open(context: Context) -> None:
     family = listening(context, wait_for_reply=True)
-    device = prepared(context)
-    work = Task(context, device.enable, "enabling")
-    family.event()
+    device, work = enabling(context, family)
     node = os.open(device.node(), os.O_RDWR)
-    write(PARAMETERS / "block_netlink", "1")
-    context.defer(lambda: write(PARAMETERS / "block_netlink", "0"))
-    write(PARAMETERS / "reset_netlink", "1")
-    raises_errno(errno.EINTR, work.wait, "enabling")
+    give_up(context, work)
     os.close(node)
-    write(PARAMETERS / "block_netlink", "0")
-    family.set_features(False)
-    device.enable()
-    os.close(os.open(device.node(), os.O_RDWR))
+    unblock_netlink()
+    works_again(family, device)
 
 
 def unanswered(context: Context, family: Family, work: Task) -> None:
-    """Ends the wait of `work` for a reply without one, as an administrator does."""
+    """Leaves the change that `work` makes without a reply."""
     equal(family.event().command, genl.RECONFIG, "command")
     work.still_blocked(0.2)
-    write(PARAMETERS / "block_netlink", "1")
-    context.defer(lambda: write(PARAMETERS / "block_netlink", "0"))
-    write(PARAMETERS / "reset_netlink", "1")
-    raises_errno(errno.EINTR, work.wait, "the change without a reply")
-    write(PARAMETERS / "block_netlink", "0")
+    give_up(context, work, "the change without a reply")
+    unblock_netlink()
 
 
 def owing(context: Context) -> tuple[Family, Device, int]:
@@ -344,12 +363,11 @@ def announced_again(context: Context) -> None:
 @suite.test("block_netlink refuses what would need a reply")
 def blocked(context: Context) -> None:
     family = listening(context, wait_for_reply=True)
-    write(PARAMETERS / "block_netlink", "1")
-    context.defer(lambda: write(PARAMETERS / "block_netlink", "0"))
+    block_netlink(context)
     device = prepared(context)
     raises_errno(errno.EAGAIN, device.enable, "enabling")
     family.quiet(0.2)
-    write(PARAMETERS / "block_netlink", "0")
+    unblock_netlink()
     family.set_features(False)
     device.enable()
 

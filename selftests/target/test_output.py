@@ -15,11 +15,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tcmulib.configfs import Device, read, write
+from ksftlib.files import read, write
+from ksftlib.golden import Recording, record
+from ksftlib.ktap import PATIENCE, Context, Skip
+from tcmulib.configfs import Device
 from tcmulib.genl import Family
-from tcmulib.golden import Recording, attempts, content, quoted, record, tree, written
-from tcmulib.ktap import PATIENCE, Context, Skip, Suite, implementation
-from tcmulib.module import PARAMETERS
+from tcmulib.golden import LOOK, attempts
+from tcmulib.impl import implementation
+from tcmulib.module import TCMU
+from tcmulib.suite import Suite
 
 suite = Suite()
 
@@ -72,21 +76,21 @@ def enabled(context: Context, options: str = SMALL) -> Device:
 
 def uio(device: Device) -> list[str]:
     """The UIO device in sysfs."""
-    return tree(Path("/sys/class/uio") / str(device.uio()), "uio")
+    return LOOK.tree(Path("/sys/class/uio") / str(device.uio()), "uio")
 
 
 def settings(device: Device) -> list[str]:
     """The files with what is ours; everything is in the first sections."""
     return [
-        *tree(device.path / "attrib", "attrib"),
-        *(f"{file} {content(device.path / file)}" for file in ("info", "enable", "alua_lu_gp")),
+        *LOOK.tree(device.path / "attrib", "attrib"),
+        *(f"{file} {LOOK.content(device.path / file)}" for file in ("info", "enable", "alua_lu_gp")),
     ]
 
 
 @section("a new adapter and a new device")
 def new(context: Context) -> list[str]:
     device = Device(context)
-    return tree(device.hba.path, "hba")
+    return LOOK.tree(device.hba.path, "hba")
 
 
 @section("a device that is set up")
@@ -102,7 +106,7 @@ def set_up(context: Context) -> list[str]:
 @section("an enabled device")
 def up(context: Context) -> list[str]:
     device = enabled(context)
-    return [*tree(device.path, "device"), *uio(device)]
+    return [*LOOK.tree(device.path, "device"), *uio(device)]
 
 
 @section("an enabled device with all options")
@@ -118,7 +122,7 @@ def up_with_options(context: Context) -> list[str]:
 @section("an enabled device with default sizes")
 def up_with_defaults(context: Context) -> list[str]:
     device = enabled(context, "dev_config=x")
-    return [quoted(device.info()), *uio(device)]
+    return [LOOK.quoted(device.info()), *uio(device)]
 
 
 @section("long names")
@@ -131,7 +135,7 @@ def long_names(context: Context) -> list[str]:
         device.enable()
         device.node()
         files = ("info", "attrib/dev_config", "udev_path", "alias")
-        lines += [f"{file} {content(device.path / file)}" for file in files]
+        lines += [f"{file} {LOOK.content(device.path / file)}" for file in files]
         lines += uio(device)
     return lines
 
@@ -142,7 +146,7 @@ def texts(context: Context) -> list[str]:
     lines = attempts(device, "alias", ("a", "an alias\n", "x" * 512))
     lines += attempts(device, "udev_path", ("/dev/x", "/dev/y\n", "z" * 512))
     lines += attempts(device, "attrib/dev_config", ("a", "a/b c\n", "\n", "x,y=z", "a" * 256))
-    lines.append(f"info {content(device.path / 'info')}")
+    lines.append(f"info {LOOK.content(device.path / 'info')}")
     device.control(SMALL)
     device.enable()
     device.node()
@@ -176,7 +180,7 @@ def all_attempts(device: Device) -> list[str]:
     for name in ("block_dev", "reset_ring", "free_kept_buf"):
         lines += attempts(device, f"action/{name}", (*NUMBERS, "65535", "65536"))
     lines += attempts(device, "enable", ("", "0", "2", "x", "on"))
-    lines.append(f"info {content(device.path / 'info')}")
+    lines.append(f"info {LOOK.content(device.path / 'info')}")
     return lines
 
 
@@ -215,10 +219,10 @@ def control(context: Context) -> list[str]:
         "max_data_area_mb=1,data_pages_per_blk=256,cmd_ring_size_mb=2", "unknown=1,dev_size=9",
         "unknown", "=", "dev_size=8,hw_max_sectors=0,dev_size=9",
     ):  # fmt: skip
-        lines.append(written(device.path / "control", text, "control"))
+        lines.append(LOOK.written(device.path / "control", text, "control"))
         names = ("hw_block_size", "hw_max_sectors", "nl_reply_supported", "dev_config")
-        values = " ".join(quoted(device.attrib(name)) for name in names)
-        lines.append(f"{quoted(device.info())} {values}")
+        values = " ".join(LOOK.quoted(device.attrib(name)) for name in names)
+        lines.append(f"{LOOK.quoted(device.info())} {values}")
     return lines
 
 
@@ -231,22 +235,22 @@ def control_enabled(context: Context) -> list[str]:
         "nl_reply_supported=-1", "max_data_area_mb=1", "data_pages_per_blk=1",
         "cmd_ring_size_mb=1", "dev_size=1,max_data_area_mb=2,dev_size=2",
     ):  # fmt: skip
-        lines.append(written(device.path / "control", text, "control"))
-    return [*lines, *tree(device.path / "attrib", "attrib"), quoted(device.info()), *uio(device)]
+        lines.append(LOOK.written(device.path / "control", text, "control"))
+    return [*lines, *LOOK.tree(device.path / "attrib", "attrib"), LOOK.quoted(device.info()), *uio(device)]
 
 
 @section("module parameters")
 def parameters(context: Context) -> list[str]:
-    lines = tree(PARAMETERS, "parameters")
+    lines = LOOK.tree(TCMU.parameters, "parameters")
     for name in ("block_netlink", "global_max_data_area_mb", "reset_netlink"):
-        path = PARAMETERS / name
+        path = TCMU.parameters / name
         readable = name != "reset_netlink"
         before = read(path) if readable else ""
         if readable:
             context.defer(lambda: write(path, {"unblocked": "0"}.get(before, before)))
         for text in (*NUMBERS, "2048\n"):
             # Writing less than is used now starts the reclaim; here nothing is used.
-            lines.append(written(path, text, name) + (f" {content(path)}" if readable else ""))
+            lines.append(LOOK.written(path, text, name) + (f" {LOOK.content(path)}" if readable else ""))
         if readable:
             write(path, {"unblocked": "0"}.get(before, before))
     return lines
@@ -283,7 +287,7 @@ def messages(context: Context) -> list[str]:
         lines.append(f"command {event.command}")
         for kind, payload in event.attributes.items():
             # Minor and index are the run's own.
-            shown = "NUMBER" if kind in (2, 8) else quoted(payload.decode("latin-1"))
+            shown = "NUMBER" if kind in (2, 8) else LOOK.quoted(payload.decode("latin-1"))
             lines.append(f"  attribute {kind}, {len(payload)} bytes: {shown}")
     return lines
 

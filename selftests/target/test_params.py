@@ -4,9 +4,11 @@
 
 import errno
 
-from tcmulib.configfs import Device, read, write
-from tcmulib.ktap import Context, Suite, equal, raises_errno
-from tcmulib.module import PARAMETERS
+from ksftlib.files import read, write
+from ksftlib.ktap import Context, equal, raises_errno
+from tcmulib.configfs import Device
+from tcmulib.module import TCMU
+from tcmulib.suite import Suite
 
 suite = Suite()
 
@@ -67,7 +69,7 @@ def max_data_area(context: Context) -> None:
 def max_data_area_clamped(context: Context) -> None:
     device = Device(context)
     device.control("max_data_area_mb=1000000")
-    equal(device.attrib("max_data_area_mb"), read(PARAMETERS / "global_max_data_area_mb"), "value")
+    equal(device.attrib("max_data_area_mb"), read(TCMU.parameters / "global_max_data_area_mb"), "value")
 
 
 @suite.test("cmd_ring_size_mb refuses zero, negative and too large numbers")
@@ -296,7 +298,7 @@ def block_dev(context: Context) -> None:
 
 @suite.test("global_max_data_area_mb checks its number and limits devices")
 def global_limit(context: Context) -> None:
-    path = PARAMETERS / "global_max_data_area_mb"
+    path = TCMU.parameters / "global_max_data_area_mb"
     before = read(path)
     context.defer(lambda: write(path, before))
     equal(before, "2048", "default")
@@ -311,7 +313,7 @@ def global_limit(context: Context) -> None:
 
 @suite.test("block_netlink and reset_netlink check their numbers")
 def netlink_parameters(context: Context) -> None:
-    block, reset = PARAMETERS / "block_netlink", PARAMETERS / "reset_netlink"
+    block, reset = TCMU.parameters / "block_netlink", TCMU.parameters / "reset_netlink"
     context.defer(lambda: write(block, "0"))
     equal(read(block), "unblocked", "block_netlink")
     raises_errno(errno.EINVAL, lambda: write(block, "2"), "block_netlink 2")

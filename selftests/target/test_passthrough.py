@@ -2,18 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """Who answers: LIO itself or user space (pgr_support, alua_support, emulate_pr)."""
 
-from tcmulib.configfs import Device, write
-from tcmulib.ktap import PACE, Context, Suite, equal
+from ksftlib.files import write
+from ksftlib.ktap import PACE, Context, equal
+from tcmulib.configfs import Device
 from tcmulib.rig import Served
 from tcmulib.ring import SAM_STAT_CHECK_CONDITION
-from tcmulib.scsi import (
-    BLOCK,
-    CHECK_CONDITION,
-    GOOD,
-    RESERVATION_CONFLICT,
-    TEST_UNIT_READY,
-    read10,
-)
+from tcmulib.scsi import BLOCK, CHECK_CONDITION, GOOD, RESERVATION_CONFLICT, TEST_UNIT_READY, read10
+from tcmulib.suite import Suite
 
 suite = Suite()
 

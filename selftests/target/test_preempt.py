@@ -5,9 +5,9 @@
 Over iSCSI, where a PREEMPT AND ABORT does not run in a work item that C's then waits for.
 """
 
-from tcmulib.exported import ExportedTcmu, reserve
+from ksftlib.ktap import Context, equal
+from tcmulib.exported import ExportedTcmu, register, reserve
 from tcmulib.iscsi_raw import Answer, RawSession
-from tcmulib.ktap import Context, Suite, equal
 from tcmulib.reserve import (
     EXCLUSIVE_REGISTRANTS_ONLY,
     PREEMPT_AND_ABORT,
@@ -18,6 +18,7 @@ from tcmulib.reserve import (
     WRITE_REGISTRANTS_ONLY,
 )
 from tcmulib.scsi import BLOCK, GOOD, RESERVATION_CONFLICT, TASK_ABORTED, write10
+from tcmulib.suite import Suite
 
 suite = Suite()
 
@@ -98,9 +99,7 @@ def two_sessions(context: Context) -> None:
     exported = ExportedTcmu(context, persistent=True)
     one = exported.session()
     two = exported.session(like=one)
-    for key, session in ((1, one), (2, two)):
-        reserve(session, REGISTER, 0, key)
-    reserve(one, RESERVE, 1)
+    register(one, two)
     (spared,) = exported.hold(one)
     known = exported.daemon.held()
     (preempted,) = exported.hold(two)

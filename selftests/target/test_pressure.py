@@ -8,12 +8,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from tcmulib.configfs import read, write
-from tcmulib.fio import Fio, wait_all
-from tcmulib.ktap import PATIENCE, Context, Skip, Suite, diag, equal
-from tcmulib.memory import parse_meminfo
+from ksftlib.files import read, write
+from ksftlib.fio import Fio, wait_all
+from ksftlib.ktap import PATIENCE, Context, Skip, diag, equal
+from ksftlib.memory import parse_meminfo
 from tcmulib.rig import Rig
 from tcmulib.scsi import Disk
+from tcmulib.suite import Suite
 
 suite = Suite()
 

@@ -2,15 +2,34 @@
 # SPDX-License-Identifier: GPL-2.0
 """PERSISTENT RESERVE OUT with PREEMPT AND ABORT, which aborts like a reset."""
 
-from tcmulib.cpu import running_on, two_cpus
-from tcmulib.ktap import Context, Suite, equal
+from ksftlib.cpu import running_on, two_cpus
+from ksftlib.ktap import Context, equal
+from ksftlib.stacks import until_waiting
+from ksftlib.wait import Task
 from tcmulib.registrants import Reserved, preempt_on, prout
 from tcmulib.reserve import PREEMPT, PREEMPT_AND_ABORT
-from tcmulib.scsi import BLOCK, GOOD, OWN, OWN_READS, TEST_UNIT_READY, read10
-from tcmulib.stacks import waiting_in
-from tcmulib.wait import until
+from tcmulib.scsi import BLOCK, GOOD, OWN, OWN_READS, TEST_UNIT_READY, Disk, read10
+from tcmulib.suite import Suite
 
 suite = Suite()
+
+
+def held_read(reserved: Reserved) -> Task:
+    """A READ of the first nexus, which the daemon holds."""
+    daemon = reserved.rig.daemon
+    daemon.ctl(f"hold {OWN_READS},count=1")
+    task = reserved.disks[0].task_sg(read10(OWN, 8), data_in=8 * BLOCK)
+    daemon.ids(read10(OWN, 8))
+    daemon.wait_held(1)
+    return task
+
+
+def others_pass(disk: Disk, cpu: int) -> None:
+    """Fails the test unless commands that another nexus submits on `cpu` end."""
+    for _ in range(3):
+        with running_on(cpu):
+            ready = disk.task_sg(TEST_UNIT_READY)
+        equal(ready.wait(15).status, GOOD, "status of TEST UNIT READY")
 
 
 @suite.test("a registered nexus can read and write under the reservation")
@@ -23,10 +42,8 @@ def registrants(context: Context) -> None:
 @suite.test("PREEMPT takes the reservation and aborts nothing")
 def preempt(context: Context) -> None:
     reserved = Reserved(context)
-    first, second = reserved.disks
-    reserved.rig.daemon.ctl(f"hold {OWN_READS},count=1")
-    task = first.task_sg(read10(OWN, 8), data_in=8 * BLOCK)
-    reserved.rig.daemon.ids(read10(OWN, 8))
+    _, second = reserved.disks
+    task = held_read(reserved)
     equal(prout(second, PREEMPT, 2, 1), GOOD, "status of PREEMPT")
     task.still_blocked(0.3)
     equal(reserved.rig.daemon.tmrs(), [], "notifications")
@@ -76,12 +93,10 @@ def two_of_one_nexus(context: Context) -> None:
     cpus = two_cpus()
     reserved = Reserved(context, notify=0)
     daemon = reserved.rig.daemon
-    first, second = reserved.disks
-    daemon.ctl(f"hold {OWN_READS},count=1")
-    task = first.task_sg(read10(OWN, 8), data_in=8 * BLOCK)
-    daemon.wait_held(1)
+    _, second = reserved.disks
+    task = held_read(reserved)
     one = preempt_on(context, cpus[0], second, 2, 1)
-    until(lambda: waiting_in("core_tmr_lun_reset"), "the first to wait")
+    until_waiting("core_tmr_lun_reset", "the first to wait")
     # It holds the reservation now, and preempts itself.
     two = preempt_on(context, cpus[1], second, 2, 2)
     two.still_blocked(1.0)
@@ -99,16 +114,11 @@ def others_go_on(context: Context) -> None:
     cpus = two_cpus()
     reserved = Reserved(context, notify=0, nexuses=3)
     daemon = reserved.rig.daemon
-    first, second, third = reserved.disks
-    daemon.ctl(f"hold {OWN_READS},count=1")
-    task = first.task_sg(read10(OWN, 8), data_in=8 * BLOCK)
-    daemon.wait_held(1)
+    _, second, third = reserved.disks
+    task = held_read(reserved)
     waiting = preempt_on(context, cpus[0], second, 2, 1)
-    until(lambda: waiting_in("core_tmr_lun_reset"), "the PREEMPT AND ABORT to wait")
-    for _ in range(3):
-        with running_on(cpus[1]):
-            ready = third.task_sg(TEST_UNIT_READY)
-        equal(ready.wait(15).status, GOOD, "status of TEST UNIT READY")
+    until_waiting("core_tmr_lun_reset", "the PREEMPT AND ABORT to wait")
+    others_pass(third, cpus[1])
     waiting.still_blocked(0.0)
     daemon.let_go()
     equal(waiting.wait(), GOOD, "status of PREEMPT AND ABORT")
@@ -121,18 +131,13 @@ def others_go_on_before(context: Context) -> None:
     cpus = two_cpus()
     reserved = Reserved(context, notify=0, nexuses=4)
     daemon = reserved.rig.daemon
-    first, second, third, fourth = reserved.disks
-    daemon.ctl(f"hold {OWN_READS},count=1")
-    task = first.task_sg(read10(OWN, 8), data_in=8 * BLOCK)
-    daemon.wait_held(1)
+    _, second, third, fourth = reserved.disks
+    task = held_read(reserved)
     reset = fourth.task_reset()
-    until(lambda: waiting_in("core_tmr_lun_reset"), "the LUN RESET to wait")
+    until_waiting("core_tmr_lun_reset", "the LUN RESET to wait")
     preempt = preempt_on(context, cpus[0], second, 2, 1)
-    until(lambda: len(waiting_in("core_tmr_lun_reset")) == 2, "the PREEMPT AND ABORT to wait")
-    for _ in range(3):
-        with running_on(cpus[1]):
-            ready = third.task_sg(TEST_UNIT_READY)
-        equal(ready.wait(15).status, GOOD, "status of TEST UNIT READY")
+    until_waiting("core_tmr_lun_reset", "the PREEMPT AND ABORT to wait", 2)
+    others_pass(third, cpus[1])
     preempt.still_blocked(0.0)
     daemon.let_go()
     reset.wait()

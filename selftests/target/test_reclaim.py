@@ -8,12 +8,13 @@ import os
 import signal
 from pathlib import Path
 
-from tcmulib.configfs import write
-from tcmulib.ktap import Context, Suite, equal
+from ksftlib.files import write
+from ksftlib.ktap import Context, equal
+from ksftlib.wait import Task, until
 from tcmulib.rig import Served, pattern
 from tcmulib.ring import Entry, Ring, touch_in_child
 from tcmulib.scsi import BLOCK, GOOD, write10
-from tcmulib.wait import Task, until
+from tcmulib.suite import Suite
 
 suite = Suite()
 

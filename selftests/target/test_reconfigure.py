@@ -9,11 +9,13 @@ import struct
 from pathlib import Path
 from typing import Any
 
+from ksftlib.files import read
+from ksftlib.ktap import Context, equal, raises_errno
+from ksftlib.wait import Task
 from tcmulib import genl
-from tcmulib.configfs import Device, read
+from tcmulib.configfs import Device
 from tcmulib.genl import Family
-from tcmulib.ktap import Context, Suite, equal, raises_errno
-from tcmulib.wait import Task
+from tcmulib.suite import Suite
 
 suite = Suite()
 

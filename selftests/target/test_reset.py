@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """LUN RESET, reset_ring and block_dev."""
 
-from tcmulib.configfs import write
-from tcmulib.ktap import LONG, PACE, Context, Suite, equal
+from ksftlib.files import write
+from ksftlib.ktap import LONG, PACE, Context, equal
+from ksftlib.wait import Task
 from tcmulib.rig import Fill, Rig, pattern
 from tcmulib.scsi import (
     BLOCK,
@@ -18,7 +19,7 @@ from tcmulib.scsi import (
     Disk,
     read10,
 )
-from tcmulib.wait import Task
+from tcmulib.suite import Suite
 
 suite = Suite()
 
@@ -215,7 +216,7 @@ def blocked_waiting(context: Context) -> None:
     rig = Rig(context, options=Fill.OPTIONS)
     disk = rig.disk()
     fill = Fill(rig, disk)
-    task = wait_for_space(context, disk, 4 * PACE)
+    task = wait_for_space(context, disk, 2 * PACE)
     rig.device.action("block_dev", 1)
     context.defer(lambda: write(rig.device.path / "action" / "block_dev", "0"))
     fill.check()

@@ -5,18 +5,13 @@
 import struct
 from functools import partial
 
-from tcmulib.ktap import Context, Suite, equal
+from ksftlib.kmsg import KernelLog
+from ksftlib.ktap import Context, equal
+from ksftlib.wait import Task, until
 from tcmulib.rig import Served
 from tcmulib.ring import OP_PAD, OP_TMR, Entry, Ring
-from tcmulib.scsi import (
-    BLOCK,
-    CHECK_CONDITION,
-    GOOD,
-    TEST_UNIT_READY,
-    KernelLog,
-    read10,
-)
-from tcmulib.wait import Task, until
+from tcmulib.scsi import BLOCK, CHECK_CONDITION, GOOD, TEST_UNIT_READY, read10
+from tcmulib.suite import Suite
 
 suite = Suite()
 

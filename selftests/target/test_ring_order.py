@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Notifications that wait for space in a full ring."""
 
+from ksftlib.ktap import Context, equal
 from tcmulib.flooded import FLOOD, MARKED, Flooded
-from tcmulib.ktap import Context, Suite, equal
 from tcmulib.scsi import GOOD, OWN_READS
-from tcmulib.stacks import functions_wait
+from tcmulib.suite import Suite
+from tcmulib.tmr import functions_wait
 
 suite = Suite()
 

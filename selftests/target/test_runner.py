@@ -5,13 +5,17 @@
 import errno
 from pathlib import Path
 
-from tcmulib.configfs import CORE, Device, read
-from tcmulib.image import PATIENT, SIZE, SMALL, WWN, Served, contents, holds, qemu_img
-from tcmulib.ktap import Context, Skip, Suite, equal, raises_errno
+from ksftlib.files import read
+from ksftlib.image import contents, holds, qemu_img
+from ksftlib.kmsg import KernelLog
+from ksftlib.ktap import Context, Skip, equal, raises_errno
+from tcmulib.configfs import CORE, Device
+from tcmulib.image import PATIENT, SIZE, SMALL, WWN, Served
 from tcmulib.load import Load
 from tcmulib.rig import pattern
 from tcmulib.runner import Existing, clients
-from tcmulib.scsi import BLOCK, CHECK_CONDITION, GOOD, Disk, KernelLog, Unit, read10, write10
+from tcmulib.scsi import BLOCK, CHECK_CONDITION, GOOD, Disk, Unit, read10, write10
+from tcmulib.suite import Suite
 
 suite = Suite()
 

@@ -4,15 +4,17 @@
 
 import errno
 
+from ksftlib.image import check, holds
+from ksftlib.ktap import PACE, Context, equal, raises_errno
+from ksftlib.wait import Task, until
 from tcmulib.configfs import Device
-from tcmulib.image import SIZE, Served, check, holds
-from tcmulib.ktap import PACE, Context, Suite, equal, raises_errno
+from tcmulib.image import SIZE, Served
 from tcmulib.load import Load
 from tcmulib.rig import pattern
 from tcmulib.ring import OP_CMD, OP_TMR, UFLAG_UNKNOWN_OP, Entry
 from tcmulib.runner import Snapshot, clients
 from tcmulib.scsi import BLOCK, EhLog
-from tcmulib.wait import Task, until
+from tcmulib.suite import Suite
 
 suite = Suite()
 

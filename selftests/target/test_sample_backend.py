@@ -4,11 +4,13 @@
 
 import errno
 
-from tcmulib.ktap import PACE, Context, Suite, equal, raises_errno
+from ksftlib.kmsg import KernelLog
+from ksftlib.ktap import PACE, Context, equal, raises_errno
+from ksftlib.wait import until
 from tcmulib.ram import SIZE, Ram, ram
 from tcmulib.rig import pattern
-from tcmulib.scsi import BLOCK, GOOD, TASK_ABORTED, TEST_UNIT_READY, KernelLog, read10
-from tcmulib.wait import until
+from tcmulib.scsi import BLOCK, GOOD, TASK_ABORTED, TEST_UNIT_READY, read10
+from tcmulib.suite import Suite
 
 suite = Suite()
 

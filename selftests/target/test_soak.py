@@ -2,15 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0
 """Random commands, aborts, resets and preempts of five nexuses; each gets exactly one end.
 
-``tools/soak`` does the same for longer.
+``stress_soak.py`` does the same for longer.
 """
 
 import os
 import time
 from functools import partial
 
-from tcmulib.ktap import Context, Suite, diag
+from ksftlib.ktap import Context, diag
 from tcmulib.soak.round import PLANS, Plan, Round
+from tcmulib.suite import Suite
 
 suite = Suite()
 

@@ -5,7 +5,8 @@
 import re
 import time
 
-from tcmulib.ktap import PACE, Context, Suite, equal
+from ksftlib.ktap import PACE, Context, equal
+from ksftlib.trace import Trace
 from tcmulib.rig import Fill, Rig, pattern
 from tcmulib.scsi import (
     BLOCK,
@@ -17,7 +18,7 @@ from tcmulib.scsi import (
     CommandTrace,
     read10,
 )
-from tcmulib.trace import Trace
+from tcmulib.suite import Suite
 
 suite = Suite()
 

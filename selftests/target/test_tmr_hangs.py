@@ -2,14 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0
 """Task management must end: what waits for ever in the C core or backend. See also test_prout.py."""
 
+import time
 from functools import partial
 from pathlib import Path
 
-from tcmulib.configfs import read, write
-from tcmulib.exported import ExportedTcmu, reserve, send_prout, send_reads
+from ksftlib.files import read, write
+from ksftlib.ktap import PACE, Context, Skip, diag, equal
+from ksftlib.stacks import until_waiting, waiting_in
+from ksftlib.wait import until
+from tcmulib.exported import ExportedTcmu, register, reserve, send_prout, send_reads
 from tcmulib.iscsi_raw import ABORT_TASK, COMPLETE, LUN_RESET, Answer
-from tcmulib.ktap import PACE, Context, Skip, Suite, equal
-from tcmulib.reserve import PREEMPT_AND_ABORT, REGISTER, RESERVE
+from tcmulib.reserve import PREEMPT_AND_ABORT
 from tcmulib.rig import Rig
 from tcmulib.scsi import (
     BLOCK,
@@ -23,8 +26,7 @@ from tcmulib.scsi import (
     read10,
     write10,
 )
-from tcmulib.stacks import waiting_in
-from tcmulib.wait import until
+from tcmulib.suite import Suite
 
 suite = Suite()
 
@@ -43,7 +45,7 @@ def drained_abort(context: Context) -> None:
     task = first.task_sg(read10(OWN, 8), data_in=8 * BLOCK, timeout=2 * PACE)
     (held,) = rig.daemon.ids(read10(OWN, 8))
     log.wait(first.address, "aborting command")
-    until(lambda: waiting_in("target_put_cmd_and_wait"), "the ABORT TASK to wait")
+    until_waiting("target_put_cmd_and_wait", "the ABORT TASK to wait")
     reset = second.task_reset()
     reset.still_blocked(0.5)
     rig.daemon.let_go()
@@ -64,7 +66,7 @@ def silent_initiator(context: Context) -> None:
     silent, other = exported.session(), exported.session()
     (tag,) = exported.hold(silent)
     silent.task_management(ABORT_TASK, tag)
-    until(lambda: waiting_in("target_put_cmd_and_wait"), "the ABORT TASK to wait")
+    until_waiting("target_put_cmd_and_wait", "the ABORT TASK to wait")
     silent.acknowledges = False
     reset = other.task_management(LUN_RESET)
     other.silent(reset, 1.0)
@@ -92,12 +94,10 @@ def reset_and_preempt(context: Context) -> None:
     # The thread that executes it is the one that would take the acknowledgement.
     exported = ExportedTcmu(context, notify=False, persistent=True)
     first, other = exported.session(), exported.session()
-    for key, session in enumerate((first, other), start=1):
-        reserve(session, REGISTER, 0, key)
-    reserve(first, RESERVE, 1)
+    register(first, other)
     (tag,) = exported.hold(first)
     reset = other.task_management(LUN_RESET)
-    until(lambda: waiting_in("core_tmr_lun_reset"), "the LUN RESET to wait")
+    until_waiting("core_tmr_lun_reset", "the LUN RESET to wait")
     preempt = send_prout(first, PREEMPT_AND_ABORT, 1, 1)
     first.silent(preempt, 1.0)
     exported.daemon.let_go()
@@ -111,12 +111,10 @@ def reset_of_a_write(context: Context) -> None:
     # The thread that executes it is the one through which the data would come.
     exported = ExportedTcmu(context, notify=False, persistent=True)
     first, other = exported.session(), exported.session()
-    for key, session in enumerate((first, other), start=1):
-        reserve(session, REGISTER, 0, key)
-    reserve(first, RESERVE, 1)
+    register(first, other)
     first.command(write10(0, 128), promise=128 * BLOCK)
     other.task_management(LUN_RESET)
-    until(lambda: waiting_in("core_tmr_lun_reset"), "the LUN RESET to wait")
+    until_waiting("core_tmr_lun_reset", "the LUN RESET to wait")
     # Nobody sends the data, and the LUN RESET waits for them until the target gives up.
     first.wait(send_prout(first, PREEMPT_AND_ABORT, 1, 2))
     first.drop()
@@ -131,7 +129,7 @@ def passed_through(context: Context) -> None:
     send_prout(sender, PREEMPT_AND_ABORT, 2, 1)
     exported.daemon.wait_held(1)
     first = one.task_management(LUN_RESET)
-    until(lambda: waiting_in("core_tmr_lun_reset"), "the first LUN RESET to wait")
+    until_waiting("core_tmr_lun_reset", "the first LUN RESET to wait")
     second = two.task_management(LUN_RESET)
     two.silent(second, 1.5)
     exported.daemon.let_go()
@@ -143,9 +141,7 @@ def passed_through(context: Context) -> None:
 def own_commands(context: Context) -> None:
     exported = ExportedTcmu(context, persistent=True)
     holder, other = exported.session(), exported.session()
-    for key, session in enumerate((holder, other), start=1):
-        reserve(session, REGISTER, 0, key)
-    reserve(holder, RESERVE, 1)
+    register(holder, other)
     (preempted,) = exported.hold(holder)
     told = exported.daemon.held()
     (own,) = exported.hold(other)
@@ -174,13 +170,15 @@ def one_cpu(context: Context) -> None:
 def full_workqueue(context: Context) -> None:
     one_cpu(context)
     sessions, each = 4, MAX_ACTIVE // 4
-    exported = ExportedTcmu(context, notify=False, window=each + 8, timeout=int(15 * PACE))
+    exported = ExportedTcmu(context, notify=False, window=each + 8, timeout=int(8 * PACE))
     exported.daemon.ctl("hold read")
     users = [exported.session() for _ in range(sessions)]
+    start = time.monotonic()
     tags = [(user, send_reads(user, each)) for user in users]
     exported.daemon.wait_held(sessions * each, 30)
     aborts = [(user, user.task_management(ABORT_TASK, tag)) for user, own in tags for tag in own]
     until(lambda: len(waiting_in("target_put_cmd_and_wait")) == MAX_ACTIVE, "all to wait", 30)
+    diag(f"all wait after {time.monotonic() - start:.1f} s")
     # The daemon answers nothing: only the timer can end the commands. Nothing may sleep for as
     # long as four minutes meanwhile, which the kernel would complain about in the lab.
     for user, own in aborts:

@@ -6,22 +6,15 @@ import os
 import time
 from functools import partial
 
+from ksftlib.kmsg import KernelLog
+from ksftlib.ktap import LONG, PACE, Context, Skip, equal
+from ksftlib.stacks import waiting_in
+from ksftlib.wait import Task, until
 from tcmulib.exported import ExportedTcmu, become_ready, send_reads
 from tcmulib.iscsi_raw import ABORT_TASK, COMPLETE, LUN_RESET, NO_TASK, Answer, RawSession
-from tcmulib.ktap import LONG, PACE, Context, Skip, Suite, equal
 from tcmulib.rig import Rig
-from tcmulib.scsi import (
-    BLOCK,
-    GOOD,
-    OWN,
-    OWN_READS,
-    TASK_ABORTED,
-    Disk,
-    KernelLog,
-    read10,
-)
-from tcmulib.stacks import waiting_in
-from tcmulib.wait import Task, until
+from tcmulib.scsi import BLOCK, GOOD, OWN, OWN_READS, TASK_ABORTED, Disk, read10
+from tcmulib.suite import Suite
 
 suite = Suite()
 
@@ -67,7 +60,7 @@ def queues(context: Context) -> None:
 def abort_in_queues(context: Context) -> None:
     rig = Rig(context, attributes={"tmr_notification": 1})
     disk = rig.disk()
-    held = held_on_two(context, rig, disk, 4, timeout=4 * PACE)
+    held = held_on_two(context, rig, disk, 4, timeout=2 * PACE)
     rig.daemon.wait_event("tmr", count=4)
     told = sorted(rig.daemon.tmrs())
     equal(told, [("ABORT_TASK", [number]) for number in sorted(held)], "notifications")

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Task management as any initiator may ask for it: the paths through the core, over iSCSI."""
 
-from tcmulib.exported import ExportedRam, ExportedTcmu, become_ready, reserve
+from ksftlib.ktap import Context, equal
+from tcmulib.exported import ExportedRam, ExportedTcmu, become_ready, register, reserve
 from tcmulib.iscsi_raw import (
     ABORT_TASK,
     ABORT_TASK_SET,
@@ -15,10 +16,10 @@ from tcmulib.iscsi_raw import (
     Answer,
     RawSession,
 )
-from tcmulib.ktap import Context, Suite, equal
-from tcmulib.reserve import PREEMPT_AND_ABORT, REGISTER, RESERVE
+from tcmulib.reserve import PREEMPT_AND_ABORT
 from tcmulib.scsi import BLOCK, GOOD, TASK_ABORTED, TEST_UNIT_READY, read10
-from tcmulib.stacks import functions_wait
+from tcmulib.suite import Suite
+from tcmulib.tmr import functions_wait
 
 suite = Suite()
 
@@ -244,9 +245,7 @@ def reservation(context: Context) -> None:
 def preempt(context: Context) -> None:
     exported = ExportedTcmu(context, persistent=True)
     holder, other, third = (exported.session() for _ in range(3))
-    for key, session in enumerate((holder, other, third), start=1):
-        reserve(session, REGISTER, 0, key)
-    reserve(holder, RESERVE, 1)
+    register(holder, other, third)
     tags = exported.hold(holder, 2)
     held = exported.daemon.held()
     # Not one of the holder, whose key C gives to everybody's commands.

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """The tracepoints of task management, which only the Rust core has."""
 
-from tcmulib.ktap import PACE, Context, Suite, equal
+from ksftlib.ktap import PACE, Context, equal
+from ksftlib.trace import Trace
+from ksftlib.wait import until
 from tcmulib.rig import Rig
 from tcmulib.scsi import BLOCK, OWN, OWN_READS, read10
-from tcmulib.trace import Trace
-from tcmulib.wait import until
+from tcmulib.suite import Suite
 
 suite = Suite()
 

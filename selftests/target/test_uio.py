@@ -9,12 +9,13 @@ import select
 import signal
 import struct
 
+from ksftlib.ktap import PACE, PATIENCE, Context, equal, raises_errno
+from ksftlib.wait import until
 from tcmulib.configfs import Device
-from tcmulib.ktap import PACE, PATIENCE, Context, Suite, equal, raises_errno
 from tcmulib.rig import SIZE, Rig, Served, file_backed, pattern
 from tcmulib.ring import Ring, touch_in_child
 from tcmulib.scsi import BLOCK, GOOD, OWN, OWN_READS, TEST_UNIT_READY, read10
-from tcmulib.wait import until
+from tcmulib.suite import Suite
 
 suite = Suite()
 

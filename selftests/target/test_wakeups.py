@@ -6,12 +6,13 @@ import os
 import select
 import struct
 
-from tcmulib.aio import Reads
-from tcmulib.ktap import PACE, Context, Suite, equal
+from ksftlib.aio import Reads
+from ksftlib.ktap import PACE, Context, equal
+from ksftlib.wait import Task, until
 from tcmulib.rig import Fill, Served
 from tcmulib.ring import UFLAG_KEEP_BUF
 from tcmulib.scsi import BLOCK, GOOD, TEST_UNIT_READY, CommandTrace, read10
-from tcmulib.wait import Task, until
+from tcmulib.suite import Suite
 
 suite = Suite()
 

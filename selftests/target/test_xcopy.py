@@ -5,14 +5,15 @@
 They lie on the stack of the thread that copies, in a session that is no initiator's.
 """
 
+from ksftlib.ktap import Context, equal
 from tcmulib import xcopy
 from tcmulib.exported import Exported, ExportedRam, become_ready
 from tcmulib.iblock import iblock
 from tcmulib.iscsi_raw import COMPLETE, LUN_RESET, Answer, RawSession
-from tcmulib.ktap import Context, Suite, equal
 from tcmulib.ram import Ram
 from tcmulib.rig import Rig, pattern
 from tcmulib.scsi import BLOCK, GOOD, TASK_ABORTED, read10, write10
+from tcmulib.suite import Suite
 
 suite = Suite()
 

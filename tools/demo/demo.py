@@ -28,13 +28,21 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "selftests" / "target"))
 
-from tcmulib.ktap import Context, Skip, TestTimeout, implementation, time_limit  # noqa: E402
-from tcmulib.rig import Rig, pattern  # noqa: E402
-from tcmulib.scsi import BLOCK, DID_TIME_OUT, GOOD, Disk, EhLog, read10  # noqa: E402
-from tcmulib.udev import leave_disks_alone  # noqa: E402
-from tcmulib.wait import Task  # noqa: E402
-
 import timeline  # noqa: E402
+
+from ksftlib.ktap import Context, Skip, TestTimeout, time_limit  # noqa: E402
+from ksftlib.wait import Task  # noqa: E402
+from tcmulib.impl import implementation  # noqa: E402
+from tcmulib.rig import Rig, pattern  # noqa: E402
+from tcmulib.scsi import (  # noqa: E402
+    BLOCK,
+    DID_TIME_OUT,
+    GOOD,
+    Disk,
+    EhLog,
+    leave_disks_alone,
+    read10,
+)
 
 #: How long the initiator waits for the READ before it aborts it. Others' commands have 30 s.
 #: The block layer looks at its timers once a second, so the abort may come a second later.

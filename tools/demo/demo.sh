@@ -1,6 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
+# lab: timeout=4000 tools=yes
+#
 # Shows an initiator's ABORT_TASK reach a user-space daemon. Runs on a machine,
 # usually the virtual one of "make demo", that has the SCSI target modules
 # loaded; see demo.py for what it does.

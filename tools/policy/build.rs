@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Makes the copy of the policy for `tests/counterexample`, see `mutations.rs`.
+//! Makes the copy of the logic for `tests/counterexample`, see `mutations.rs`.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
@@ -10,24 +10,24 @@ mod mutations;
 use mutations::{Mutation, MUTATIONS};
 
 /// The kernel's files.
-const POLICY: &str = "../../drivers/target/tcmu/policy";
+const LOGIC: &str = "../../drivers/target/tcmu/logic";
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=mutations.rs");
-    println!("cargo::rerun-if-changed={POLICY}");
+    println!("cargo::rerun-if-changed={LOGIC}");
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
-    let copy = out.join("policy");
-    copy_folder(Path::new(POLICY), &copy)?;
+    let copy = out.join("logic");
+    copy_folder(Path::new(LOGIC), &copy)?;
     for mutation in MUTATIONS {
         mutate(&copy, mutation)?;
     }
     let root = format!(
         "#[expect(dead_code, unused_imports, reason = \"as in src/lib.rs\")]\n\
-         #[path = {:?}]\nmod policy;\n",
+         #[path = {:?}]\nmod logic;\n",
         copy.join("mod.rs")
     );
-    fs::write(out.join("policy.rs"), root)
+    fs::write(out.join("logic.rs"), root)
 }
 
 fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
@@ -56,7 +56,7 @@ fn mutate(copy: &Path, mutation: &Mutation) -> io::Result<()> {
     let found = source.matches(from).count();
     if found != 1 {
         return Err(io::Error::other(format!(
-            "{POLICY}/{file} has {found} times what rule {rule} of mutations.rs replaces:\n{from}"
+            "{LOGIC}/{file} has {found} times what rule {rule} of mutations.rs replaces:\n{from}"
         )));
     }
     let on = format!("crate::rules::is_on(crate::rules::Rule::{rule})");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Other rules for the policy: what shows that the model check can fail.
+//! Other rules for the logic: what shows that the model check can fail.
 //!
 //! `build.rs` makes a copy of the kernel's files in which each of these can be switched on, for
 //! `tests/counterexample` alone; the files themselves know nothing of it. Each place must be found
@@ -10,7 +10,7 @@
 pub(crate) struct Mutation {
     /// Name of the variant of `rules::Rule`.
     pub(crate) rule: &'static str,
-    /// The file, from the policy's folder.
+    /// The file, from the folder of the logic.
     pub(crate) file: &'static str,
     /// What the source says.
     pub(crate) from: &'static str,
@@ -24,8 +24,8 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         rule: "LookOnlyAtQfull",
         file: "engine/submit.rs",
-        from: "if self.tmrs.is_empty() && self.waiting.is_empty() {",
-        to: "if (ON || self.tmrs.is_empty()) && self.waiting.is_empty() {",
+        from: "if self.tmrs.is_empty() && self.qfull.is_empty() {",
+        to: "if (ON || self.tmrs.is_empty()) && self.qfull.is_empty() {",
     },
     // xa_alloc() gives the lowest id that no command has, whether or not a TMR lists it.
     Mutation {
@@ -64,7 +64,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     // tcmu_tmr_notify() allocates the TMR, and drops it if that fails.
     Mutation {
         rule: "AllocateWhenAnnounced",
-        file: "engine/task_management.rs",
+        file: "engine/tmr.rs",
         from: "if notify {
             self.tmrs.push(kind, ids);",
         to: "let lost = ON && self.tmrs.reserve(usize::from(u16::MAX)).is_err();
@@ -74,10 +74,10 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     // The rest are plain mistakes, one for each property that is left.
     Mutation {
         rule: "TimeOutNotification",
-        file: "engine/mod.rs",
-        from: "self.wake = wake;
+        file: "engine/timeout.rs",
+        from: "self.next_deadline = next;
 ",
-        to: "self.wake = wake;
+        to: "self.next_deadline = next;
         if ON {
             self.tmrs.pop();
         }
@@ -93,22 +93,20 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         rule: "ListOnlyTheFirst",
-        file: "engine/task_management.rs",
+        file: "engine/tmr.rs",
         from: "if notify {
                         self.ids.list",
         to: "if notify && (ids.is_empty() || !ON) {
                         self.ids.list",
     },
     Mutation {
-        rule: "ForgetExpired",
-        file: "engine/mod.rs",
-        from: "self.counters.expired += 1;
-                host.complete(command, Answer::CheckCondition);",
-        to: "self.counters.expired += 1;
-                if ON {
+        rule: "ForgetTimedOut",
+        file: "engine/timeout.rs",
+        from: "self.completer.complete(command, status);",
+        to: "if ON {
                     core::mem::forget(command);
                 } else {
-                    host.complete(command, Answer::CheckCondition);
+                    self.completer.complete(command, status);
                 }",
     },
 ];

@@ -3,26 +3,26 @@
 //! The attributes and actions of tcmu devices in configfs.
 
 use super::control::text_of;
-use super::device::{
-    QfullTimeout,
-    Tcmu, //
-};
-use super::lio::{
-    attribute::{
-        Attribute,
-        AttributeTable,
-        Group, //
-    },
-    backend::Device,
-    output::Output,
-};
-use super::netlink;
-use super::policy::{
+use super::device::Tcmu;
+use super::logic::{
     signed,
     unsigned,
     NumberError,
+    QfullTimeout,
     ResetStatus,
     CONFIG_LEN, //
+};
+use crate::{
+    ext::output::Output,
+    netlink,
+    target::{
+        attribute::{
+            Attribute,
+            AttributeTable,
+            Group, //
+        },
+        backend::Device,
+    },
 };
 use kernel::{
     fmt::{
@@ -85,7 +85,7 @@ impl Attribute<Tcmu> for CmdTimeOut {
     const NAME: &'static CStr = c"cmd_time_out";
 
     fn show(device: &Device<Tcmu>, out: &mut Output<'_>) -> Result {
-        line(out, device.lock().settings.command_timeout_ms / 1000)
+        line(out, device.lock().settings.timeouts.command_ms / 1000)
     }
 
     fn store(device: &Device<Tcmu>, text: &[u8]) -> Result {
@@ -95,7 +95,7 @@ impl Attribute<Tcmu> for CmdTimeOut {
         }
         // C lets the number of milliseconds wrap.
         let seconds = unsigned(text, u64::from(u32::MAX / 1000))?;
-        device.lock().settings.command_timeout_ms = seconds as u32 * 1000;
+        device.lock().settings.timeouts.command_ms = seconds as u32 * 1000;
         Ok(())
     }
 }
@@ -108,7 +108,7 @@ impl Attribute<Tcmu> for QfullTimeOut {
     const NAME: &'static CStr = c"qfull_time_out";
 
     fn show(device: &Device<Tcmu>, out: &mut Output<'_>) -> Result {
-        let timeout = device.lock().settings.qfull_timeout;
+        let timeout = device.lock().settings.timeouts.qfull;
         match timeout {
             QfullTimeout::AsCommand => line(out, -1),
             QfullTimeout::Never => line(out, 0),
@@ -125,7 +125,7 @@ impl Attribute<Tcmu> for QfullTimeOut {
                 return Err(device.refuse(EINVAL, fmt!("qfull_time_out cannot be {seconds}")));
             }
         };
-        device.lock().settings.qfull_timeout = timeout;
+        device.lock().settings.timeouts.qfull = timeout;
         Ok(())
     }
 }

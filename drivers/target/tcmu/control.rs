@@ -6,20 +6,20 @@ use super::device::{
     State,
     Tcmu, //
 };
-use super::lio::{
-    backend::{
-        Device,
-        Limit, //
-    },
-    memalloc::NoIoScope,
-};
-use super::parameters::max_data_area_mb;
-use super::policy::{
+use super::logic::{
     options,
     Clamped,
     ControlOption,
     Invalid,
     CONFIG_LEN, //
+};
+use super::parameters::max_data_area_mb;
+use crate::{
+    ext::memalloc::NoIoScope,
+    target::backend::{
+        Device,
+        Limit, //
+    },
 };
 use kernel::{
     prelude::*,

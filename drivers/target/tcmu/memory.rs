@@ -6,33 +6,33 @@
 //! each access is one machine access, and the data pages are only copied from and to; there is no
 //! Rust reference to anything that user space writes.
 
-use super::lio::{
-    command::{
-        Command as ScsiCommand,
-        Completion,
-        DataDirection, //
-    },
-    page,
-    uio::{
-        MappedPage,
-        Mapping, //
-    },
-};
-use super::policy::{
+use super::logic::{
     growth::grown,
-    Answer,
+    uapi::{
+        first_of_pair,
+        mailbox_layout,
+        pair,
+        RING_OFFSET, //
+    },
     Array as _,
     Blocks,
-    Command,
-    Direction,
-    Host,
+    DataIo,
     NoMemory,
-    Sizes,
-    SlotIndex,
-    RING_OFFSET, //
+    RingIo,
+    Sizes, //
 };
 use super::reclaim;
 use super::table::Table;
+use crate::{
+    ext::{
+        page,
+        uio::{
+            MappedPage,
+            Mapping, //
+        },
+    },
+    target::command::Command as ScsiCommand,
+};
 use core::ops::Range;
 use kernel::{
     page::{
@@ -49,57 +49,9 @@ use kernel::{
     },
 };
 
-/// `TCMU_MAILBOX_VERSION`
-const VERSION: u16 = 2;
-
-/// Out-of-order completion, read length, TMR notification, kept buffers
-/// (`TCMU_MAILBOX_FLAG_CAP_*`).
-const CAPABILITIES: u16 = 0xf;
-
-/// SAM status values that the backend itself answers with.
-mod sam {
-    pub(super) const CHECK_CONDITION: u8 = 0x02;
-    pub(super) const BUSY: u8 = 0x08;
-    pub(super) const TASK_SET_FULL: u8 = 0x28;
-    pub(super) const TASK_ABORTED: u8 = 0x40;
-}
-
 // The interface to user space has 64-bit `struct iovec`s, and words of the ring are accessed in one
-// piece; the policy counts in pages of 4 KiB.
+// piece; the logic counts in pages of 4 KiB.
 static_assert!(cfg!(CONFIG_64BIT) && PAGE_SIZE == 4096);
-
-impl Command for ScsiCommand {
-    fn cdb(&self) -> &[u8] {
-        ScsiCommand::cdb(self)
-    }
-
-    fn direction(&self) -> Direction {
-        match ScsiCommand::direction(self) {
-            DataDirection::None => Direction::None,
-            DataDirection::ToDevice => Direction::ToDevice,
-            DataDirection::FromDevice => Direction::FromDevice,
-        }
-    }
-
-    fn data_length(&self) -> u32 {
-        ScsiCommand::data_length(self)
-    }
-
-    fn bidi_length(&self) -> Option<u32> {
-        match ScsiCommand::bidi_length(self) {
-            0 => None,
-            length => Some(length),
-        }
-    }
-
-    fn is_aborted(&self) -> bool {
-        ScsiCommand::is_aborted(self)
-    }
-
-    fn set_slot(&mut self, slot: SlotIndex) {
-        self.set_tag(slot.into_raw());
-    }
-}
 
 /// Mailbox and command ring, in a vmalloc area.
 ///
@@ -112,25 +64,11 @@ struct Mailbox {
 
 /// Words of the mailbox.
 mod word {
-    /// `version`, `flags` and `cmdr_off`.
-    pub(super) const LAYOUT: usize = 0;
-    /// `cmdr_size` and `cmd_head`.
-    pub(super) const HEAD: usize = 1;
-    /// `cmd_tail`, the only field that user space writes; the rest of the word is unused.
-    pub(super) const TAIL: usize = 8;
-}
+    use super::super::logic::uapi::*;
 
-/// Two 32-bit fields, in memory order, as one word.
-fn join(first: u32, second: u32) -> u64 {
-    let [a, b, c, d] = first.to_ne_bytes();
-    let [e, f, g, h] = second.to_ne_bytes();
-    u64::from_ne_bytes([a, b, c, d, e, f, g, h])
-}
-
-/// The first of two 32-bit fields of a word.
-fn first_field(word: u64) -> u32 {
-    let [a, b, c, d, ..] = word.to_ne_bytes();
-    u32::from_ne_bytes([a, b, c, d])
+    pub(super) const LAYOUT: usize = MAILBOX_LAYOUT_OFFSET / size_of::<u64>();
+    pub(super) const HEAD: usize = MAILBOX_HEAD_OFFSET / size_of::<u64>();
+    pub(super) const TAIL: usize = MAILBOX_TAIL_OFFSET / size_of::<u64>();
 }
 
 impl Mailbox {
@@ -144,17 +82,14 @@ impl Mailbox {
                 .map_err(|_| ENOMEM)?;
         }
         let mailbox = Self { words, ring_size };
-        let [a, b] = VERSION.to_ne_bytes();
-        let [c, d] = CAPABILITIES.to_ne_bytes();
-        let layout = join(u32::from_ne_bytes([a, b, c, d]), RING_OFFSET);
-        mailbox.words[word::LAYOUT].store(layout, Relaxed);
+        mailbox.words[word::LAYOUT].store(mailbox_layout(), Relaxed);
         mailbox.reset();
         Ok(mailbox)
     }
 
     fn reset(&self) {
         self.words[word::TAIL].store(0, Relaxed);
-        self.words[word::HEAD].store(join(self.ring_size, 0), Release);
+        self.words[word::HEAD].store(pair(self.ring_size, 0), Release);
     }
 
     fn ring(&self, offset: u32) -> &Atomic<u64> {
@@ -274,7 +209,6 @@ pub(crate) struct SharedMemory {
     data: DataPages,
     /// Where user space maps it, while somebody has the UIO node open.
     mapping: Option<Mapping>,
-    notify: bool,
 }
 
 impl SharedMemory {
@@ -287,7 +221,6 @@ impl SharedMemory {
                 per_block: sizes.pages_per_block() as usize,
             },
             mapping: None,
-            notify: false,
         })
     }
 
@@ -306,16 +239,6 @@ impl SharedMemory {
         self.mailbox.words.as_ptr().cast()
     }
 
-    /// Whether something was published that user space has not been woken for.
-    pub(crate) fn wants_notify(&self) -> bool {
-        self.notify
-    }
-
-    /// User space is being woken.
-    pub(crate) fn set_notified(&mut self) {
-        self.notify = false;
-    }
-
     /// Number of pages that the data area has.
     pub(crate) fn data_pages(&self) -> usize {
         self.data.count()
@@ -324,7 +247,7 @@ impl SharedMemory {
     /// The page at `offset` bytes into the mapping, if there is one.
     pub(crate) fn page(&self, offset: usize) -> Option<MappedPage> {
         match offset.checked_sub(self.data_offset()) {
-            None => page::in_vmalloc(&self.mailbox.words, offset),
+            None => MappedPage::of_vmalloc(&self.mailbox.words, offset),
             Some(offset) => {
                 let page = self.data.pages.get(offset >> PAGE_SHIFT)?.as_ref()?;
                 Some(MappedPage::of(page))
@@ -333,9 +256,7 @@ impl SharedMemory {
     }
 }
 
-impl Host for SharedMemory {
-    type Command = ScsiCommand;
-
+impl RingIo for SharedMemory {
     fn read_word(&self, offset: u32) -> u64 {
         self.mailbox.ring(offset).load(Relaxed)
     }
@@ -345,18 +266,20 @@ impl Host for SharedMemory {
     }
 
     fn tail(&self) -> u32 {
-        first_field(self.mailbox.words[word::TAIL].load(Acquire))
+        first_of_pair(self.mailbox.words[word::TAIL].load(Acquire))
     }
 
     fn publish_head(&mut self, head: u32) {
-        let word = join(self.mailbox.ring_size, head);
+        let word = pair(self.mailbox.ring_size, head);
         self.mailbox.words[word::HEAD].store(word, Release);
     }
 
     fn reset_mailbox(&mut self) {
         self.mailbox.reset();
     }
+}
 
+impl DataIo<ScsiCommand> for SharedMemory {
     fn populate(&mut self, block: u32, bytes: u32) -> Result<(), NoMemory> {
         self.data.populate(block, bytes)
     }
@@ -375,32 +298,5 @@ impl Host for SharedMemory {
         let bidi = command.bidi_length() != 0;
         self.data
             .copy(command, blocks, length, Copy::ToCommand { bidi });
-    }
-
-    fn complete(&mut self, command: ScsiCommand, answer: Answer<'_>) {
-        let plain = |status| Completion {
-            status,
-            sense: None,
-            length: None,
-        };
-        command.complete(&match answer {
-            Answer::Busy => plain(sam::BUSY),
-            Answer::CheckCondition => plain(sam::CHECK_CONDITION),
-            Answer::TaskSetFull => plain(sam::TASK_SET_FULL),
-            Answer::TaskAborted => plain(sam::TASK_ABORTED),
-            Answer::Response {
-                status,
-                sense,
-                read_length,
-            } => Completion {
-                status,
-                sense,
-                length: read_length,
-            },
-        });
-    }
-
-    fn notify(&mut self) {
-        self.notify = true;
     }
 }

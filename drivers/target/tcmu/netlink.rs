@@ -7,43 +7,42 @@
 //! another command than the one that is waited for is refused and ends nothing, and so is a reply
 //! that an earlier event of the same kind is still owed: see [`Replies`].
 
-use super::device::Tcmu;
-use super::lio::{
-    backend::Device,
-    bindings,
-    genl::{
-        policy,
-        request,
-        AttributeType,
-        Attributes,
-        Awaited,
-        Message,
-        Protocol, //
-    },
-    memalloc::NoIoScope,
-};
-use super::policy::{
+use super::logic::{
     EventId,
     Replies,
     Socket,
     MOST_MS, //
 };
-use super::TcmuModule;
+use crate::{
+    device::Tcmu,
+    ext::{
+        bindings,
+        completion::Completion,
+        genl::{
+            AttributeType,
+            Attributes,
+            Family,
+            Message,
+            Policy,
+            Protocol,
+            Request, //
+        },
+        memalloc::NoIoScope,
+    },
+    is_ready,
+    target::backend::Device,
+    TcmuModule, //
+};
 use kernel::{
     fmt, module,
-    net::netlink::{
-        Family,
-        MulticastGroup, //
-    },
+    net::netlink::MulticastGroup,
     new_mutex,
     prelude::*,
     str::CString,
     sync::{
         atomic::{
-            Acquire,
             Atomic,
-            Relaxed,
-            Release, //
+            Relaxed, //
         },
         Arc,
         Mutex, //
@@ -74,9 +73,6 @@ static REPLY_SUPPORTED: Atomic<u32> = Atomic::new(0);
 
 /// Whether messages that need a reply are held back (module parameter `block_netlink`).
 static BLOCKED: Atomic<u32> = Atomic::new(0);
-
-/// Whether `BOOK` may be used: module parameters can come before.
-static READY: Atomic<u32> = Atomic::new(0);
 
 kernel::sync::global_lock! {
     // SAFETY: Initialised in `TcmuModule::init` before its first use.
@@ -190,7 +186,7 @@ pub(crate) struct Pending {
     #[pin]
     outcome: Mutex<Outcome>,
     #[pin]
-    reply: Awaited,
+    reply: Completion,
 }
 
 impl Pending {
@@ -224,7 +220,7 @@ impl Pending {
                 command,
                 event,
                 outcome <- new_mutex!(Outcome { end: None, late: false }, "Pending::outcome"),
-                reply <- Awaited::new(),
+                reply <- Completion::new(),
             }),
             GFP_KERNEL,
         )
@@ -249,7 +245,9 @@ impl Pending {
 
     /// Waits for the reply. Says too whether it is settled that none comes any more.
     fn wait(&self, daemon_of: &Device<Tcmu>) -> (Result<(), Failure>, bool) {
-        let result = self.reply.wait(msecs_to_jiffies(REPLY_TIMEOUT_S * 1000));
+        let result = self
+            .reply
+            .wait_killable_timeout(msecs_to_jiffies(REPLY_TIMEOUT_S * 1000));
         let command = self.command;
         let outcome = self.outcome.lock();
         match outcome.end {
@@ -295,24 +293,24 @@ impl Protocol for TcmuProtocol {
         &FAMILY
     }
 
-    const POLICY: &'static [bindings::nla_policy] = &{
+    const POLICY: &'static [Policy] = &{
         let mut table =
-            [policy(AttributeType::Any); bindings::tcmu_genl_attr___TCMU_ATTR_MAX as usize];
-        table[attr::DEVICE as usize] = policy(AttributeType::Text);
-        table[attr::MINOR as usize] = policy(AttributeType::U32);
-        table[attr::CMD_STATUS as usize] = policy(AttributeType::S32);
-        table[attr::DEVICE_ID as usize] = policy(AttributeType::U32);
-        table[attr::SUPP_REPLY as usize] = policy(AttributeType::U8);
+            [Policy::new(AttributeType::Any); bindings::tcmu_genl_attr___TCMU_ATTR_MAX as usize];
+        table[attr::DEVICE as usize] = Policy::new(AttributeType::Text);
+        table[attr::MINOR as usize] = Policy::new(AttributeType::U32);
+        table[attr::CMD_STATUS as usize] = Policy::new(AttributeType::S32);
+        table[attr::DEVICE_ID as usize] = Policy::new(AttributeType::U32);
+        table[attr::SUPP_REPLY as usize] = Policy::new(AttributeType::U8);
         table
     };
 
     const FIRST_STRICT: u8 = bindings::tcmu_genl_cmd___TCMU_CMD_MAX as u8;
 
-    const REQUESTS: &'static [bindings::genl_small_ops] = &[
-        request::<Self>(cmd::SET_FEATURES),
-        request::<Self>(cmd::ADDED_DONE),
-        request::<Self>(cmd::REMOVED_DONE),
-        request::<Self>(cmd::RECONFIG_DONE),
+    const REQUESTS: &'static [Request] = &[
+        Request::new::<Self>(cmd::SET_FEATURES),
+        Request::new::<Self>(cmd::ADDED_DONE),
+        Request::new::<Self>(cmd::REMOVED_DONE),
+        Request::new::<Self>(cmd::RECONFIG_DONE),
     ];
 
     fn handle(command: u8, sender: Socket, attributes: &Attributes<'_>) -> Result {
@@ -376,18 +374,13 @@ fn done(command: u8, sender: Socket, attributes: &Attributes<'_>) -> Result {
     }
     replies.settle(pending.event);
     pending.outcome.lock().end = Some(End::Reply(status as i32, sender));
-    pending.reply.complete();
+    pending.reply.complete_all();
     Ok(())
 }
 
 /// A device goes: no reply about it is of interest any more.
 pub(crate) fn forget(device: &Device<Tcmu>) {
     BOOK.lock().replies.forget(device.index());
-}
-
-/// Makes the list of replies ready for use; called once, after its lock was initialised.
-pub(crate) fn set_ready() {
-    READY.store(1, Release);
 }
 
 /// Module parameter `block_netlink`.
@@ -404,7 +397,7 @@ pub(crate) fn is_blocked() -> bool {
 ///
 /// As in C, nothing is checked if nobody waits.
 pub(crate) fn reset() -> Result {
-    if READY.load(Acquire) == 0 {
+    if !is_ready() {
         return Ok(());
     }
     let book = BOOK.lock();
@@ -414,7 +407,7 @@ pub(crate) fn reset() -> Result {
     }
     for pending in book.waiting.iter() {
         pending.outcome.lock().end = Some(End::Reset);
-        pending.reply.complete();
+        pending.reply.complete_all();
     }
     Ok(())
 }

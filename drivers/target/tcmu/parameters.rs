@@ -2,16 +2,7 @@
 
 //! The module parameters.
 
-use super::lio::{
-    bindings::kernel_param_ops,
-    output::Output,
-    parameter::{
-        get,
-        set,
-        Parameter, //
-    },
-};
-use super::policy::{
+use super::logic::{
     decimal,
     unsigned,
     DEFAULT_MAX_DATA_AREA_MB, //
@@ -19,6 +10,13 @@ use super::policy::{
 use super::{
     netlink,
     reclaim, //
+};
+use crate::ext::{
+    output::Output,
+    parameter::{
+        module_parameter,
+        Parameter, //
+    },
 };
 use kernel::{
     fmt::Write as _,
@@ -48,6 +46,8 @@ fn refuse(why: &str) -> Error {
 struct GlobalMaxDataAreaMb;
 
 impl Parameter for GlobalMaxDataAreaMb {
+    const MODE: u16 = 0o644;
+
     fn set(text: &[u8]) -> Result {
         // As in C: any malformed number is EINVAL here, and all are decimal.
         let value = decimal(text, i32::MAX as u64).map_err(|_| EINVAL)?;
@@ -68,6 +68,8 @@ impl Parameter for GlobalMaxDataAreaMb {
 struct BlockNetlink;
 
 impl Parameter for BlockNetlink {
+    const MODE: u16 = 0o644;
+
     fn set(text: &[u8]) -> Result {
         let value = unsigned(text, u8::MAX.into())?;
         if value > 1 {
@@ -90,6 +92,8 @@ impl Parameter for BlockNetlink {
 struct ResetNetlink;
 
 impl Parameter for ResetNetlink {
+    const MODE: u16 = 0o200;
+
     fn set(text: &[u8]) -> Result {
         if unsigned(text, u8::MAX.into())? != 1 {
             return Err(refuse("reset_netlink must be 1"));
@@ -102,25 +106,21 @@ impl Parameter for ResetNetlink {
     }
 }
 
-/// What the shim's tables refer to.
-#[no_mangle]
-static tcmu_max_data_area_ops: kernel_param_ops = kernel_param_ops {
-    set: Some(set::<GlobalMaxDataAreaMb>),
-    get: Some(get::<GlobalMaxDataAreaMb>),
-    ..pin_init::zeroed()
-};
-
-/// What the shim's tables refer to.
-#[no_mangle]
-static tcmu_block_netlink_ops: kernel_param_ops = kernel_param_ops {
-    set: Some(set::<BlockNetlink>),
-    get: Some(get::<BlockNetlink>),
-    ..pin_init::zeroed()
-};
-
-/// What the shim's tables refer to.
-#[no_mangle]
-static tcmu_reset_netlink_ops: kernel_param_ops = kernel_param_ops {
-    set: Some(set::<ResetNetlink>),
-    ..pin_init::zeroed()
-};
+module_parameter!(
+    "target_core_user",
+    "global_max_data_area_mb",
+    GlobalMaxDataAreaMb,
+    "Max MBs of the data areas of all devices, and of each one."
+);
+module_parameter!(
+    "target_core_user",
+    "block_netlink",
+    BlockNetlink,
+    "Block new netlink commands."
+);
+module_parameter!(
+    "target_core_user",
+    "reset_netlink",
+    ResetNetlink,
+    "Reset netlink commands."
+);

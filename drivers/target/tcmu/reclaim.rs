@@ -12,13 +12,19 @@
 //! C counterpart: `find_free_blocks()`, which takes only the pages behind the last block that is in
 //! use, so that one old command keeps all the memory before it; here holes are taken as well.
 
-use super::device::Tcmu;
-use super::lio::{
-    backend::Device,
-    bindings,
-    memalloc::NoIoScope, //
+use crate::{
+    device::Tcmu,
+    ext::{
+        memalloc::NoIoScope,
+        work::{
+            Work,
+            WorkItem, //
+        },
+    },
+    is_ready,
+    parameters::max_data_area_mb,
+    target::backend::Device, //
 };
-use super::parameters::max_data_area_mb;
 use kernel::{
     page::PAGE_SHIFT,
     prelude::*,
@@ -27,7 +33,8 @@ use kernel::{
             Atomic,
             Relaxed, //
         },
-        Arc, //
+        Arc,
+        ArcBorrow, //
     },
 };
 
@@ -43,20 +50,39 @@ kernel::sync::global_lock! {
     pub(crate) unsafe(uninit) static DEVICES: Mutex<KVec<Arc<Device<Tcmu>>>> = KVec::new();
 }
 
+kernel::sync::global_lock! {
+    // SAFETY: Initialised in `TcmuModule::init` before its first use.
+    /// The work item, as long as the module is there.
+    pub(crate) unsafe(uninit) static WORK: SpinLock<Option<Arc<Work<Worker>>>> = None;
+}
+
+/// The worker.
+pub(crate) struct Worker;
+
+/// Makes the work item.
+pub(crate) fn begin() -> Result {
+    let work = Arc::new(Work::new(Arc::new(Worker, GFP_KERNEL)?)?, GFP_KERNEL)?;
+    *WORK.lock() = Some(work);
+    Ok(())
+}
+
 fn is_above_limit() -> bool {
     PAGES.load(Relaxed) > (max_data_area_mb() as usize) << (20 - PAGE_SHIFT)
 }
 
 /// Runs the worker in `ms` milliseconds, unless it is to run anyway.
 fn schedule(ms: u32) {
-    // SAFETY: The work is static, and `end` cancels it before its function goes.
-    unsafe { bindings::tcmu_shim_schedule_reclaim(ms) };
+    if let Some(work) = &*WORK.lock() {
+        work.queue(ms);
+    }
 }
 
 /// Takes the worker off the queue and waits until it does not run.
 fn cancel() {
-    // SAFETY: The work is static.
-    unsafe { bindings::tcmu_shim_cancel_reclaim() };
+    let work = WORK.lock().clone();
+    if let Some(work) = work {
+        work.cancel();
+    }
 }
 
 /// A device has got `pages` pages.
@@ -74,6 +100,9 @@ pub(crate) fn subtract(pages: usize) {
 
 /// The module parameter has changed.
 pub(crate) fn limit_changed() {
+    if !is_ready() {
+        return;
+    }
     if is_above_limit() {
         schedule(0);
     } else {
@@ -96,20 +125,21 @@ pub(crate) fn leave(device: &Device<Tcmu>) {
 
 /// The module goes: there is no device any more.
 pub(crate) fn end() {
-    cancel();
+    let work = WORK.lock().take();
+    drop(work);
     *DEVICES.lock() = KVec::new();
 }
 
-/// The worker, which the shim's work item refers to.
-#[no_mangle]
-extern "C" fn tcmu_reclaim(_work: *mut bindings::work_struct) {
-    if !is_above_limit() {
-        return;
-    }
-    for device in &*DEVICES.lock() {
-        Tcmu::reclaim(device);
-    }
-    if is_above_limit() {
-        schedule(INTERVAL_MS);
+impl WorkItem for Worker {
+    fn run(_: ArcBorrow<'_, Self>) {
+        if !is_above_limit() {
+            return;
+        }
+        for device in &*DEVICES.lock() {
+            Tcmu::reclaim(device);
+        }
+        if is_above_limit() {
+            schedule(INTERVAL_MS);
+        }
     }
 }

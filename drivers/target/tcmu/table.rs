@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's memory, for the policy.
+//! The kernel's memory, for the logic.
 
-use super::policy::{
+use super::logic::{
     Array,
     Memory,
     NoMemory, //
@@ -17,7 +17,7 @@ use kernel::{
     prelude::*, //
 };
 
-/// The kernel's allocator, for the policy.
+/// The kernel's allocator, for the logic.
 pub(crate) struct Kernel;
 
 impl Memory for Kernel {

@@ -9,22 +9,36 @@
 mod attributes;
 mod control;
 mod device;
-mod lio;
+mod logic;
 mod memory;
 mod netlink;
 mod parameters;
-mod policy;
 mod reclaim;
 mod table;
 
+#[path = "../../../rust/ext/mod.rs"]
+pub mod ext;
+#[path = "../../../rust/target/mod.rs"]
+pub mod target;
+
 use device::Tcmu;
-use kernel::prelude::*;
-use lio::{
-    backend,
+use ext::{
     debugfs,
     genl,
-    uio::RootDevice, //
+    uio, //
 };
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::{
+            Acquire,
+            Atomic,
+            Release, //
+        },
+        Arc, //
+    },
+};
+use target::backend;
 
 module! {
     type: TcmuModule,
@@ -36,9 +50,16 @@ module! {
 
 kernel::sync::global_lock! {
     // SAFETY: Initialised in `TcmuModule::init` before its first use.
-    /// Taken before the lock of a UIO device's name, UIO's `info_lock` and the lock of a device;
-    /// users of a node, who come with `info_lock` held, never take it.
+    /// Users of a node, who come with UIO's `info_lock` held, never take it.
     pub(crate) unsafe(uninit) static ROOT: Mutex<Option<Root>> = None;
+}
+
+/// Whether the locks of the module may be used: module parameters can come before.
+static READY: Atomic<u32> = Atomic::new(0);
+
+/// Whether the locks of the module may be used.
+fn is_ready() -> bool {
+    READY.load(Acquire) != 0
 }
 
 /// What lives as long as the module. Dropped in the order of the fields.
@@ -51,7 +72,7 @@ struct TcmuModule {
 /// Where devices appear.
 struct Root {
     /// `tcm_user` in sysfs, below which the UIO devices are.
-    device: RootDevice,
+    uio: Arc<uio::Root>,
     /// The directory for the status of devices.
     debugfs: debugfs::Dir<TcmuModule>,
 }
@@ -62,7 +83,7 @@ struct RootGuard;
 impl RootGuard {
     fn register(module: &'static ThisModule) -> Result<Self> {
         *ROOT.lock() = Some(Root {
-            device: RootDevice::new(c"tcm_user", module)?,
+            uio: uio::Root::new(c"tcm_user", module)?,
             debugfs: debugfs::Dir::new(c"target_core_user")?,
         });
         Ok(Self)
@@ -85,10 +106,12 @@ impl kernel::Module for TcmuModule {
             ROOT.init();
             netlink::BOOK.init();
             reclaim::DEVICES.init();
+            reclaim::WORK.init();
         }
-        netlink::set_ready();
+        READY.store(1, Release);
         // What is registered first is dropped last if a later step fails.
         let root = RootGuard::register(module)?;
+        reclaim::begin()?;
         let family = genl::Registration::new::<netlink::TcmuProtocol>()?;
         let backend = backend::Registration::new::<Tcmu>(
             module,

@@ -8,25 +8,26 @@ use kernel::sync::atomic::Relaxed;
 
 use crate::{
     bindings,
+    core::{
+        command::{
+            Abort,
+            Command, //
+        },
+        device::Device,
+        request::TmrRequest,
+        session::Session,
+        task_set::{
+            TakenCommand,
+            TakenCommands, //
+        },
+        trace, //
+    },
     log::ratelimited,
-    policy::{
+    logic::{
         self,
         Phase, //
     },
-    submission,
-    task::{
-        Abort,
-        AbortedCommands,
-        Command,
-        Session, //
-    },
-    tmr_device::{
-        Device,
-        Place,
-        Verdict, //
-    },
-    tmr_request::TmrRequest,
-    tmr_trace, //
+    submission, //
 };
 
 /// Executes ABORT TASK (SAM-5 7.2) for a command of `nexus` and sets the response.
@@ -45,40 +46,28 @@ pub(crate) fn abort_task(device: &Device, request: &TmrRequest, nexus: &Session)
 
     submission::wait(device);
 
-    pin_init::stack_pin_init!(let aborted = AbortedCommands::new());
-    pin_init::stack_pin_init!(let ending = AbortedCommands::new());
-    for queue in device.queues() {
-        let found = queue.abort(
-            |command| judge(command, request, nexus),
-            |command, end| match end {
-                Abort::Marked { sent } => {
-                    request.set_phase(Phase::on(command.kind(), sent));
-                    Place::Last(&aborted)
-                }
-                Abort::Ending => {
-                    request.set_phase(Phase::OnCommand);
-                    Place::Last(&ending)
-                }
-                Abort::TooLate => Place::Stay,
-            },
-        );
-        if found.is_break() {
-            break;
+    pin_init::stack_pin_init!(let aborted = TakenCommands::new());
+    let ending = match find(device, request, nexus) {
+        Some((command, Abort::Marked { .. })) => {
+            aborted.as_mut().push_back(command);
+            None
         }
-    }
+        Some((command, _)) => Some(command),
+        None => None,
+    };
 
     // Also with an empty list: user space wants to trace what is asked of it.
     device.notify(bindings::tcm_tmreq_table_TMR_ABORT_TASK, &aborted);
 
-    let taken = aborted.pop().inspect(|held| {
-        let fabric = held.command().fabric_name();
+    let aborted = aborted.pop_front().inspect(|command| {
+        let fabric = command.fabric_name();
         ratelimited!(
             pr_info,
             "ABORT_TASK: {fabric} command with tag {tag} is aborted\n"
         );
     });
-    let response = if let Some(held) = taken.or_else(|| ending.pop()) {
-        held.wait();
+    let response = if let Some(command) = aborted.or(ending) {
+        command.wait();
         device.aborts_complete().fetch_add(1, Relaxed);
         bindings::tcm_tmrsp_table_TMR_FUNCTION_COMPLETE
     } else {
@@ -94,21 +83,40 @@ pub(crate) fn abort_task(device: &Device, request: &TmrRequest, nexus: &Session)
     };
     request.set_response(response);
     let function = bindings::tcm_tmreq_table_TMR_ABORT_TASK;
-    tmr_trace::done(device, function, tag, response);
+    trace::done(device, function, tag, response);
     request.finish();
 }
 
-/// What ABORT TASK does with a command.
-fn judge(command: &Command, request: &TmrRequest, nexus: &Session) -> Verdict {
+/// Finds the command that the request means and takes it out of the task set, aborted or at its
+/// end. The request is in the phase of waiting for it then.
+fn find(device: &Device, request: &TmrRequest, nexus: &Session) -> Option<(TakenCommand, Abort)> {
+    for queue in device.queues() {
+        for task in queue.lock_tasks().iter() {
+            if !is_meant(&task, request, nexus) {
+                continue;
+            }
+            // What has this tag now may have come after the reset that has aborted the request.
+            if request.is_aborted() {
+                return None;
+            }
+            // Never answered: it is the initiator's own wish.
+            let end = task.abort(false);
+            match end {
+                Abort::Marked { sent } => request.set_phase(Phase::on(device.kind_of(&task), sent)),
+                Abort::Ending => request.set_phase(Phase::OnCommand),
+                Abort::TooLate => continue,
+            }
+            if let Some(command) = task.take() {
+                return Some((command, end));
+            }
+        }
+    }
+    None
+}
+
+/// Whether the request is about this command.
+fn is_meant(command: &Command, request: &TmrRequest, nexus: &Session) -> bool {
     let same_nexus = command.session().is_some_and(|session| session.is(nexus));
     let (tag, referenced) = (command.tag(), request.referenced_tag());
-    if !policy::abort_task_means(same_nexus, command.is_request(), tag, referenced) {
-        return Verdict::Leave;
-    }
-    // What has this tag now may have come after the reset that has aborted the request.
-    if request.is_aborted() {
-        return Verdict::GiveUp;
-    }
-    // Never answered: it is the initiator's own wish.
-    Verdict::Abort(false)
+    logic::abort_task_means(same_nexus, command.is_request(), tag, referenced)
 }

@@ -2,21 +2,17 @@
 
 //! Messages that a remote initiator can cause.
 
-use crate::bindings;
+#![deny(unsafe_code)]
 
-/// Tells whether a message may be written now.
-///
-/// All messages of this kind together are limited to the kernel's default rate, so that an
-/// initiator cannot flood the log.
-pub(crate) fn allowed() -> bool {
-    // SAFETY: May be called from every context.
-    unsafe { bindings::lio_tmr_ratelimit() }
-}
+use crate::ext::ratelimit::RateLimit;
+
+/// How often one of them may be written, all together: an initiator cannot flood the log.
+pub(crate) static RATE: RateLimit = RateLimit::default_rate();
 
 /// Writes a message with the `pr_*` macro given, if the rate allows it.
 macro_rules! ratelimited {
     ($pr:ident, $($arg:tt)+) => {
-        if $crate::log::allowed() {
+        if $crate::log::RATE.allows() {
             ::kernel::$pr!($($arg)+);
         }
     };

@@ -4,7 +4,10 @@
 
 #![deny(unsafe_code)]
 
-use core::ptr;
+use core::{
+    pin::Pin,
+    ptr, //
+};
 
 use kernel::{
     prelude::*,
@@ -13,27 +16,28 @@ use kernel::{
 
 use crate::{
     bindings,
+    core::{
+        command::{
+            Abort,
+            Command, //
+        },
+        device::Device,
+        registration::Registrations,
+        request::{
+            RequestRef,
+            TmrRequest, //
+        },
+        session::Session,
+        task_set::TakenCommands,
+        trace, //
+    },
     log::ratelimited,
-    policy::{
+    logic::{
         self,
         Cause,
         Wait, //
     },
-    submission,
-    task::{
-        Abort,
-        AbortedCommands,
-        Command,
-        Session, //
-    },
-    tmr_device::{
-        Device,
-        Place,
-        Registrations,
-        Verdict, //
-    },
-    tmr_request::TmrRequest,
-    tmr_trace, //
+    submission, //
 };
 
 /// A reset of a logical unit, or what PREEMPT AND ABORT makes of it.
@@ -44,7 +48,7 @@ pub(crate) struct Reset<'a> {
     /// The nexus that the LUN_RESET or the PREEMPT AND ABORT came from.
     nexus: Option<&'a Session>,
     /// The registrations that a PREEMPT AND ABORT removed. It reaches their commands alone.
-    preempted: Option<&'a Registrations>,
+    preempted: Option<Registrations<'a>>,
     /// The PREEMPT AND ABORT command itself.
     command: Option<&'a Command>,
     cause: Cause,
@@ -57,22 +61,22 @@ impl<'a> Reset<'a> {
     pub(crate) fn new(
         device: &'a Device,
         request: Option<&'a TmrRequest>,
-        preempted: Option<&'a Registrations>,
+        preempted: Option<Registrations<'a>>,
         command: Option<&'a Command>,
     ) -> Self {
         Self {
             device,
             request,
             nexus: request
-                .and_then(TmrRequest::command)
+                .map(TmrRequest::command)
                 .or(command)
                 .and_then(Command::session),
-            preempted,
-            command,
             cause: match preempted {
                 Some(_) => Cause::PreemptAndAbort,
                 None => Cause::LunReset,
             },
+            preempted,
+            command,
             tas: device.task_aborted_status(),
         }
     }
@@ -84,27 +88,20 @@ impl<'a> Reset<'a> {
     ///
     /// Everything is aborted before anything is waited for, so that the backend learns at once
     /// what it may cancel, and what may itself be waiting for the reset mutex is waited for when
-    /// that is free again. `policy.rs` says why, and why commands come before requests.
+    /// that is free again. `logic.rs` says why, and why commands come before requests.
     pub(crate) fn run(&self) {
-        pin_init::stack_pin_init!(let commands = AbortedCommands::new());
-        pin_init::stack_pin_init!(let ending = AbortedCommands::new());
-        pin_init::stack_pin_init!(let later = AbortedCommands::new());
+        pin_init::stack_pin_init!(let commands = TakenCommands::new());
+        pin_init::stack_pin_init!(let ending = TakenCommands::new());
+        pin_init::stack_pin_init!(let later = TakenCommands::new());
 
-        if let Some(preempted) = self.preempted {
-            preempted.keep_own();
-        }
         submission::wait(self.device);
         let met = {
             let _one_at_a_time = self.device.reset_mutex().lock();
 
-            self.device
-                .for_each_request(|request| self.meet_request(request));
-            for queue in self.device.queues() {
-                let _ = queue.abort(
-                    |command| self.judge(command),
-                    |command, end| self.place(command, end, &commands, &ending),
-                );
+            for request in self.device.lock_requests().iter() {
+                self.meet_request(request);
             }
+            self.abort_commands(commands.as_mut(), ending.as_mut());
 
             // Requests that come from now on find no command that was there before.
             let met = TmrRequest::next_number();
@@ -112,22 +109,22 @@ impl<'a> Reset<'a> {
             self.device.notify(self.function(), &commands);
 
             self.wait_for_requests(met, Wait::WithMutex);
-            ending.wait();
-            while let Some(held) = commands.pop() {
-                match self.time_for(held.command(), held.command().is_sent()) {
-                    Wait::AfterMutex => later.push(held),
-                    // `place()` leaves those that need not be waited for on their list: off it,
-                    // nobody else would.
+            wait_for_commands(ending);
+            while let Some(command) = commands.as_mut().pop_front() {
+                match self.time_for(&command, command.is_sent()) {
+                    Wait::AfterMutex => later.as_mut().push_back(command),
+                    // `abort_commands()` leaves those that need not be waited for on their list:
+                    // off it, nobody else would.
                     Wait::WithMutex | Wait::Never => {
-                        held.show();
-                        held.wait();
+                        command.show();
+                        command.wait();
                     }
                 }
             }
             met
         };
         self.wait_for_requests(met, Wait::AfterMutex);
-        later.wait();
+        wait_for_commands(later);
 
         if self.cause == Cause::LunReset && self.device.release_spc2_reservation() {
             pr_debug!("LUN_RESET: released the SPC-2 reservation\n");
@@ -135,7 +132,7 @@ impl<'a> Reset<'a> {
         self.device.resets().fetch_add(1, Relaxed);
         // The core answers a LUN_RESET so when this returns.
         let response = bindings::tcm_tmrsp_table_TMR_FUNCTION_COMPLETE;
-        tmr_trace::done(self.device, self.function(), 0, response);
+        trace::done(self.device, self.function(), 0, response);
     }
 
     /// The task management function that the backend is told.
@@ -148,10 +145,11 @@ impl<'a> Reset<'a> {
 
     /// Whether the reset reaches what came with `command` from `session`.
     fn reaches(&self, command: &Command, session: &Session) -> bool {
-        policy::reaches_nexus(self.cause, self.is_same_nexus(session))
+        logic::reaches_nexus(self.cause, self.is_same_nexus(session))
             && self
                 .preempted
-                .is_none_or(|preempted| preempted.contains(command))
+                .as_ref()
+                .is_none_or(|preempted| preempted.contain(command))
     }
 
     /// Whether `session` is the nexus that asked for the reset.
@@ -166,16 +164,15 @@ impl<'a> Reset<'a> {
         if itself || request.function() == bindings::tcm_tmreq_table_TMR_LUN_RESET {
             return None;
         }
-        let found = request
-            .command()
-            .and_then(|command| Some((command, command.session()?)));
-        if found.is_none() {
+        let command = request.command();
+        let Some(session) = command.session() else {
             ratelimited!(
                 pr_err,
-                "LUN_RESET: task management request without a command or session\n"
+                "LUN_RESET: task management request without a session\n"
             );
-        }
-        found.filter(|(command, session)| self.reaches(command, session))
+            return None;
+        };
+        self.reaches(command, session).then_some((command, session))
     }
 
     /// What a task management request comes to because of the reset.
@@ -189,7 +186,7 @@ impl<'a> Reset<'a> {
             return;
         };
         if self.is_same_nexus(session) {
-            command.abort(session, false);
+            command.abort(false);
         } else {
             request.overtake();
         }
@@ -200,54 +197,71 @@ impl<'a> Reset<'a> {
     /// Only for those with numbers below `met`: what comes later takes commands that come later.
     /// C waits for all of them in `core_tmr_drain_tmr_list()`.
     fn wait_for_requests(&self, met: u64, now: Wait) {
-        let wanted = |request: &TmrRequest| {
-            request.number() < met
-                && policy::wait_for_request(self.cause, request.phase()) == now
-                && self.reached(request).is_some()
-        };
-        while let Some(held) = self.device.find_request(wanted) {
-            if let Some(request) = held.command().request() {
-                request.wait();
-            }
-            // Its initiator may not have acknowledged the answer, and never do so.
-            drop(held);
+        while let Some(request) = self.hold_request(met, now) {
+            request.wait();
         }
     }
 
-    /// What the reset does with a command of the task set. C: `core_tmr_drain_state_list()`.
-    fn judge(&self, command: &Command) -> Verdict {
-        let itself = self.command.is_some_and(|own| ptr::eq(own, command));
-        if itself {
-            return Verdict::Leave;
-        }
-        match command.session() {
-            Some(session) if self.reaches(command, session) => {
-                Verdict::Abort(policy::answers(self.is_same_nexus(session), self.tas))
+    /// The first of the requests that [`Reset::wait_for_requests()`] waits for.
+    fn hold_request(&self, met: u64, now: Wait) -> Option<RequestRef> {
+        let wanted = |request: &TmrRequest| {
+            request.number() < met
+                && logic::wait_for_request(self.cause, request.phase()) == now
+                && self.reached(request).is_some()
+        };
+        let requests = self.device.lock_requests();
+        let found = requests
+            .iter()
+            .filter(|request| wanted(request))
+            .find_map(TmrRequest::hold);
+        found
+    }
+
+    /// Aborts the commands of the task set that the reset reaches, and takes those out of it that
+    /// it will wait for: what it has aborted is on `commands` then, what it has found at its end on
+    /// `ending`. C: `core_tmr_drain_state_list()`.
+    fn abort_commands(
+        &self,
+        mut commands: Pin<&mut TakenCommands>,
+        mut ending: Pin<&mut TakenCommands>,
+    ) {
+        for queue in self.device.queues() {
+            for task in queue.lock_tasks().iter() {
+                let Some(session) = task.session() else {
+                    continue;
+                };
+                if self.is_itself(&task) || !self.reaches(&task, session) {
+                    continue;
+                }
+                let answer = logic::answers(self.is_same_nexus(session), self.tas);
+                let list = match task.abort(answer) {
+                    Abort::Marked { sent } if self.time_for(&task, sent) == Wait::Never => continue,
+                    Abort::Marked { .. } => commands.as_mut(),
+                    Abort::Ending => ending.as_mut(),
+                    Abort::TooLate => continue,
+                };
+                if let Some(command) = task.take() {
+                    list.push_back(command);
+                }
             }
-            _ => Verdict::Leave,
         }
+    }
+
+    /// Whether this is the PREEMPT AND ABORT command.
+    fn is_itself(&self, command: &Command) -> bool {
+        self.command.is_some_and(|own| ptr::eq(own, command))
     }
 
     /// When the reset waits for a command that it has aborted.
     fn time_for(&self, command: &Command, sent: bool) -> Wait {
-        policy::wait_for_command(self.cause, command.kind(), sent)
+        logic::wait_for_command(self.cause, self.device.kind_of(command), sent)
     }
+}
 
-    /// Where a command goes that the reset has aborted, or found at its end.
-    fn place<'l>(
-        &self,
-        command: &Command,
-        end: Abort,
-        commands: &'l AbortedCommands,
-        ending: &'l AbortedCommands,
-    ) -> Place<'l> {
-        match end {
-            Abort::Marked { sent } => match self.time_for(command, sent) {
-                Wait::WithMutex | Wait::AfterMutex => Place::On(commands),
-                Wait::Never => Place::Stay,
-            },
-            Abort::Ending => Place::On(ending),
-            Abort::TooLate => Place::Stay,
-        }
+/// Waits for all of `commands`, in the order in which they were taken.
+fn wait_for_commands(mut commands: Pin<&mut TakenCommands>) {
+    while let Some(command) = commands.as_mut().pop_front() {
+        command.show();
+        command.wait();
     }
 }

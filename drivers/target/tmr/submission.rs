@@ -4,7 +4,7 @@
 
 #![deny(unsafe_code)]
 
-use crate::tmr_device::Device;
+use crate::core::device::Device;
 
 /// Waits until every command that a fabric handed over before is in the task set, as far as that
 /// can be waited for.

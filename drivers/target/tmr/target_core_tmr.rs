@@ -8,35 +8,28 @@
 //! Standards: SAM-5 clause 7 (task management functions), SAM-4 5.6 (aborting commands) and
 //! SPC-4 5.12.11.2.6 (PREEMPT AND ABORT).
 //!
-//! - `policy.rs` decides, without kernel types.
+//! - `logic.rs` decides, without kernel types.
 //! - `abort.rs`, `reset.rs` and `submission.rs` carry it out, without unsafe code.
-//! - `../lio/` is the safe view of the core's C structures that they use.
+//! - `core/` is the safe view of the core's C structures that they use.
 //!
 //! `Documentation/target/core-tmr.rst` has the properties and the differences from C.
 
-#[path = "../lio/bindings.rs"]
-mod bindings;
-#[path = "../lio/list.rs"]
-mod list;
-#[path = "../lio/lock.rs"]
-mod lock;
-#[path = "../lio/object.rs"]
-mod object;
-#[path = "../lio/task.rs"]
-mod task;
-#[path = "../lio/tmr_device.rs"]
-mod tmr_device;
-#[path = "../lio/tmr_function.rs"]
-mod tmr_function;
-#[path = "../lio/tmr_request.rs"]
-mod tmr_request;
-#[path = "../lio/tmr_trace.rs"]
-mod tmr_trace;
+#[path = "../../../rust/ext/mod.rs"]
+pub mod ext;
+#[path = "../../../rust/target/tmr_function.rs"]
+pub mod tmr_function;
+
+use ext::{
+    bindings,
+    list,
+    lock,
+    object, //
+};
 
 mod abort;
-mod entry;
+mod core;
 mod log;
-mod policy;
+mod logic;
 mod reset;
 mod submission;
 

@@ -12,12 +12,14 @@ import threading
 import time
 from functools import partial
 
+from ksftlib.ktap import Context
+from ksftlib.wait import Task
+
 from .exported import Exported
+from .impl import implementation
 from .iscsi_raw import ABORT_TASK, LUN_RESET, Closed, RawSession
-from .ktap import Context, implementation
 from .rig import Rig
 from .scsi import BLOCK, TEST_UNIT_READY, Disk, read10, write10
-from .wait import Task
 
 #: The ways in which commands are given up, by the name of the fabric.
 FABRICS = ("iscsi", "loopback", "both")

@@ -2,14 +2,13 @@
 """The target's configfs: backend devices of type "user" and loopback LUNs."""
 
 import contextlib
-import ctypes
-import os
 import subprocess
 from pathlib import Path
 
-from . import ktap
-from .ktap import Context
-from .wait import until
+from ksftlib import ktap
+from ksftlib.files import read, write
+from ksftlib.ktap import Context
+from ksftlib.wait import until
 
 TARGET = Path("/sys/kernel/config/target")
 CORE = TARGET / "core"
@@ -20,10 +19,6 @@ _FIRST_HBA = 4100
 
 #: Naming authority and vendor part of the port names that the tests create.
 _NAA = "naa.6001405a17e5"
-
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.write.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t)
-_libc.write.restype = ctypes.c_ssize_t
 
 _next_hba = _FIRST_HBA
 _next_port = 0
@@ -37,34 +32,6 @@ def take_share(worker: int) -> None:
     global _next_hba, _next_port
     _next_hba = _FIRST_HBA + (worker + 1) * _SHARE
     _next_port = (worker + 1) * _SHARE
-
-
-def read(path: Path) -> str:
-    """A small file without its last newline."""
-    text = path.read_text(encoding="ascii", errors="backslashreplace")
-    return text[:-1] if text.endswith("\n") else text
-
-
-def write(path: Path, text: str) -> None:
-    """Writes with one write(2); raises OSError with the kernel's errno."""
-    data = text.encode()
-    descriptor = os.open(path, os.O_WRONLY)
-    try:
-        # Not os.write(): it tries again after EINTR, which some files return for good.
-        written = _libc.write(descriptor, data, len(data))
-        if written < 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), str(path))
-        assert written == len(data), f"{path} took {written} bytes of {text!r}"
-    finally:
-        os.close(descriptor)
-
-
-def set_for_test(context: Context, path: Path, value: str) -> None:
-    """Writes a setting that gets its old value back after the test."""
-    before = read(path)
-    write(path, value)
-    context.defer(lambda: write(path, before))
 
 
 def free_number() -> int:

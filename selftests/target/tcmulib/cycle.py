@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ksftlib.ktap import PACE, PATIENCE, Context, equal
+from ksftlib.wait import Task, until
+
 from . import genl
 from .configfs import Device, Hba
 from .genl import Family
-from .ktap import PACE, PATIENCE, Context, equal
 from .rig import Rig, pattern
 from .scsi import BLOCK, DID_TIME_OUT, GOOD, TEST_UNIT_READY, Disk, read10
-from .wait import Task, until
 
 #: Bytes of the disk. A large one takes the daemon time.
 _SIZE = 2 << 20

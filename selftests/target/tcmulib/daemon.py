@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ksftlib.ktap import PATIENCE, Context, Skip
+from ksftlib.wait import until
+
 from .configfs import Device
-from .ktap import PATIENCE, Context, Skip
-from .wait import until
 
 #: Where a build of the tools leaves the program, from the top of the checkout.
 _BUILT = "tools/target/*/release/tcmud"

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """Devices that an iSCSI target exports, for initiators that say what the test wants."""
 
+from ksftlib.files import write
+from ksftlib.ktap import Context, equal
+
 from . import reserve as reservation
-from .configfs import Device, write
+from .configfs import Device
 from .iscsi import Target
 from .iscsi_raw import RawSession
-from .ktap import Context, equal
 from .ram import Ram
 from .rig import Rig
 from .scsi import BLOCK, GOOD, TEST_UNIT_READY, read10
@@ -48,28 +50,23 @@ def send_reads(session: RawSession, count: int) -> list[int]:
     return [session.command(read10(8 * (n % 64), 8), read=8 * BLOCK) for n in range(count)]
 
 
-def send_prout(
-    session: RawSession,
-    action: int,
-    key: int,
-    action_key: int = 0,
-    kind: int = reservation.EXCLUSIVE_REGISTRANTS_ONLY,
-) -> int:
-    """PERSISTENT RESERVE OUT; returns its tag."""
-    cdb, parameters = reservation.prout(action, key, action_key, kind)
+def send_prout(session: RawSession, *order: int, **kind: int) -> int:
+    """PERSISTENT RESERVE OUT, with the arguments of `reserve.prout`; returns its tag."""
+    cdb, parameters = reservation.prout(*order, **kind)
     return session.command(cdb, write=parameters)
 
 
-def reserve(
-    session: RawSession,
-    action: int,
-    key: int,
-    action_key: int = 0,
-    kind: int = reservation.EXCLUSIVE_REGISTRANTS_ONLY,
-) -> None:
-    """PERSISTENT RESERVE OUT, which must succeed."""
-    code = session.wait(send_prout(session, action, key, action_key, kind)).code
-    equal(code, GOOD, f"status of service action {action}")
+def reserve(session: RawSession, *order: int, **kind: int) -> None:
+    """The same, which must succeed."""
+    code = session.wait(send_prout(session, *order, **kind)).code
+    equal(code, GOOD, f"status of service action {order[0]}")
+
+
+def register(*sessions: RawSession) -> None:
+    """Registers nexuses with the keys 1, 2, ...; the first one holds the reservation."""
+    for key, session in enumerate(sessions, start=1):
+        reserve(session, reservation.REGISTER, 0, key)
+    reserve(sessions[0], reservation.RESERVE, 1)
 
 
 class ExportedTcmu(Exported):

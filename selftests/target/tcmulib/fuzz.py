@@ -13,10 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ksftlib.files import read, write
+from ksftlib.ktap import PATIENCE, Context, Skip, equal
+
 from .abuse import DISK_TIMEOUT, abuses
-from .configfs import read, write
 from .daemon import program, use_copy
-from .ktap import PATIENCE, Context, Skip, equal
 from .load import Load
 from .rig import Rig, pattern
 from .scsi import BLOCK, Disk

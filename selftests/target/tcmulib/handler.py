@@ -10,8 +10,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from ksftlib.ktap import PATIENCE, Context, raises_errno
+
 from .configfs import Device
-from .ktap import PATIENCE, Context, raises_errno
 from .ring import Entry, Ring
 
 P = ParamSpec("P")

@@ -4,8 +4,9 @@
 import subprocess
 from pathlib import Path
 
+from ksftlib.ktap import Context, Skip
+
 from .configfs import Device, Hba
-from .ktap import Context, Skip
 from .scsi import Disk
 
 

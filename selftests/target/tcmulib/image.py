@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Disk images that tcmu-runner serves, and what qemu-img finds in them."""
+"""Disk images that tcmu-runner serves."""
 
-import json
-import subprocess
-from pathlib import Path
+from ksftlib.image import check, contents, qemu_img
+from ksftlib.kmsg import KernelLog
+from ksftlib.ktap import PACE, Context
 
-from .ktap import PACE, PATIENCE, Context, equal
 from .runner import Clients
-from .scsi import Disk, KernelLog
+from .scsi import Disk
 
 #: Bytes of an image.
 SIZE = 4 << 20
@@ -20,40 +19,6 @@ SMALL = "control=max_data_area_mb=8,cmd_ring_size_mb=1"
 
 #: tcmu's own limit of time must not end the commands that a daemon leaves behind.
 PATIENT = int(300 * PACE)
-
-
-def qemu_img(*arguments: "str | Path") -> str:
-    """Output of qemu-img, which must succeed."""
-    done = subprocess.run(
-        ["qemu-img", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=60 * PATIENCE,
-    )
-    equal(done.returncode, 0, f"status of qemu-img {arguments[0]} ({done.stderr.strip()})")
-    return done.stdout
-
-
-def contents(image: Path, form: str = "qcow2") -> bytes:
-    """What a guest would see in an image."""
-    raw = image.with_suffix(".converted")
-    qemu_img("convert", "-f", form, "-O", "raw", image, raw)
-    data = raw.read_bytes()
-    raw.unlink()
-    return data
-
-
-def check(image: Path) -> None:
-    """Fails the test if the qcow2 image is inconsistent."""
-    found = json.loads(qemu_img("check", "--output=json", image))
-    equal((found["check-errors"], found.get("corruptions", 0)), (0, 0), "errors, corruptions")
-
-
-def holds(found: bytes, written: dict[int, bytes]) -> None:
-    """Fails the test unless `found` has these bytes at these offsets."""
-    assert written, "nothing was written"
-    for offset, data in written.items():
-        assert found[offset : offset + len(data)] == data, f"other data at {offset}"
 
 
 class Served:

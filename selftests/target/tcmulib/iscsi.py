@@ -9,10 +9,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from .configfs import TARGET, Device, link_lun, read, write
-from .ktap import PATIENCE, Context, Skip
-from .scsi import Disk, KernelLog
-from .wait import until
+from ksftlib.files import read, write
+from ksftlib.kmsg import KernelLog
+from ksftlib.ktap import PATIENCE, Context, Skip
+from ksftlib.wait import until
+
+from .configfs import TARGET, Device, link_lun
+from .scsi import Disk
 
 ADDRESS = "127.0.0.1"
 

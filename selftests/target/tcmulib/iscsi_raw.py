@@ -13,8 +13,9 @@ import threading
 import time
 from dataclasses import dataclass
 
+from ksftlib.ktap import PATIENCE, Context
+
 from .iscsi import Target
-from .ktap import PATIENCE, Context
 
 _NONE = 0xFFFFFFFF
 

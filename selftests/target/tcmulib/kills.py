@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from .ktap import Context
+from ksftlib.ktap import Context
+from ksftlib.wait import until
+
 from .load import Load
 from .rig import file_backed
-from .wait import until
 
 #: What the daemon does when it is killed, and what it is told for it.
 _STATES = {

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from .ktap import Context
+from ksftlib.ktap import Context
+from ksftlib.wait import Task, until
+
 from .scsi import BLOCK, Disk
-from .wait import Task, until
 
 T = TypeVar("T")
 

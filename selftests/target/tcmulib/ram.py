@@ -3,10 +3,11 @@
 
 from pathlib import Path
 
+from ksftlib.ktap import Context, Skip
+from ksftlib.wait import until
+
 from .configfs import Device, Hba
-from .ktap import Context, Skip
 from .scsi import Disk, attach
-from .wait import until
 
 #: Bytes of a disk.
 SIZE = 4 << 20

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """Loopback disks of one device that are registered for persistent reservations."""
 
+from ksftlib.cpu import running_on
+from ksftlib.ktap import LONG, Context, equal
+from ksftlib.wait import Task
+
 from . import reserve
-from .cpu import running_on
-from .ktap import LONG, Context, equal
 from .reserve import PREEMPT_AND_ABORT, REGISTER, RESERVE
 from .rig import Rig
 from .scsi import CHECK_CONDITION, GOOD, Disk
-from .wait import Task
 
 
 def prout(disk: Disk, action: int, key: int, action_key: int = 0, limit: float = LONG) -> int:

@@ -3,8 +3,10 @@
 
 from pathlib import Path
 
-from .configfs import TARGET, Device, read, write
-from .ktap import Context
+from ksftlib.files import read, write
+from ksftlib.ktap import Context
+
+from .configfs import TARGET, Device
 
 #: Service actions.
 REGISTER, RESERVE, RELEASE, CLEAR, PREEMPT, PREEMPT_AND_ABORT, REGISTER_AND_IGNORE = range(7)

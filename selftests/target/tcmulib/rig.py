@@ -6,12 +6,14 @@ import random
 import tempfile
 from pathlib import Path
 
-from .configfs import Device, read
+from ksftlib.files import read
+from ksftlib.ktap import LONG, Context, equal
+from ksftlib.wait import Task, until
+
+from .configfs import Device
 from .daemon import Daemon
-from .ktap import LONG, Context, equal
 from .ring import Ring
 from .scsi import BLOCK, GOOD, OWN, OWN_READS, Disk, attach, read10
-from .wait import Task, until
 
 #: Bytes of the disk.
 SIZE = 16 << 20

@@ -13,9 +13,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from .configfs import Device, read
-from .ktap import Context
-from .wait import until, wait_status
+from ksftlib.files import read
+from ksftlib.ktap import Context
+from ksftlib.wait import until, wait_status
+
+from .configfs import Device
 
 OP_PAD, OP_CMD, OP_TMR = 0, 1, 2
 

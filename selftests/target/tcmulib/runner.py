@@ -16,10 +16,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from .configfs import CORE, LOOPBACK, TARGET, Device, load_fabric, read
-from .ktap import PATIENCE, Context, Skip, Suite, equal
+from ksftlib.files import read
+from ksftlib.ktap import PATIENCE, Context, Skip, equal
+from ksftlib.wait import until
+
+from .configfs import CORE, LOOPBACK, TARGET, Device, load_fabric
 from .ring import Ring
-from .wait import until
+from .suite import Suite
 
 _PROGRAMS = ("dbus-daemon", "dbus-send", "tcmu-runner", "targetcli", "qemu-img")
 

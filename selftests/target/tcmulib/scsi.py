@@ -8,10 +8,14 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from .configfs import Device, Loopback, read, write
-from .ktap import LONG, Context, Skip
-from .trace import Trace
-from .wait import Task, until
+from ksftlib import udev
+from ksftlib.files import read, write
+from ksftlib.kmsg import KernelLog
+from ksftlib.ktap import LONG, Context, Skip
+from ksftlib.trace import Trace
+from ksftlib.wait import Task, until
+
+from .configfs import Device, Loopback
 
 #: ioctls of <scsi/sg.h>.
 _SG_IO = 0x2285
@@ -40,6 +44,15 @@ OWN = 0x4000
 
 #: READs of these blocks, for the daemon's rules.
 OWN_READS = f"read,lba={OWN}-{OWN + 0x1FFF}"
+
+
+#: Disks of the loopback and of iSCSI sessions, as udev names them.
+_DISKS = ("*/tcm_loop_adapter_*", "*/session[0-9]*/target[0-9]*")
+
+
+def leave_disks_alone(context: Context) -> None:
+    """From now on, until `context` is undone, udev sends no commands to disks that appear."""
+    udev.leave_alone(context, *_DISKS)
 
 
 def read10(lba: int, blocks: int) -> bytes:
@@ -98,43 +111,6 @@ class Answer:
         if self.sense[0] & 0x7F >= 0x72:
             return (self.sense[1] & 0xF, self.sense[2], self.sense[3])
         return (self.sense[2] & 0xF, self.sense[12], self.sense[13])
-
-
-class KernelLog:
-    """What the kernel prints from now on."""
-
-    def __init__(self, context: Context) -> None:
-        self._fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
-        os.lseek(self._fd, 0, os.SEEK_END)
-        context.defer(lambda: os.close(self._fd))
-        self._records: list[tuple[int, str]] = []
-
-    def records(self) -> list[tuple[int, str]]:
-        """Level and text of all messages so far."""
-        while True:
-            try:
-                record = os.read(self._fd, 8192)
-            except BlockingIOError:
-                return self._records
-            except BrokenPipeError:
-                # Messages were overwritten before they were read; go on with the next.
-                continue
-            prefix, _, text = record.decode(errors="replace").partition(";")
-            # The first number is facility * 8 + level.
-            self._records.append((int(prefix.partition(",")[0]) & 7, text))
-
-    def lines(self) -> list[str]:
-        """All messages so far, without their prefix."""
-        return [text for _, text in self.records()]
-
-    def count(self, *parts: str) -> int:
-        """Number of messages so far that contain all `parts`."""
-        return sum(all(part in line for part in parts) for line in self.lines())
-
-    def wait(self, *parts: str, count: int = 1, seconds: float = 15.0) -> None:
-        """Waits for so many messages that contain all `parts`."""
-        what = f"{count} kernel messages with {parts}"
-        until(lambda: self.count(*parts) >= count, what, seconds)
 
 
 class EhLog(KernelLog):

@@ -3,7 +3,9 @@
 
 import struct
 
-from .configfs import Device, write
+from ksftlib.files import write
+
+from .configfs import Device
 from .iscsi_raw import RawSession
 from .scsi import BLOCK, GOOD
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The policy modules of `target_core_user.ko`, compiled for the host, and their tests.
+//! The logic of `target_core_user.ko`, compiled for the host, and their tests.
 //!
 //! The sources are the kernel module's own. The library is built without `std`, so what builds here
 //! needs nothing but `core`.
@@ -12,8 +12,8 @@
     unused_imports,
     reason = "the kernel module uses what the tests do not"
 )]
-#[path = "../../../drivers/target/tcmu/policy/mod.rs"]
-mod policy;
+#[path = "../../../drivers/target/tcmu/logic/mod.rs"]
+mod logic;
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 //! Each decision by itself.
 
-use crate::policy::*;
+use crate::logic::*;
 
 #[test]
 fn a_command_is_classified_by_flag_operation_code_and_service_action() {
@@ -96,18 +96,26 @@ fn a_registration_is_that_of_its_port_and_session() {
     };
     // As iSCSI writes them: six bytes, of which here the last differs.
     let (one, other) = (isid(b"00023d000001"), isid(b"00023d000002"));
-    assert!(registers(true, None, &one));
-    assert!(registers(true, Some(&one), &one));
-    assert!(!registers(true, Some(&one), &other));
-    assert!(!registers(false, None, &one));
-    assert!(!registers(false, Some(&one), &one));
+    assert!(registers(true, None, || one));
+    assert!(registers(true, Some(&one), || one));
+    assert!(!registers(true, Some(&one), || other));
+    assert!(!registers(false, None, || one));
+    assert!(!registers(false, Some(&one), || one));
     // What is behind the text does not count.
     let mut rest = one;
     rest[15] = 1;
-    assert!(registers(true, Some(&rest), &one));
+    assert!(registers(true, Some(&rest), || one));
     let full = [b'1'; ISID_LEN];
-    assert!(registers(true, Some(&full), &full));
-    assert!(!registers(true, Some(&full), &one));
+    assert!(registers(true, Some(&full), || full));
+    assert!(!registers(true, Some(&full), || one));
+}
+
+#[test]
+fn a_fabric_is_asked_for_its_session_only_if_the_registration_has_one() {
+    let asked = || unreachable!("the fabric was asked");
+    assert!(registers(true, None, asked));
+    assert!(!registers(false, None, asked));
+    assert!(!registers(false, Some(&[b'1'; ISID_LEN]), asked));
 }
 
 #[test]

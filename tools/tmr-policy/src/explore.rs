@@ -6,8 +6,8 @@
 use std::collections::HashSet;
 
 use crate::{
+    logic::{self, Cause, Kind, Phase, Wait},
     model::{Rules, State, RULES},
-    policy::{self, Cause, Kind, Phase, Wait},
 };
 
 /// What all interleavings together show.
@@ -179,7 +179,7 @@ fn waiting_for_a_preempt_with_the_mutex_held_gets_stuck() {
 #[test]
 fn two_preempts_that_wait_for_each_other_get_stuck() {
     fn wait(cause: Cause, kind: Kind, sent: bool) -> Wait {
-        match policy::wait_for_command(cause, kind, sent) {
+        match logic::wait_for_command(cause, kind, sent) {
             Wait::Never => Wait::AfterMutex,
             other => other,
         }
@@ -196,7 +196,7 @@ fn waiting_for_a_searching_request_gets_stuck() {
     fn wait(cause: Cause, phase: Phase) -> Wait {
         match phase {
             Phase::Searching | Phase::Overtaken => Wait::WithMutex,
-            other => policy::wait_for_request(cause, other),
+            other => logic::wait_for_request(cause, other),
         }
     }
     let rules = Rules {
@@ -211,7 +211,7 @@ fn waiting_for_a_request_on_a_preempt_gets_stuck() {
     fn wait(cause: Cause, phase: Phase) -> Wait {
         match phase {
             Phase::OnPreempt => Wait::WithMutex,
-            other => policy::wait_for_request(cause, other),
+            other => logic::wait_for_request(cause, other),
         }
     }
     let rules = Rules {
@@ -224,7 +224,7 @@ fn waiting_for_a_request_on_a_preempt_gets_stuck() {
 #[test]
 fn a_preempt_that_waits_for_unsent_commands_waits_for_a_silent_initiator() {
     fn wait(cause: Cause, kind: Kind, _: bool) -> Wait {
-        policy::wait_for_command(cause, kind, true)
+        logic::wait_for_command(cause, kind, true)
     }
     let rules = Rules {
         wait_for_command: wait,
@@ -238,7 +238,7 @@ fn a_preempt_that_waits_for_requests_on_unsent_commands_waits_for_a_silent_initi
     fn wait(cause: Cause, phase: Phase) -> Wait {
         match phase {
             Phase::OnUnsent => Wait::AfterMutex,
-            other => policy::wait_for_request(cause, other),
+            other => logic::wait_for_request(cause, other),
         }
     }
     let rules = Rules {
@@ -251,12 +251,12 @@ fn a_preempt_that_waits_for_requests_on_unsent_commands_waits_for_a_silent_initi
 #[test]
 fn a_reset_that_waits_for_unsent_commands_with_the_mutex_holds_up_the_thread_that_receives() {
     fn wait(cause: Cause, kind: Kind, _: bool) -> Wait {
-        policy::wait_for_command(cause, kind, true)
+        logic::wait_for_command(cause, kind, true)
     }
     fn wait_for_request(cause: Cause, phase: Phase) -> Wait {
         match phase {
             Phase::OnUnsent => Wait::WithMutex,
-            other => policy::wait_for_request(cause, other),
+            other => logic::wait_for_request(cause, other),
         }
     }
     let start = silent_initiator_and_reset();

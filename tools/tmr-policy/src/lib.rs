@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The policy of the core's task management (`drivers/target/tmr/policy.rs`), compiled for the
+//! The policy of the core's task management (`drivers/target/tmr/logic.rs`), compiled for the
 //! host, and its tests.
 
 #![cfg_attr(not(test), no_std)]
@@ -9,8 +9,8 @@
     expect(dead_code, reason = "the users are the kernel module and the tests")
 )]
 
-#[path = "../../../drivers/target/tmr/policy.rs"]
-mod policy;
+#[path = "../../../drivers/target/tmr/logic.rs"]
+mod logic;
 
 #[cfg(test)]
 mod decisions;

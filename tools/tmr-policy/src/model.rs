@@ -7,7 +7,7 @@
 //! an ABORT_TASK run beside them; the backend completes any plain command at any time, but for a
 //! write whose data never come: the backend does not get that.
 
-use crate::policy::{self, Cause, Found, Kind, Phase, Wait, ISID_LEN};
+use crate::logic::{self, Cause, Found, Kind, Phase, Wait, ISID_LEN};
 
 /// What the model lets a test change, to see that the rule is needed.
 #[derive(Clone, Copy)]
@@ -26,8 +26,8 @@ pub(crate) struct Rules {
 
 /// The rules of the driver.
 pub(crate) const RULES: Rules = Rules {
-    wait_for_command: policy::wait_for_command,
-    wait_for_request: policy::wait_for_request,
+    wait_for_command: logic::wait_for_command,
+    wait_for_request: logic::wait_for_request,
     flush_inside: false,
     flush_with_mutex: false,
     requests_first: false,
@@ -252,11 +252,11 @@ impl State {
     /// Aborts a task. Returns whether it was not too late.
     fn mark(&mut self, task: Task) -> bool {
         let sent = if self.tasks[task].sent {
-            policy::SENT
+            logic::SENT
         } else {
             0
         };
-        match policy::find(self.tasks[task].bits | sent, false, true) {
+        match logic::find(self.tasks[task].bits | sent, false, true) {
             Found::Abortable { state, .. } => self.tasks[task].bits = state,
             Found::Ending | Found::TooLate => return false,
         }
@@ -266,10 +266,10 @@ impl State {
     fn reached(&self, run: &Run, task: Task) -> bool {
         let nexus = self.tasks[task].nexus;
         task != run.task
-            && policy::reaches_nexus(run.cause(), nexus == self.tasks[run.task].nexus)
-            && run
-                .preempts
-                .is_none_or(|preempted| policy::registers(preempted == nexus, None, &[0; ISID_LEN]))
+            && logic::reaches_nexus(run.cause(), nexus == self.tasks[run.task].nexus)
+            && run.preempts.is_none_or(|preempted| {
+                logic::registers(preempted == nexus, None, || [0; ISID_LEN])
+            })
     }
 
     /// One step of a run; false if it has to wait.
@@ -457,11 +457,11 @@ impl State {
         let is_request = found.kind == Kind::TaskManagement;
         if found.queue != queue
             || !found.listed
-            || !policy::abort_task_means(same_nexus, is_request, 1, 1)
+            || !logic::abort_task_means(same_nexus, is_request, 1, 1)
         {
             return Step::Search(queue + 1);
         }
-        if self.tasks[run.task].bits & policy::ABORTED != 0 {
+        if self.tasks[run.task].bits & logic::ABORTED != 0 {
             return Step::End;
         }
         self.tasks[run.task].phase = Phase::on(found.kind, found.sent);

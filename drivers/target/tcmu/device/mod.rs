@@ -2,36 +2,41 @@
 
 //! A tcmu device: its state under its lock, and its life.
 
+mod completer;
 mod locked;
 mod message;
 mod operations;
 mod status;
 mod user_space;
 
-use super::lio::{
-    backend::{
-        Device,
-        Limit, //
-    },
-    command::Command,
-    debugfs,
-    delayed_work::DelayedWork,
-    memalloc::NoIoScope,
-    uio::Uio, //
+use super::logic::{
+    Engine,
+    ResetStatus,
+    Sizes,
+    Timeouts, //
 };
 use super::memory::SharedMemory;
 use super::netlink;
-use super::policy::{
-    Engine,
-    ResetStatus,
-    Sizes, //
-};
 use super::{
     reclaim,
     table::Kernel,
     TcmuModule,
     ROOT, //
 };
+use crate::{
+    ext::{
+        debugfs,
+        memalloc::NoIoScope,
+        ratelimit::RateLimit,
+        uio,
+        work::Work, //
+    },
+    target::backend::{
+        Device,
+        Limit, //
+    },
+};
+use completer::LioCompleter;
 use kernel::{
     module,
     prelude::*,
@@ -55,31 +60,14 @@ use kernel::{
 use locked::Locked;
 use user_space::report;
 
-/// Default time limit of a command on the ring, and of one in the qfull queue if neither limit is
-/// set, in milliseconds.
-const DEFAULT_TIMEOUT_MS: u32 = 30_000;
-
-/// How long a command may wait in the qfull queue (attribute `qfull_time_out`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum QfullTimeout {
-    /// As long as a command may be on the ring (-1).
-    AsCommand,
-    /// Not at all (0).
-    Never,
-    /// So many milliseconds.
-    Ms(u32),
-}
-
 /// What users have set, besides the sizes.
 pub(crate) struct Settings {
     /// `dev_config`, empty if not set.
     pub(crate) config: Option<CString>,
     /// Sizes, fixed while the device is enabled.
     pub(crate) sizes: Sizes,
-    /// `cmd_time_out` in milliseconds; 0 is none.
-    pub(crate) command_timeout_ms: u32,
-    /// `qfull_time_out`.
-    pub(crate) qfull_timeout: QfullTimeout,
+    /// `cmd_time_out` and `qfull_time_out`
+    pub(crate) timeouts: Timeouts,
     /// `nl_reply_supported`: below 0 no, above 0 yes, 0 as the daemon says.
     pub(crate) nl_reply_supported: i32,
     /// `tmr_notification`
@@ -87,22 +75,29 @@ pub(crate) struct Settings {
 }
 
 /// Whether a device is enabled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Not enabled.
     Disabled,
     /// On the way from one to the other.
     Changing,
     /// Enabled.
-    Enabled,
+    Enabled(Enabled),
+}
+
+/// What an enabled device has, besides what its mappings need. Dropped without the device's lock, in
+/// the order of the fields: that waits for who takes the lock.
+struct Enabled {
+    /// What debugfs shows.
+    _status: debugfs::File<Device<Tcmu>>,
+    /// Wakes user space.
+    notifier: uio::Notifier,
+    /// Answers commands whose time is over.
+    timer: Work<Device<Tcmu>>,
+    /// What the timer waits for, in milliseconds, if it is queued. It may run earlier.
+    armed: Option<u64>,
 }
 
 /// The fields of a device that its lock protects.
-///
-/// # Invariants
-///
-/// In phase `Enabled` the UIO device is registered. Delayed work is armed in no other phase, and
-/// cancelled after that phase.
 pub(crate) struct State {
     pub(crate) settings: Settings,
     phase: Phase,
@@ -110,15 +105,11 @@ pub(crate) struct State {
     active: Option<Active>,
     /// Whether somebody has the UIO node open.
     open: bool,
-    /// What the delayed work waits for, in ticks, if it is queued. It may run earlier.
-    armed: Option<u64>,
-    /// What debugfs shows while the device is enabled.
-    status: Option<debugfs::File<Device<Tcmu>>>,
 }
 
 /// What an enabled device has.
 struct Active {
-    engine: Engine<Command, Kernel>,
+    engine: Engine<LioCompleter, Kernel>,
     memory: SharedMemory,
 }
 
@@ -127,20 +118,20 @@ struct Active {
 pub(crate) struct Tcmu {
     host_id: u32,
     name: CString,
-    /// Ticks count milliseconds from here.
+    /// The device's clock counts milliseconds from here.
     epoch: Instant<Monotonic>,
-    /// Until when, in ticks, nothing is said about a broken ring.
-    silent_until: Atomic<u64>,
+    /// How often it is said that the ring is broken.
+    broken_messages: RateLimit,
     /// The socket from which the last netlink reply about the device came, 0 if none did.
     daemon: Atomic<u32>,
     /// `dev_size` in bytes. No lock: LIO asks for it to build sense data, wherever it does that.
     size: Atomic<u64>,
     #[pin]
     state: Mutex<State>,
+    /// The UIO device, while there is one. Taken before UIO's `info_lock`, under which the lock of
+    /// the state is taken.
     #[pin]
-    uio: Uio,
-    #[pin]
-    timer: DelayedWork<Tcmu>,
+    uio: Mutex<Option<uio::Registration<Device<Tcmu>>>>,
     /// The thread in which LIO submits a batch of commands, 0 if there is none. User space is woken
     /// for that thread's commands at the end of the batch, for others' at once: the thread may
     /// execute commands of LIO's own, which wait for whatever it is.
@@ -160,10 +151,15 @@ impl Tcmu {
 
     fn locked(device: &Device<Self>) -> Locked<'_> {
         let noio = NoIoScope::enter();
-        let guard = device.state.lock();
+        let mut guard = device.state.lock();
+        let now = device.now();
+        let state = &mut *guard;
+        if let Some(active) = &mut state.active {
+            active.engine.set_clock(now, state.settings.timeouts);
+        }
         Locked {
             device,
-            now: device.now(),
+            now,
             guard,
             _noio: noio,
         }
@@ -184,20 +180,19 @@ impl Tcmu {
         self.submitter.load(Relaxed) == this_thread()
     }
 
-    /// The time in ticks.
+    /// The time in milliseconds.
     fn now(&self) -> u64 {
         u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(0)
     }
 
-    /// Calls `with` with engine and memory of an enabled device, and deadlines of commands.
+    /// Calls `with` with engine and memory of an enabled device.
     fn with_active<R>(
         device: &Device<Self>,
-        with: impl FnOnce(&mut Engine<Command, Kernel>, &mut SharedMemory, Option<u64>) -> R,
+        with: impl FnOnce(&mut Engine<LioCompleter, Kernel>, &mut SharedMemory) -> R,
     ) -> Option<R> {
         let mut locked = Self::locked(device);
-        let deadline = locked.command_deadline();
         let active = locked.guard.active.as_mut()?;
-        let result = with(&mut active.engine, &mut active.memory, deadline);
+        let result = with(&mut active.engine, &mut active.memory);
         locked.finish();
         Some(result)
     }
@@ -233,7 +228,7 @@ impl Tcmu {
 
     /// Action `block_dev`.
     pub(crate) fn set_blocked(device: &Device<Self>, blocked: bool) {
-        let result = Self::with_active(device, |engine, memory, _| {
+        let result = Self::with_active(device, |engine, memory| {
             if blocked {
                 engine.block(memory)
             } else {
@@ -246,24 +241,19 @@ impl Tcmu {
 
     /// Action `reset_ring`.
     pub(crate) fn reset_ring(device: &Device<Self>, status: ResetStatus) {
-        Self::with_active(device, |engine, memory, deadline| {
-            engine.reset_ring(memory, status, deadline)
-        });
+        Self::with_active(device, |engine, memory| engine.reset_ring(memory, status));
     }
 
     /// Action `free_kept_buf`. Says whether there was such a buffer.
     pub(crate) fn free_kept(device: &Device<Self>, id: u16) -> bool {
-        Self::with_active(device, |engine, memory, deadline| {
-            engine.free_kept(memory, id, deadline)
-        })
-        .unwrap_or(false)
+        Self::with_active(device, |engine, memory| engine.free_kept(memory, id)).unwrap_or(false)
     }
 
     /// Gives back the memory of the data area that no command has.
     pub(crate) fn reclaim(device: &Device<Self>) {
-        let result = Self::with_active(device, |engine, memory, deadline| {
+        let result = Self::with_active(device, |engine, memory| {
             // What user space is done with is free after this.
-            let result = engine.handle_completions(memory, deadline);
+            let result = engine.handle_completions(memory);
             engine.reclaim(memory);
             result
         });
@@ -272,36 +262,35 @@ impl Tcmu {
 
     /// Whether the sizes are fixed.
     pub(crate) fn is_sized(state: &State) -> bool {
-        state.phase != Phase::Disabled
+        !matches!(state.phase, Phase::Disabled)
     }
 
     /// What `configure` does; on error the caller undoes it.
     fn enable(device: ArcBorrow<'_, Device<Self>>, sizes: &Sizes) -> Result {
         let name = device.uio_name()?;
         let memory = SharedMemory::new(sizes)?;
-        let engine = Engine::new(&sizes.config()).map_err(|_| ENOMEM)?;
+        let engine = Engine::new(&sizes.config(), LioCompleter).map_err(|_| ENOMEM)?;
         let region = memory.address();
         let active = Active { engine, memory };
         // LIO may have destroyed the device before without freeing it.
         let old = device.state.lock().active.replace(active);
         drop(old);
-        // Who holds it must not wait for reclaim: a daemon that serves a disk may be waiting for it.
-        let noio = NoIoScope::enter();
-        match &mut *ROOT.lock() {
-            Some(root) => {
-                Uio::register(
-                    &device,
-                    module::this_module::<TcmuModule>(),
-                    &mut root.device,
-                    name,
-                    region,
-                )?;
-                let status = status::file(&root.debugfs, device)?;
-                device.state.lock().status = Some(status);
-            }
-            None => return Err(ENODEV),
-        }
-        drop(noio);
+        let (root, status) = {
+            // Who holds it must not wait for reclaim: a daemon that serves a disk may want it.
+            let _noio = NoIoScope::enter();
+            let root = ROOT.lock();
+            let root = root.as_ref().ok_or(ENODEV)?;
+            (root.uio.clone(), status::file(&root.debugfs, device)?)
+        };
+        let this = module::this_module::<TcmuModule>();
+        let registration = uio::Registration::new(device.into(), this, root, name, region)?;
+        let enabled = Enabled {
+            _status: status,
+            notifier: registration.notifier(),
+            timer: Work::new(device.into())?,
+            armed: None,
+        };
+        *device.uio.lock() = Some(registration);
 
         // What users have not set before enabling the device.
         for (limit, default) in [(Limit::BlockSize, 512), (Limit::MaxSectors, 128)] {
@@ -313,8 +302,7 @@ impl Tcmu {
         {
             let supported = i32::from(netlink::reply_supported());
             let mut state = device.state.lock();
-            // INVARIANT: Just registered.
-            state.phase = Phase::Enabled;
+            state.phase = Phase::Enabled(enabled);
             if state.settings.nl_reply_supported >= 0 {
                 state.settings.nl_reply_supported = supported;
             }
@@ -325,25 +313,18 @@ impl Tcmu {
 
     /// Ends the UIO device, if there is one, and the timer; the result is the state after that.
     fn disable(device: &Device<Self>) -> MutexGuard<'_, State> {
-        let status = {
+        let enabled = {
             let mut state = device.state.lock();
-            state.phase = Phase::Changing;
-            state.status.take()
+            core::mem::replace(&mut state.phase, Phase::Changing)
         };
-        // Waits for readers, which take the lock.
-        drop(status);
+        // Waits for readers of debugfs and for the timer, which take the lock.
+        drop(enabled);
         netlink::forget(device);
         reclaim::leave(device);
-        // INVARIANT: The phase has ended; work that runs now does not arm itself again.
-        device.timer.cancel();
-        // As in `enable`. Without it there is no module, and no device.
-        let _noio = NoIoScope::enter();
-        if let Some(root) = &mut *ROOT.lock() {
-            device.uio.unregister(&mut root.device);
-        }
+        let registration = device.uio.lock().take();
+        drop(registration);
         let mut state = device.state.lock();
         state.phase = Phase::Disabled;
-        state.armed = None;
         // Who has the node open closes it without our being told.
         state.open = false;
         state
@@ -368,12 +349,17 @@ impl Tcmu {
 
     /// Puts a changed `dev_config` into the name of the UIO device.
     pub(crate) fn rename(&self) -> Result {
-        self.uio.rename(self.uio_name()?);
+        let name = self.uio_name()?;
+        if let Some(registration) = &mut *self.uio.lock() {
+            registration.rename(name);
+        }
         Ok(())
     }
 
     /// Calls `with` with name and minor number of the UIO device, if there is one.
     pub(crate) fn with_uio<R>(&self, with: impl FnOnce(&CStr, u32) -> R) -> Option<R> {
-        self.uio.with_name(with)
+        let registration = self.uio.lock();
+        let registration = registration.as_ref()?;
+        Some(with(registration.name(), registration.minor()))
     }
 }

@@ -2,26 +2,11 @@
 
 //! What LIO asks of a tcmu device.
 
-use super::super::lio::{
-    backend::{
-        Backend,
-        Device,
-        Mode,
-        SenseReason, //
-    },
-    bindings,
-    command::{
-        AbortedCommands,
-        Command, //
-    },
-    delayed_work::DelayedWork,
-    output::Output,
-    uio::Uio, //
-};
-use super::super::policy::{
+use super::super::logic::{
     Refusal,
     Sizes,
     SlotIndex,
+    Timeouts,
     TmrKind, //
 };
 use super::super::{
@@ -31,11 +16,29 @@ use super::super::{
 use super::{
     Active,
     Phase,
-    QfullTimeout,
     Settings,
     State,
-    Tcmu,
-    DEFAULT_TIMEOUT_MS, //
+    Tcmu, //
+};
+use crate::{
+    ext::{
+        output::Output,
+        ratelimit::RateLimit, //
+    },
+    target::{
+        backend::{
+            Backend,
+            Device,
+            Mode, //
+        },
+        command::{
+            AbortedCommands,
+            Command,
+            Refused,
+            SenseReason, //
+        },
+        tmr_function::TmrFunction,
+    },
 };
 use kernel::{
     fmt::Write as _,
@@ -49,18 +52,21 @@ use kernel::{
     time::Instant, //
 };
 
-/// The number of a task management function in LIO as user space is told.
-fn tmr_kind(function: u32) -> TmrKind {
+/// How long after a message about a broken ring the next one comes, in milliseconds.
+const SILENCE_MS: u32 = 5_000;
+
+/// A task management function as user space is told of it.
+fn tmr_kind(function: TmrFunction) -> TmrKind {
     match function {
-        bindings::tcm_tmreq_table_TMR_ABORT_TASK => TmrKind::AbortTask,
-        bindings::tcm_tmreq_table_TMR_ABORT_TASK_SET => TmrKind::AbortTaskSet,
-        bindings::tcm_tmreq_table_TMR_CLEAR_ACA => TmrKind::ClearAca,
-        bindings::tcm_tmreq_table_TMR_CLEAR_TASK_SET => TmrKind::ClearTaskSet,
-        bindings::tcm_tmreq_table_TMR_LUN_RESET => TmrKind::LunReset,
-        bindings::tcm_tmreq_table_TMR_TARGET_WARM_RESET => TmrKind::TargetWarmReset,
-        bindings::tcm_tmreq_table_TMR_TARGET_COLD_RESET => TmrKind::TargetColdReset,
-        bindings::tcm_tmreq_table_TMR_LUN_RESET_PRO => TmrKind::LunResetPro,
-        _ => TmrKind::Unknown,
+        TmrFunction::AbortTask => TmrKind::AbortTask,
+        TmrFunction::AbortTaskSet => TmrKind::AbortTaskSet,
+        TmrFunction::ClearAca => TmrKind::ClearAca,
+        TmrFunction::ClearTaskSet => TmrKind::ClearTaskSet,
+        TmrFunction::LunReset => TmrKind::LunReset,
+        TmrFunction::TargetWarmReset => TmrKind::TargetWarmReset,
+        TmrFunction::TargetColdReset => TmrKind::TargetColdReset,
+        TmrFunction::LunResetPro => TmrKind::LunResetPro,
+        TmrFunction::Unknown => TmrKind::Unknown,
     }
 }
 
@@ -74,7 +80,7 @@ impl Backend for Tcmu {
             host_id,
             name: CString::try_from(name)?,
             epoch: Instant::now(),
-            silent_until: Atomic::new(0),
+            broken_messages: RateLimit::new(SILENCE_MS, 1),
             daemon: Atomic::new(0),
             size: Atomic::new(0),
             state <- new_mutex!(
@@ -82,31 +88,27 @@ impl Backend for Tcmu {
                     settings: Settings {
                         config: None,
                         sizes: Sizes::default(),
-                        command_timeout_ms: DEFAULT_TIMEOUT_MS,
-                        qfull_timeout: QfullTimeout::AsCommand,
+                        timeouts: Timeouts::default(),
                         nl_reply_supported: 0,
                         tmr_notification: false,
                     },
                     phase: Phase::Disabled,
                     active: None,
                     open: false,
-                    armed: None,
-                    status: None,
                 },
                 "Tcmu::state"
             ),
-            uio <- Uio::new(),
-            timer <- DelayedWork::new(),
+            uio <- new_mutex!(None, "Tcmu::uio"),
             submitter: Atomic::new(0),
         })
     }
 
-    fn configure(device: ArcBorrow<'_, Device<Self>>) -> Result {
+    fn configure_device(device: ArcBorrow<'_, Device<Self>>) -> Result {
         let index = device.index();
         let sizes = {
             let mut state = device.state.lock();
             // LIO does not keep a second writer of `enable` out while the first waits for a daemon.
-            if state.phase != Phase::Disabled {
+            if Self::is_sized(&state) {
                 return Err(device.refuse(EBUSY, fmt!("is being enabled by somebody else")));
             }
             state.phase = Phase::Changing;
@@ -125,7 +127,7 @@ impl Backend for Tcmu {
         result
     }
 
-    fn destroy(device: ArcBorrow<'_, Device<Self>>) {
+    fn destroy_device(device: ArcBorrow<'_, Device<Self>>) {
         // Nobody listens, or does not answer in time: the device goes all the same.
         match netlink::removed(&device) {
             Err(error) if error != ESRCH => {
@@ -136,7 +138,7 @@ impl Backend for Tcmu {
         let state = Self::disable(&device);
         // LIO has drained its commands before.
         if let Some(Active { engine, .. }) = &state.active {
-            kernel::warn_on!(engine.owes_answers());
+            kernel::warn_on!(engine.has_outstanding());
             let tmrs = engine.counters();
             pr_debug!(
                 "{}: TMRs: {} announced, {} on the ring, {} dropped\n",
@@ -148,32 +150,30 @@ impl Backend for Tcmu {
         }
     }
 
-    fn queue(device: &Device<Self>, command: Command) -> Result<(), SenseReason> {
+    fn execute_cmd(device: &Device<Self>, command: Command) -> Result<(), Refused> {
         let mut locked = Tcmu::locked(device);
-        let on_ring = locked.command_deadline();
-        let waiting = locked.waiting_deadline();
         let Some(Active { engine, memory }) = &mut locked.guard.active else {
-            return Err(SenseReason::CommunicationFailure);
+            return Err(command.refuse(SenseReason::CommunicationFailure));
         };
-        let result = engine.submit(memory, command, on_ring, waiting);
+        let result = engine.submit(memory, command);
         locked.finish();
-        // A refused command is LIO's again as soon as this returns.
-        result.map(|_| ()).map_err(|(_, refusal)| match refusal {
-            Refusal::Aborted => SenseReason::AbortedCommand,
-            Refusal::Blocked => SenseReason::LunBusy,
-            Refusal::Broken => SenseReason::CommunicationFailure,
-            Refusal::TooBig => SenseReason::InvalidCdbField,
-            Refusal::NoResources => SenseReason::OutOfResources,
+        result.map(|_| ()).map_err(|(command, refusal)| {
+            command.refuse(match refusal {
+                Refusal::Aborted => SenseReason::AbortedCommand,
+                Refusal::Blocked => SenseReason::LunBusy,
+                Refusal::Broken => SenseReason::CommunicationFailure,
+                Refusal::TooBig => SenseReason::InvalidCdbField,
+                Refusal::NoResources => SenseReason::OutOfResources,
+            })
         })
     }
 
-    fn task_management(device: &Device<Self>, function: u32, aborted: AbortedCommands<'_>) {
+    fn tmr_notify(device: &Device<Self>, function: TmrFunction, aborted: AbortedCommands<'_>) {
         let mut locked = Tcmu::locked(device);
         let notify = locked.guard.settings.tmr_notification;
-        let deadline = locked.command_deadline();
         if let Some(Active { engine, memory }) = &mut locked.guard.active {
             let slots = aborted.flatten().map(SlotIndex::from_raw);
-            engine.task_management(memory, tmr_kind(function), slots, notify, deadline);
+            engine.tmr_notify(memory, tmr_kind(function), slots, notify);
         }
         // LIO may wait from here on inside the batch that this thread submits, whose end comes after
         // that: user space must be told now of its commands (P9).
@@ -181,20 +181,20 @@ impl Backend for Tcmu {
         locked.finish();
     }
 
-    fn plug(device: &Device<Self>) -> bool {
+    fn plug_device(device: &Device<Self>) -> bool {
         device.begin_batch()
     }
 
-    fn unplug(device: &Device<Self>) {
+    fn unplug_device(device: &Device<Self>) {
         device.end_batch();
         Tcmu::locked(device).finish();
     }
 
-    fn set_parameters(device: &Device<Self>, text: &[u8]) -> Result {
+    fn set_configfs_dev_params(device: &Device<Self>, text: &[u8]) -> Result {
         control::store(device, text)
     }
 
-    fn show_parameters(device: &Device<Self>, out: &mut Output<'_>) -> Result {
+    fn show_configfs_dev_params(device: &Device<Self>, out: &mut Output<'_>) -> Result {
         let state = device.state.lock();
         let settings = &state.settings;
         out.write_bytes(b"Config: ")?;
@@ -214,7 +214,7 @@ impl Backend for Tcmu {
         Ok(())
     }
 
-    fn last_block(device: &Device<Self>) -> u64 {
+    fn get_blocks(device: &Device<Self>) -> u64 {
         let block = u64::from(device.block_size());
         let size = device.size();
         size.checked_div(block).unwrap_or(0).saturating_sub(1)

@@ -4,21 +4,21 @@
 //!
 //! The lines are described in `Documentation/target/tcmu-debugfs.rst`.
 
-use super::super::lio::{
-    backend::Device,
-    debugfs::{
+use super::super::logic::{
+    Broken,
+    RingIo as _,
+    Snapshot, //
+};
+use super::Tcmu;
+use crate::{
+    ext::debugfs::{
         Dir,
         File,
         Show, //
     },
+    target::backend::Device,
+    TcmuModule, //
 };
-use super::super::policy::{
-    Broken,
-    Host as _,
-    Snapshot, //
-};
-use super::super::TcmuModule;
-use super::Tcmu;
 use kernel::{
     fmt,
     prelude::*,

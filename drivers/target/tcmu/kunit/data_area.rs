@@ -2,10 +2,10 @@
 
 //! The data area.
 
-use super::policy::{
+use super::logic::{
     data_area::{
         AllocError,
-        BlockList,
+        Allocation,
         DataArea, //
     },
     NoMemory, //
@@ -30,7 +30,7 @@ fn with_area(blocks: u32, test: impl FnOnce(DataArea<Kernel>)) {
     }
 }
 
-fn take(area: &mut DataArea<Kernel>, length: u32) -> Result<BlockList, AllocError> {
+fn take(area: &mut DataArea<Kernel>, length: u32) -> Result<Allocation, AllocError> {
     area.allocate(length, |_, _| Ok(()))
 }
 
@@ -39,10 +39,10 @@ fn hands_out_every_block_once() {
         let list = take(&mut area, BLOCKS * BLOCK - 1);
         check!(list.is_ok());
         let list = list.unwrap_or_default();
-        check!(area.iter(list).eq(0..BLOCKS));
+        check!(area.iter(list.blocks).eq(0..BLOCKS));
         check_eq!(area.used(), BLOCKS);
         check_eq!(take(&mut area, 1), Err(AllocError::Full));
-        area.free(list);
+        area.free(list.blocks);
         check_eq!(area.used(), 0);
     });
 }
@@ -50,11 +50,12 @@ fn hands_out_every_block_once() {
 fn describes_neighbours_as_one_run() {
     with_area(64, |mut area| {
         let lists = [0, 1, 2].map(|_| take(&mut area, 4 * BLOCK).unwrap_or_default());
-        area.free(lists[0]);
-        area.free(lists[2]);
+        area.free(lists[0].blocks);
+        area.free(lists[2].blocks);
         // Four blocks before the hole's end, three behind it, the last one not full.
         let list = take(&mut area, 6 * BLOCK + 100).unwrap_or_default();
-        let mut runs = area.runs(list, 6 * BLOCK + 100);
+        check_eq!(list.runs, 2);
+        let mut runs = area.runs(&list);
         check_eq!(runs.next(), Some((0, 4 * BLOCK)));
         check_eq!(runs.next(), Some((8, 2 * BLOCK + 100)));
         check_eq!(runs.next(), None);
@@ -81,7 +82,7 @@ fn takes_nothing_when_a_page_is_refused() {
 fn names_what_is_free() {
     with_area(1_000, |mut area| {
         let lists = [0, 1, 2].map(|_| take(&mut area, 100 * BLOCK).unwrap_or_default());
-        area.free(lists[1]);
+        area.free(lists[1].blocks);
         let mut runs = area.free_runs();
         check_eq!(runs.next(), Some(100..200));
         // Blocks that were never used have no memory to give back.

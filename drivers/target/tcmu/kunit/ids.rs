@@ -2,7 +2,7 @@
 
 //! Command ids.
 
-use super::policy::{
+use super::logic::{
     ids::{
         IdError,
         IdList,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! KUnit suites for what tcmu's policy does with the kernel's own memory.
+//! KUnit suites for what tcmu's logic does with the kernel's own memory.
 //!
 //! The very same files are tested at length on the host (`tools/policy`), where memory is a vector.
 //! Here they run on the arrays of the driver, at the sizes that a device can reach. A module of its
@@ -11,8 +11,8 @@
     unused_imports,
     reason = "the driver uses what the suites do not"
 )]
-#[path = "../policy/mod.rs"]
-mod policy;
+#[path = "../logic/mod.rs"]
+mod logic;
 #[path = "../table.rs"]
 mod table;
 

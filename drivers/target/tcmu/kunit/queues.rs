@@ -2,7 +2,7 @@
 
 //! Queues of commands and of notifications.
 
-use super::policy::{
+use super::logic::{
     ids::{
         IdList,
         IdTable, //
@@ -13,6 +13,7 @@ use super::policy::{
         Slots,
         State, //
     },
+    timeouts::Deadline,
     tmr_queue::{
         TmrKind,
         TmrQueue, //
@@ -29,9 +30,9 @@ use super::table::Kernel;
 const MANY: u32 = 20_000;
 
 fn waiting(command: u32) -> State<u32> {
-    State::Waiting {
+    State::Qfull {
         command,
-        deadline: None.into(),
+        deadline: Deadline::NEVER,
     }
 }
 
@@ -47,12 +48,12 @@ fn keeps_commands_in_order_whoever_leaves() {
     for raw in (0..MANY).rev().filter(|raw| raw % 3 != 1) {
         let slot = SlotIndex::from_raw(raw);
         slots.unlink(&mut queue, slot);
-        check!(matches!(slots.take(slot), State::Waiting { command, .. } if command == raw));
+        check!(matches!(slots.take(slot), State::Qfull { command, .. } if command == raw));
     }
     let mut expected = 1;
     let mut cursor = queue.first();
     while let Some(slot) = cursor {
-        check!(matches!(slots.get(slot), State::Waiting { command, .. } if *command == expected));
+        check!(matches!(slots.get(slot), State::Qfull { command, .. } if *command == expected));
         expected += 3;
         cursor = slots.next(slot);
     }
@@ -66,10 +67,7 @@ fn uses_vacant_slots_again() {
     let mut slots = Slots::<u32, Kernel>::new();
     check!(slots.reserve().is_ok());
     let first = slots.fill(waiting(1));
-    check!(matches!(
-        slots.take(first),
-        State::Waiting { command: 1, .. }
-    ));
+    check!(matches!(slots.take(first), State::Qfull { command: 1, .. }));
     check!(matches!(slots.get(first), State::Vacant));
     check!(slots.reserve().is_ok());
     check_eq!(slots.fill(waiting(2)), first);

@@ -2,7 +2,7 @@
 
 //! The command ring.
 
-use super::policy::{
+use super::logic::{
     ring::{
         Broken,
         Place,

@@ -2,7 +2,7 @@
 
 //! Arrays that grow from slab memory into pages.
 
-use super::policy::Array;
+use super::logic::Array;
 use super::suite::{
     check,
     check_eq,

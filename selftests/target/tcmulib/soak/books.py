@@ -12,14 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ..iscsi_raw import ABORT_TASK, COMPLETE, LUN_RESET, NO_TASK
-from ..scsi import (
-    BUSY,
-    CHECK_CONDITION,
-    GOOD,
-    RESERVATION_CONFLICT,
-    TASK_ABORTED,
-    TASK_SET_FULL,
-)
+from ..scsi import BUSY, CHECK_CONDITION, GOOD, RESERVATION_CONFLICT, TASK_ABORTED, TASK_SET_FULL
 
 #: Sense key.
 UNIT_ATTENTION = 6

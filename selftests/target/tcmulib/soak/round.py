@@ -10,13 +10,16 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..configfs import TARGET, read, write
+from ksftlib.files import read, write
+from ksftlib.ktap import PACE, PATIENCE, Context
+from ksftlib.trace import Trace
+from ksftlib.wait import until
+
+from ..configfs import TARGET
+from ..impl import implementation
 from ..iscsi import Target
 from ..iscsi_raw import ABORT_TASK, COMPLETE, LUN_RESET, NO_TASK
-from ..ktap import PACE, PATIENCE, Context, implementation
 from ..rig import Rig
-from ..trace import Trace
-from ..wait import until
 from . import evidence
 from .books import Books, End, Kind
 from .medium import BLOCKS

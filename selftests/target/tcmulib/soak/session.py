@@ -5,10 +5,11 @@ import queue
 import time
 from dataclasses import dataclass
 
+from ksftlib.ktap import Context
+
 from .. import scsi
 from ..iscsi import Target
 from ..iscsi_raw import Pdu, RawSession
-from ..ktap import Context
 
 #: Operation code of a SCSI response. What comes with it is sense data.
 _SCSI_RESPONSE = 0x21

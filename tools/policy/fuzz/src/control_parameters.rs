@@ -2,7 +2,7 @@
 
 //! What is written to the file `control`, and numbers in other files.
 
-use crate::policy::{
+use crate::logic::{
     decimal, options, signed, unsigned, ControlOption, Invalid, NumberError, Sizes, CONFIG_LEN,
 };
 

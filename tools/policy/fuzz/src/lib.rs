@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is fuzzed: the kernel's own policy files, with the tests' surroundings.
+//! What is fuzzed: the kernel's own files, with the tests' surroundings.
 //!
 //! Each target is a function from bytes to nothing that panics if something is wrong. The programs
 //! in `fuzz_targets` give it to libFuzzer, `tests/corpus.rs` plays the saved inputs.
 //! `Documentation/target/proof.rst` says how to run both.
 
 #[expect(dead_code, unused_imports, reason = "as in tools/policy/src/lib.rs")]
-#[path = "../../../../drivers/target/tcmu/policy/mod.rs"]
-mod policy;
+#[path = "../../../../drivers/target/tcmu/logic/mod.rs"]
+mod logic;
 
 #[path = "../../src/tests/"]
 #[expect(dead_code, reason = "the other tests use the rest")]
@@ -23,7 +23,7 @@ mod harness {
     pub(crate) mod user;
 
     /// The engine as it is tested.
-    type TestEngine = crate::policy::engine::Engine<command::TestCommand, memory::TestMemory>;
+    type TestEngine = crate::logic::engine::Engine<command::TestCompleter, memory::TestMemory>;
 }
 
 mod control_parameters;

@@ -4,8 +4,8 @@
 
 use crate::harness::rig::{Action, Rig};
 use crate::harness::user::Completion;
-use crate::policy::engine::{Config, ResetStatus};
-use crate::policy::seam::Direction;
+use crate::logic::engine::{Config, ResetStatus};
+use crate::logic::ops::Direction;
 
 /// The rest of the input; behind its end are zeros.
 struct Input<'a>(&'a [u8]);
@@ -97,7 +97,7 @@ impl Input<'_> {
                 notify: self.byte() & 7 != 0,
                 repeat: self.byte() & 7 == 0,
             },
-            26 => Action::Expire(u64::from(self.byte()) % 60),
+            26 => Action::Elapse(u64::from(self.byte()) % 60),
             27 => self.choose([Action::Block, Action::Unblock]),
             28 => Action::Reset(self.choose([ResetStatus::Busy, ResetStatus::CheckCondition])),
             29 => {

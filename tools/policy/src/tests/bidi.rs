@@ -7,8 +7,8 @@ use super::command::Reply;
 use super::model::Place;
 use super::rig::{Action, Rig, GOOD};
 use super::user::{Completion, Held, Run};
-use crate::policy::engine::Config;
-use crate::policy::seam::Direction;
+use crate::logic::engine::Config;
+use crate::logic::ops::Direction;
 
 const BLOCK: u32 = 64;
 
@@ -160,7 +160,7 @@ fn both_buffers_count_for_what_fits() {
     // Six blocks of the four that are left.
     submit(&mut rig, 4 * BLOCK, None);
     let token = submit(&mut rig, 3 * BLOCK, Some(3 * BLOCK));
-    assert_eq!(rig.model.commands[token].place, Place::Waiting);
+    assert_eq!(rig.model.commands[token].place, Place::Qfull);
     complete(&mut rig, &GOOD);
     assert!(matches!(
         rig.model.commands[token].place,

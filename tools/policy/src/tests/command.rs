@@ -2,8 +2,9 @@
 
 //! SCSI commands of the tests: each must be answered exactly once.
 
-use crate::policy::seam::{Command, Direction};
-use crate::policy::slots::SlotIndex;
+use crate::logic::ops::{Command, Completer, Completion, Direction};
+use crate::logic::sam::SamStatus;
+use crate::logic::slots::SlotIndex;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -216,5 +217,35 @@ impl Command for TestCommand {
         // The driver keeps the number in a field of LIO's command.
         let slot = SlotIndex::from_raw(slot.into_raw());
         self.ledger.borrow_mut().records[self.token].slot = Some(slot);
+    }
+}
+
+/// LIO, which gets commands back.
+pub(crate) struct TestCompleter {
+    pub(crate) ledger: Rc<RefCell<Ledger>>,
+}
+
+impl Completer for TestCompleter {
+    type Command = TestCommand;
+
+    fn complete(&mut self, command: TestCommand, completion: Completion<'_>) {
+        let mut ledger = self.ledger.borrow_mut();
+        let reply = match completion {
+            Completion::Status(SamStatus::Busy) => Reply::Busy,
+            Completion::Status(SamStatus::CheckCondition) => Reply::CheckCondition,
+            Completion::Status(SamStatus::TaskSetFull) => Reply::TaskSetFull,
+            Completion::Status(SamStatus::TaskAborted) => Reply::TaskAborted,
+            Completion::Response {
+                status,
+                sense,
+                read_length,
+            } => Reply::Response {
+                status,
+                sense: sense.map(|sense| sense.to_vec()),
+                read_length,
+                data_in: ledger.take_data_in(command.token),
+            },
+        };
+        ledger.answer(command.token, reply);
     }
 }

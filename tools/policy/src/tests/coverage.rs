@@ -6,7 +6,7 @@ use super::command::Reply;
 use super::model::Place;
 use super::rig::Rig;
 use super::state_machine::{case, foul};
-use crate::policy::ring::Broken;
+use crate::logic::ring::Broken;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use std::collections::BTreeMap;
@@ -43,7 +43,7 @@ fn situations(rig: &Rig) -> Vec<&'static str> {
         ("no block is free", model.space.free_blocks() == 0),
         (
             "a timed-out command is on the ring",
-            places(|place| matches!(place, Place::Expired(_))),
+            places(|place| matches!(place, Place::TimedOut(_))),
         ),
         (
             "a buffer is kept",

@@ -3,8 +3,8 @@
 //! The data area: lowest block first, all or nothing.
 
 use super::memory::{refuse, TestMemory};
-use crate::policy::data_area::{AllocError, BlockList, DataArea};
-use crate::policy::seam::NoMemory;
+use crate::logic::data_area::{AllocError, Allocation, DataArea};
+use crate::logic::ops::NoMemory;
 use proptest::prelude::*;
 
 fn area(blocks: u32, block_size: u32) -> DataArea<TestMemory> {
@@ -12,13 +12,13 @@ fn area(blocks: u32, block_size: u32) -> DataArea<TestMemory> {
     DataArea::new(blocks, block_size).unwrap_or_else(|error| panic!("{error:?}"))
 }
 
-fn take(area: &mut DataArea<TestMemory>, length: u32) -> BlockList {
+fn take(area: &mut DataArea<TestMemory>, length: u32) -> Allocation {
     area.allocate(length, |_, _| Ok(()))
         .unwrap_or_else(|error| panic!("{error:?}"))
 }
 
-fn blocks(area: &DataArea<TestMemory>, list: BlockList) -> Vec<u32> {
-    area.iter(list).collect()
+fn blocks(area: &DataArea<TestMemory>, list: Allocation) -> Vec<u32> {
+    area.iter(list.blocks).collect()
 }
 
 #[test]
@@ -30,10 +30,10 @@ fn lowest_block_comes_first() {
     assert_eq!(blocks(&area, first), [0, 1, 2]);
     assert_eq!(blocks(&area, second), [3]);
     assert_eq!(blocks(&area, third), (4..74).collect::<Vec<_>>());
-    area.free(first);
+    area.free(first.blocks);
     let fourth = take(&mut area, 2 * 4096);
     assert_eq!(blocks(&area, fourth), [0, 1]);
-    area.free(second);
+    area.free(second.blocks);
     let fifth = take(&mut area, 3 * 4096);
     assert_eq!(blocks(&area, fifth), [2, 3, 74]);
     // Lists that were made earlier have not changed.
@@ -44,10 +44,10 @@ fn lowest_block_comes_first() {
 fn no_data_needs_no_block() {
     let mut area = area(1, 4096);
     let list = take(&mut area, 0);
-    assert_eq!(list, BlockList::default());
+    assert_eq!(list, Allocation::default());
     assert_eq!(blocks(&area, list), []);
-    assert_eq!(area.runs(list, 0).count(), 0);
-    area.free(list);
+    assert_eq!(area.runs(&list).count(), 0);
+    area.free(list.blocks);
     assert_eq!(area.blocks_for(0), 0);
     assert_eq!(area.blocks_for(1), 1);
     assert_eq!(area.blocks_for(4096), 1);
@@ -117,12 +117,16 @@ fn consecutive_blocks_are_one_run() {
     let mut area = area(10, 10);
     let lists: Vec<_> = (0..10).map(|_| take(&mut area, 10)).collect();
     for block in [1, 2, 3, 5, 8, 9] {
-        area.free(lists[block]);
+        area.free(lists[block].blocks);
     }
     let list = take(&mut area, 53);
     assert_eq!(blocks(&area, list), [1, 2, 3, 5, 8, 9]);
-    let runs: Vec<_> = area.runs(list, 53).collect();
+    let runs: Vec<_> = area.runs(&list).collect();
     assert_eq!(runs, [(1, 30), (5, 10), (8, 13)]);
+    assert_eq!((list.runs, list.single_run()), (3, None));
+    area.free(list.blocks);
+    let list = take(&mut area, 25);
+    assert_eq!(list.single_run(), Some((1, 25)));
 }
 
 proptest! {
@@ -134,7 +138,7 @@ proptest! {
     ) {
         let mut area = area(count, block_size);
         let mut owner = vec![None; count as usize];
-        let mut lists: Vec<(usize, u32, BlockList, Vec<u32>)> = Vec::new();
+        let mut lists: Vec<(usize, u32, Allocation, Vec<u32>)> = Vec::new();
         for (name, (is_allocation, wanted, pick, fails)) in steps.into_iter().enumerate() {
             if is_allocation {
                 // The last block is used in part.
@@ -162,14 +166,20 @@ proptest! {
                 }
             } else if !lists.is_empty() {
                 let (_, _, list, old) = lists.swap_remove(pick % lists.len());
-                area.free(list);
+                area.free(list.blocks);
                 for block in old {
                     owner[block as usize] = None;
                 }
             }
             for (_, length, list, expected) in &lists {
                 prop_assert_eq!(&blocks(&area, *list), expected);
-                let runs: Vec<_> = area.runs(*list, *length).collect();
+                let runs: Vec<_> = area.runs(list).collect();
+                prop_assert_eq!((list.length, list.runs as usize), (*length, runs.len()));
+                if let [run] = runs[..] {
+                    prop_assert_eq!(list.single_run(), Some(run));
+                } else {
+                    prop_assert_eq!(list.single_run(), None);
+                }
                 let sum: u32 = runs.iter().map(|run| run.1).sum();
                 prop_assert_eq!(sum, *length);
                 let spread = runs.iter().flat_map(|&(first, bytes)| {
@@ -200,10 +210,10 @@ proptest! {
                 break;
             }
             let list = lists.swap_remove(index.index(lists.len()));
-            for block in area.iter(list) {
+            for block in area.iter(list.blocks) {
                 free[block as usize] = true;
             }
-            area.free(list);
+            area.free(list.blocks);
         }
         let mut found = vec![false; free.len()];
         let mut end = None;

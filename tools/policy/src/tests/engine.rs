@@ -7,9 +7,9 @@ use super::memory::growths;
 use super::model::Place;
 use super::rig::{Action, Rig, GOOD, KINDS};
 use super::user::{Completion, Kind};
-use crate::policy::engine::{Config, ResetStatus};
-use crate::policy::ring::Broken;
-use crate::policy::seam::Direction;
+use crate::logic::engine::{Config, ResetStatus};
+use crate::logic::ops::Direction;
+use crate::logic::ring::Broken;
 
 const BLOCK: u32 = 64;
 
@@ -88,21 +88,17 @@ fn command_does_not_overtake_notification() {
     assert_eq!(rig.model.pending[0].ids.len(), 59);
     assert!(rig.model.space.place(120).is_some());
     let late = submit(&mut rig, 0);
-    assert_eq!(place(&rig, late), &Place::Waiting);
+    assert_eq!(place(&rig, late), &Place::Qfull);
     // A command ends, whose id is listed; at the start of the ring there is still too little space.
     rig.step(&Action::Complete(3, GOOD));
     rig.step(&Action::Kick);
     submit(&mut rig, 0);
     assert_eq!(rig.model.pending.len(), 1);
-    assert_eq!(place(&rig, late), &Place::Waiting);
+    assert_eq!(place(&rig, late), &Place::Qfull);
     rig.step(&Action::Complete(7, GOOD));
     rig.step(&Action::Kick);
     assert_eq!(rig.model.pending.len(), 0);
-    assert_eq!(
-        place(&rig, late),
-        &Place::Waiting,
-        "no space is left for it"
-    );
+    assert_eq!(place(&rig, late), &Place::Qfull, "no space is left for it");
     rig.drain();
     assert_eq!(rig.answers.len(), 61);
     assert_eq!(rig.answers.last(), Some(&(late + 1, good())));
@@ -120,7 +116,7 @@ fn listed_id_stays_taken_after_its_command() {
     };
     assert_eq!(rig.model.pending[0].ids, [id]);
     // The aborted command times out and its notification still waits: the id list stays.
-    rig.step(&Action::Expire(100));
+    rig.step(&Action::Elapse(100));
     assert_eq!(rig.answers.len(), 3);
     assert_eq!(rig.model.pending[0].ids, [id]);
     rig.drain();
@@ -170,7 +166,7 @@ fn aborted_command_is_refused() {
     rig.step(&Action::Block);
     rig.step(&request);
     assert_eq!(rig.model.commands.len(), 2);
-    assert!(!rig.engine.owes_answers());
+    assert!(!rig.engine.has_outstanding());
 }
 
 /// The first of the queue holds up the others. When it goes, and user space has nothing to complete
@@ -183,7 +179,7 @@ fn queue_moves_when_its_first_is_aborted() {
     rig.step(&Action::Kick);
     let big = submit(&mut rig, 2 * BLOCK);
     let small = submit(&mut rig, BLOCK);
-    assert_eq!(place(&rig, small), &Place::Waiting);
+    assert_eq!(place(&rig, small), &Place::Qfull);
     abort(&mut rig, 0b01, false);
     assert_eq!(rig.answers.last(), Some(&(big, Reply::TaskAborted)));
     assert!(is_on_ring(&rig, small));
@@ -199,13 +195,13 @@ fn queue_moves_when_its_first_times_out() {
     let big = submit(&mut rig, 2 * BLOCK);
     rig.now += 10;
     let small = submit(&mut rig, BLOCK);
-    rig.step(&Action::Expire(40));
+    rig.step(&Action::Elapse(40));
     assert_eq!(rig.answers.last(), Some(&(big, Reply::TaskSetFull)));
     assert!(is_on_ring(&rig, small));
     // Its own time counts from the ring now.
-    rig.step(&Action::Expire(29));
+    rig.step(&Action::Elapse(29));
     assert!(is_on_ring(&rig, small));
-    rig.step(&Action::Expire(1));
+    rig.step(&Action::Elapse(1));
     assert_eq!(rig.answers.last(), Some(&(small, Reply::CheckCondition)));
     rig.drain();
 }
@@ -215,7 +211,7 @@ fn queue_moves_when_memory_is_back() {
     let mut rig = rig(8, 4);
     rig.step(&Action::RefusePopulate(1));
     let first = submit(&mut rig, BLOCK);
-    assert_eq!(place(&rig, first), &Place::Waiting);
+    assert_eq!(place(&rig, first), &Place::Qfull);
     let second = submit(&mut rig, BLOCK);
     assert!(is_on_ring(&rig, first) && is_on_ring(&rig, second));
     rig.drain();
@@ -240,7 +236,7 @@ fn waiting_command_goes_on_waiting_for_an_id() {
     rig.step(&Action::RefuseGrowth(1));
     rig.step(&Action::Kick);
     assert_eq!(rig.answers.len(), before + 2);
-    assert_eq!(place(&rig, waiting), &Place::Waiting);
+    assert_eq!(place(&rig, waiting), &Place::Qfull);
     rig.step(&Action::Kick);
     assert!(is_on_ring(&rig, waiting));
     rig.drain();
@@ -393,9 +389,9 @@ fn only_kept_buffers_are_freed() {
     let ids: Vec<u16> = rig.user.held.iter().map(|held| held.id).collect();
     rig.step(&Action::Complete(0, keep()));
     rig.step(&Action::Kick);
-    rig.step(&Action::Expire(30));
+    rig.step(&Action::Elapse(30));
     rig.step(&Action::FreeId(ids[1]));
-    assert_eq!(place(&rig, 1), &Place::Expired(ids[1]));
+    assert_eq!(place(&rig, 1), &Place::TimedOut(ids[1]));
     assert_eq!(rig.model.space.free_blocks(), 5);
     rig.step(&Action::FreeId(ids[0]));
     assert_eq!(rig.model.space.free_blocks(), 6);
@@ -429,10 +425,10 @@ fn timed_out_command_is_not_listed() {
     let mut rig = rig(4, 8);
     submit(&mut rig, 0);
     let slot = rig.host.ledger().borrow().slot(0);
-    rig.step(&Action::Expire(30));
+    rig.step(&Action::Elapse(30));
     rig.user.skip(&mut rig.host);
     rig.engine
-        .task_management(&mut rig.host, KINDS[1].0, slot.into_iter(), true, None);
+        .tmr_notify(&mut rig.host, KINDS[1].0, slot.into_iter(), true);
     let entries = rig.user.poll(&rig.host);
     let kinds: Vec<&Kind> = entries.iter().map(|entry| &entry.kind).collect();
     let expected = Kind::Tmr {
@@ -476,7 +472,7 @@ fn tail_ahead_of_the_head_may_become_valid() {
     while rig.step(&Action::Complete(0, GOOD)) {}
     rig.step(&Action::Kick);
     assert_eq!(rig.model.broken, None);
-    assert!(!rig.engine.owes_answers());
+    assert!(!rig.engine.has_outstanding());
     rig.drain();
 }
 
@@ -492,7 +488,7 @@ fn flood_is_bounded() {
     for round in 0..100_000 {
         let (kind, _) = KINDS[round * 5 % 9];
         rig.engine
-            .task_management(&mut rig.host, kind, std::iter::empty(), true, None);
+            .tmr_notify(&mut rig.host, kind, std::iter::empty(), true);
     }
     assert_eq!(growths(), before);
     assert_eq!(rig.engine.counters().announced, 100_001);
@@ -503,7 +499,7 @@ fn flood_is_bounded() {
             rig.user.complete(&mut rig.host, 0, &GOOD);
         }
         rig.user.skip(&mut rig.host);
-        assert_eq!(rig.engine.handle_completions(&mut rig.host, None), Ok(()));
+        assert_eq!(rig.engine.handle_completions(&mut rig.host), Ok(()));
         let entries = rig.user.poll(&rig.host);
         assert!(!entries.is_empty(), "{seen} of 100001");
         seen += entries.len();

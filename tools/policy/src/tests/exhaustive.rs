@@ -4,8 +4,8 @@
 
 use super::rig::{Action, Rig, GOOD};
 use super::user::Completion;
-use crate::policy::engine::{Config, ResetStatus};
-use crate::policy::seam::Direction;
+use crate::logic::engine::{Config, ResetStatus};
+use crate::logic::ops::Direction;
 
 const KEEP: Completion = Completion {
     keep_buf: true,
@@ -107,7 +107,7 @@ fn full_ring() {
         Action::Kick,
         Action::Abort(u64::MAX),
         task_management(5),
-        Action::Expire(25),
+        Action::Elapse(25),
     ];
     let count = explore(&start, &alphabet, 5);
     assert!(count > 5_000, "{count}");

@@ -56,8 +56,8 @@ impl Rig {
             self.host.bytes::<16>(offset).hash(to);
         }
 
-        let wake = self.engine.wake().map(|wake| wake.wrapping_sub(self.now));
-        (wake, refusal(), self.host.refused_populate()).hash(to);
+        let next = self.next_deadline().map(|next| next.wrapping_sub(self.now));
+        (next, refusal(), self.host.refused_populate()).hash(to);
         (growths() - self.growths).hash(to);
         hasher.finish()
     }

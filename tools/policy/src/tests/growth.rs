@@ -2,7 +2,7 @@
 
 //! The length of tables: what the allocator gives is used, and growth is not for nothing.
 
-use crate::policy::growth::{grown, PAGE};
+use crate::logic::growth::{grown, PAGE};
 
 /// Lengths that a table of `T` goes through up to `end` elements.
 fn lengths<T>(end: usize) -> Vec<usize> {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The engine's surroundings: shared memory, data area, LIO.
+//! What the engine works on: shared memory, data area, LIO.
 
-use super::command::{Ledger, Reply, Request, TestCommand, Token};
-use crate::policy::data_area::Blocks;
-use crate::policy::engine::Config;
-use crate::policy::seam::{Answer, Host, NoMemory};
+use super::command::{Ledger, Request, TestCommand, TestCompleter, Token};
+use crate::logic::data_area::Blocks;
+use crate::logic::engine::Config;
+use crate::logic::ops::{DataIo, NoMemory, RingIo};
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::rc::Rc;
@@ -24,12 +24,12 @@ pub(crate) struct TestHost {
     blocks: Vec<Vec<u8>>,
     /// How much of each block has memory behind it.
     populated: Vec<u32>,
-    /// Which [`Host::populate`] from now on is refused; 0 for none.
+    /// Which [`DataIo::populate`] from now on is refused; 0 for none.
     refuse_populate: u32,
     /// Whether one was refused.
     populate_refused: bool,
-    /// Whether the head moved without user space being woken.
-    silent: bool,
+    /// Whether the head moved since [`TestHost::take_published`] was called.
+    published: bool,
     ledger: Rc<RefCell<Ledger>>,
 }
 
@@ -45,7 +45,7 @@ impl TestHost {
             populated: vec![0; config.blocks as usize],
             refuse_populate: 0,
             populate_refused: false,
-            silent: false,
+            published: false,
             ledger: Rc::default(),
         }
     }
@@ -53,6 +53,13 @@ impl TestHost {
     /// LIO's view of the commands.
     pub(crate) fn ledger(&self) -> &Rc<RefCell<Ledger>> {
         &self.ledger
+    }
+
+    /// LIO's end of the engine.
+    pub(crate) fn completer(&self) -> TestCompleter {
+        TestCompleter {
+            ledger: self.ledger.clone(),
+        }
     }
 
     /// Makes a command.
@@ -114,12 +121,12 @@ impl TestHost {
         self.blocks[(offset / size) as usize][(offset % size) as usize]
     }
 
-    /// Makes the `nth` [`Host::populate`] from now on fail, counted from 1; 0 lets all succeed.
+    /// Makes the `nth` [`DataIo::populate`] from now on fail, counted from 1; 0 lets all succeed.
     pub(crate) fn refuse_populate(&mut self, nth: u32) {
         self.refuse_populate = nth;
     }
 
-    /// Which [`Host::populate`] from now on fails; 0 for none.
+    /// Which [`DataIo::populate`] from now on fails; 0 for none.
     pub(crate) fn refused_populate(&self) -> u32 {
         self.refuse_populate
     }
@@ -129,14 +136,14 @@ impl TestHost {
         &self.populated
     }
 
-    /// Whether a [`Host::populate`] was refused since the last call.
+    /// Whether a [`DataIo::populate`] was refused since the last call.
     pub(crate) fn take_populate_refused(&mut self) -> bool {
         std::mem::take(&mut self.populate_refused)
     }
 
-    /// Whether the head has moved since user space was woken.
-    pub(crate) fn is_silent(&self) -> bool {
-        self.silent
+    /// Whether the head has moved since the last call.
+    pub(crate) fn take_published(&mut self) -> bool {
+        std::mem::take(&mut self.published)
     }
 
     fn block_size(&self) -> usize {
@@ -151,9 +158,7 @@ impl TestHost {
     }
 }
 
-impl Host for TestHost {
-    type Command = TestCommand;
-
+impl RingIo for TestHost {
     fn read_word(&self, offset: u32) -> u64 {
         assert_eq!(offset % 8, 0);
         self.ring[offset as usize / 8]
@@ -183,16 +188,18 @@ impl Host for TestHost {
     fn publish_head(&mut self, head: u32) {
         assert!(head < self.size() && head % 8 == 0 && head != self.head);
         self.head = head;
-        self.silent = true;
+        self.published = true;
     }
 
     fn reset_mailbox(&mut self) {
         self.head = 0;
         self.tail = 0;
         self.seen_tail.set(0);
-        self.silent = false;
+        self.published = false;
     }
+}
 
+impl DataIo<TestCommand> for TestHost {
     fn populate(&mut self, block: u32, bytes: u32) -> Result<(), NoMemory> {
         assert!(bytes >= 1 && bytes as usize <= self.block_size());
         let left = self.refuse_populate;
@@ -239,30 +246,5 @@ impl Host for TestHost {
         }
         assert_eq!(data.len(), length, "command {}", command.token);
         self.ledger.borrow_mut().set_data_in(command.token, data);
-    }
-
-    fn complete(&mut self, command: TestCommand, answer: Answer<'_>) {
-        let mut ledger = self.ledger.borrow_mut();
-        let reply = match answer {
-            Answer::Busy => Reply::Busy,
-            Answer::CheckCondition => Reply::CheckCondition,
-            Answer::TaskSetFull => Reply::TaskSetFull,
-            Answer::TaskAborted => Reply::TaskAborted,
-            Answer::Response {
-                status,
-                sense,
-                read_length,
-            } => Reply::Response {
-                status,
-                sense: sense.map(|sense| sense.to_vec()),
-                read_length,
-                data_in: ledger.take_data_in(command.token),
-            },
-        };
-        ledger.answer(command.token, reply);
-    }
-
-    fn notify(&mut self) {
-        self.silent = false;
     }
 }

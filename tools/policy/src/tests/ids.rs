@@ -3,8 +3,8 @@
 //! Command ids: reuse as late as possible, and never while a notification lists them.
 
 use super::memory::{refuse, TestMemory};
-use crate::policy::ids::{IdError, IdList, IdTable};
-use crate::policy::slots::SlotIndex;
+use crate::logic::ids::{IdError, IdList, IdTable};
+use crate::logic::slots::SlotIndex;
 use proptest::prelude::*;
 use std::collections::VecDeque;
 

@@ -2,7 +2,7 @@
 
 //! An allocator that can be told to refuse.
 
-use crate::policy::seam::{Array, Memory, NoMemory};
+use crate::logic::ops::{Array, Memory, NoMemory};
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tests of the policy.
+//! Tests of the logic.
 
 mod command;
 mod fingerprint;
@@ -29,12 +29,12 @@ mod replies;
 mod ring;
 mod slots;
 mod state_machine;
-mod timer;
+mod timeouts;
 mod tmr_queue;
 mod uapi;
 
-use command::TestCommand;
+use command::TestCompleter;
 use memory::TestMemory;
 
 /// The engine as it is tested.
-type TestEngine = crate::policy::engine::Engine<TestCommand, TestMemory>;
+type TestEngine = crate::logic::engine::Engine<TestCompleter, TestMemory>;

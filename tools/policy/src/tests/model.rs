@@ -9,9 +9,9 @@ use super::command::{Reply, Request, Token};
 use super::host::TestHost;
 use super::space::{Plan, Space};
 use super::user::{Entry, Held, Kind, Response, Run};
-use crate::policy::engine::Config;
-use crate::policy::ring::Broken;
-use crate::policy::seam::Direction;
+use crate::logic::engine::Config;
+use crate::logic::ops::Direction;
+use crate::logic::ring::Broken;
 use std::collections::VecDeque;
 
 /// Where a command is.
@@ -19,10 +19,10 @@ use std::collections::VecDeque;
 pub(crate) enum Place {
     /// LIO has it.
     Gone,
-    Waiting,
+    Qfull,
     InFlight(u16),
     /// Timed out, and still on the ring.
-    Expired(u16),
+    TimedOut(u16),
     /// Completed, with its buffer left to user space.
     Kept(u16),
 }
@@ -32,7 +32,7 @@ pub(crate) enum Place {
 pub(crate) struct Known {
     pub(crate) request: Request,
     pub(crate) place: Place,
-    /// When it is answered, in ticks.
+    /// When its time is over, in seconds.
     pub(crate) deadline: Option<u64>,
     /// Blocks of its buffers.
     pub(crate) blocks: Vec<u32>,
@@ -113,7 +113,7 @@ impl Model {
 
     /// Lets a command wait.
     pub(crate) fn wait(&mut self, token: Token, deadline: u64) {
-        self.commands[token].place = Place::Waiting;
+        self.commands[token].place = Place::Qfull;
         self.commands[token].deadline = Some(deadline);
         self.waiting.push_back(token);
     }
@@ -134,7 +134,7 @@ impl Model {
     /// The command that has `id`, if it is on the ring or kept.
     pub(crate) fn find(&self, id: u16) -> Option<Token> {
         self.commands.iter().position(|command| {
-            let (Place::InFlight(own) | Place::Expired(own) | Place::Kept(own)) = command.place
+            let (Place::InFlight(own) | Place::TimedOut(own) | Place::Kept(own)) = command.place
             else {
                 return false;
             };
@@ -255,7 +255,7 @@ impl Model {
     }
 
     /// Waiting commands must have been started in order, as many as fit.
-    pub(crate) fn run_waiting(
+    pub(crate) fn run_qfull(
         &mut self,
         host: &TestHost,
         deadline: Option<u64>,
@@ -371,7 +371,7 @@ impl Model {
         let mut ids = Vec::new();
         for &token in aborted {
             match self.commands[token].place {
-                Place::Waiting => self.end_wait(token, Reply::TaskAborted),
+                Place::Qfull => self.end_wait(token, Reply::TaskAborted),
                 Place::InFlight(id) => ids.push(id),
                 _ => {}
             }
@@ -389,13 +389,13 @@ impl Model {
     }
 
     /// Commands whose time is over must have been answered.
-    pub(crate) fn expire(&mut self, now: u64) {
+    pub(crate) fn check_timeouts(&mut self, now: u64) {
         let due = |command: &Known| command.deadline.is_some_and(|deadline| deadline <= now);
         for token in self.in_flight.clone() {
             if due(&self.commands[token]) {
                 self.in_flight.retain(|&other| other != token);
                 if let Place::InFlight(id) = self.commands[token].place {
-                    self.commands[token].place = Place::Expired(id);
+                    self.commands[token].place = Place::TimedOut(id);
                 }
                 self.answer(token, Reply::CheckCondition);
             }
@@ -421,7 +421,7 @@ impl Model {
             self.free(token);
         }
         for token in 0..self.commands.len() {
-            if let Place::Expired(_) | Place::Kept(_) = self.commands[token].place {
+            if let Place::TimedOut(_) | Place::Kept(_) = self.commands[token].place {
                 self.free(token);
             }
         }

@@ -2,8 +2,8 @@
 
 //! Numbers in configfs files.
 
-use crate::policy::number::NumberError::{Range, Syntax};
-use crate::policy::number::{decimal, signed, unsigned};
+use crate::logic::number::NumberError::{Range, Syntax};
+use crate::logic::number::{decimal, signed, unsigned};
 use proptest::prelude::*;
 
 #[test]

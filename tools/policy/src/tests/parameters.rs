@@ -2,7 +2,7 @@
 
 //! Options of the file `control` and the sizes of a device.
 
-use crate::policy::parameters::{options, Clamped, ControlOption, Invalid, Sizes, CONFIG_LEN};
+use crate::logic::parameters::{options, Clamped, ControlOption, Invalid, Sizes, CONFIG_LEN};
 use proptest::prelude::*;
 
 fn parse(text: &str) -> Vec<Result<ControlOption<'_>, Invalid>> {

@@ -7,7 +7,7 @@
 
 use super::command::{Reply, Token};
 use super::user::{Entry, Held, Kind};
-use crate::policy::engine::Counters;
+use crate::logic::engine::Counters;
 use std::collections::VecDeque;
 use std::fmt;
 

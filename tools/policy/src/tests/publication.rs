@@ -5,13 +5,13 @@
 //! Loom runs the engine against a user space in a second thread, in every order and with every value
 //! that the memory model lets a load return: an entry is complete once the head covers it, and a
 //! response once the tail does. That rests on the order in which the engine goes to the shared memory
-//! and on what [`Host`] promises of head and tail; without either promise a stale value is found.
+//! and on what [`RingIo`] promises of head and tail; without either promise a stale value is found.
 
-use super::command::{Ledger, Reply, Request, TestCommand};
+use super::command::{Ledger, Reply, Request, TestCommand, TestCompleter};
 use super::TestEngine;
-use crate::policy::data_area::Blocks;
-use crate::policy::engine::{Config, Engine};
-use crate::policy::seam::{Answer, Direction, Host, NoMemory};
+use crate::logic::data_area::Blocks;
+use crate::logic::engine::{Config, Engine};
+use crate::logic::ops::{DataIo, Direction, NoMemory, RingIo};
 use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use loom::sync::Arc;
@@ -46,7 +46,7 @@ struct Orders {
     tail: Ordering,
 }
 
-/// As `drivers/target/tcmu/memory.rs` has them, and as [`Host`] demands.
+/// As `drivers/target/tcmu/memory.rs` has them, and as [`RingIo`] demands.
 const ORDERS: Orders = Orders {
     publish: Release,
     tail: Acquire,
@@ -55,12 +55,9 @@ const ORDERS: Orders = Orders {
 struct LoomHost {
     shared: Arc<Shared>,
     orders: Orders,
-    ledger: Rc<RefCell<Ledger>>,
 }
 
-impl Host for LoomHost {
-    type Command = TestCommand;
-
+impl RingIo for LoomHost {
     fn read_word(&self, offset: u32) -> u64 {
         self.shared.words[offset as usize / 8].load(Relaxed)
     }
@@ -80,7 +77,9 @@ impl Host for LoomHost {
     fn reset_mailbox(&mut self) {
         unreachable!("nothing is reset");
     }
+}
 
+impl DataIo<TestCommand> for LoomHost {
     fn populate(&mut self, _: u32, _: u32) -> Result<(), NoMemory> {
         Ok(())
     }
@@ -90,21 +89,6 @@ impl Host for LoomHost {
     fn copy_to_area(&mut self, _: &TestCommand, _: Blocks<'_>) {}
 
     fn copy_from_area(&mut self, _: &TestCommand, _: Blocks<'_>, _: u32) {}
-
-    fn complete(&mut self, command: TestCommand, answer: Answer<'_>) {
-        let Answer::Response { status, .. } = answer else {
-            panic!("{answer:?}");
-        };
-        let reply = Reply::Response {
-            status,
-            sense: None,
-            read_length: None,
-            data_in: None,
-        };
-        self.ledger.borrow_mut().answer(command.token, reply);
-    }
-
-    fn notify(&mut self) {}
 }
 
 /// User space looks once, and completes what it finds.
@@ -135,17 +119,19 @@ fn run(orders: Orders) {
         let mut host = LoomHost {
             shared: shared.clone(),
             orders,
-            ledger: ledger.clone(),
         };
         let user = thread::spawn(move || user_space(&shared));
 
-        let mut engine: TestEngine = Engine::new(&CONFIG).expect("there is memory");
+        let completer = TestCompleter {
+            ledger: ledger.clone(),
+        };
+        let mut engine: TestEngine = Engine::new(&CONFIG, completer).expect("there is memory");
         let request = Request::new(0, 6, Direction::None, 0, None);
         let command = TestCommand::new(&ledger, request, false);
-        assert!(engine.submit(&mut host, command, None, None).is_ok());
-        assert_eq!(engine.handle_completions(&mut host, None), Ok(()));
+        assert!(engine.submit(&mut host, command).is_ok());
+        assert_eq!(engine.handle_completions(&mut host), Ok(()));
         user.join().expect("user space ends");
-        assert_eq!(engine.handle_completions(&mut host, None), Ok(()));
+        assert_eq!(engine.handle_completions(&mut host), Ok(()));
 
         let mut ledger = ledger.borrow_mut();
         for (_, reply) in ledger.take_answers() {

@@ -2,7 +2,7 @@
 
 //! Late replies of daemons are told from those that are waited for.
 
-use crate::policy::replies::{EventId, Replies, MOST};
+use crate::logic::replies::{EventId, Replies, MOST};
 
 const ADDED: u8 = 1;
 const RECONFIG: u8 = 3;

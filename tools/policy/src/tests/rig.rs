@@ -10,10 +10,11 @@ use super::properties::Properties;
 use super::space::Plan;
 use super::user::{Completion, User};
 use super::TestEngine;
-use crate::policy::engine::submit::Submitted;
-use crate::policy::engine::{Config, Engine, Refusal, ResetStatus};
-use crate::policy::seam::Direction;
-use crate::policy::tmr_queue::TmrKind;
+use crate::logic::engine::submit::Submitted;
+use crate::logic::engine::{Config, Engine, Refusal, ResetStatus};
+use crate::logic::ops::Direction;
+use crate::logic::timeouts::{QfullTimeout, Timeouts};
+use crate::logic::tmr_queue::TmrKind;
 
 /// Something that happens. Numbers choose among what there is, modulo its count.
 #[derive(Clone, Debug)]
@@ -55,8 +56,8 @@ pub(crate) enum Action {
         notify: bool,
         repeat: bool,
     },
-    /// Time passes and the timer runs.
-    Expire(u64),
+    /// So many seconds pass and the timer runs.
+    Elapse(u64),
     Block,
     Unblock,
     Reset(ResetStatus),
@@ -99,11 +100,12 @@ pub(crate) struct Rig {
     pub(crate) user: User,
     pub(crate) model: Model,
     properties: Properties,
+    /// The time in seconds: the engine counts milliseconds, and its deadlines are full seconds.
     pub(crate) now: u64,
-    /// `cmd_time_out`, in ticks.
+    /// `cmd_time_out` in seconds.
     pub(crate) command_time: Option<u64>,
-    /// Time in the qfull queue, in ticks.
-    pub(crate) waiting_time: u64,
+    /// `qfull_time_out` in seconds.
+    pub(crate) qfull_time: u64,
     /// Number of growths granted before the engine was made.
     pub(crate) growths: u64,
     /// All answers.
@@ -115,19 +117,20 @@ impl Rig {
         refuse(0);
         take_refused();
         let growths = growths();
-        let engine = match Engine::<_, TestMemory>::new(config) {
+        let host = TestHost::new(config);
+        let engine = match Engine::<_, TestMemory>::new(config, host.completer()) {
             Ok(engine) => engine,
             Err(error) => panic!("{error:?}"),
         };
         Self {
             engine,
-            host: TestHost::new(config),
+            host,
             user: User::default(),
             model: Model::new(config),
             properties: Properties::default(),
             now: 1000,
             command_time,
-            waiting_time: 50,
+            qfull_time: 50,
             growths,
             answers: Vec::new(),
         }
@@ -135,6 +138,26 @@ impl Rig {
 
     fn deadline(&self) -> Option<u64> {
         self.command_time.map(|time| self.now + time)
+    }
+
+    /// Tells the engine the time, as each access to a device begins.
+    fn set_clock(&mut self, may_wait: bool) {
+        let timeouts = Timeouts {
+            command_ms: self.command_time.map_or(0, |time| time as u32 * 1000),
+            qfull: if may_wait {
+                QfullTimeout::Ms(self.qfull_time as u32 * 1000)
+            } else {
+                QfullTimeout::Never
+            },
+        };
+        self.engine.set_clock(self.now * 1000, timeouts);
+    }
+
+    /// When the engine wants to be called next, in seconds.
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        let deadline = self.engine.next_deadline()?;
+        assert_eq!(deadline % 1000, 0);
+        Some(deadline / 1000)
     }
 
     /// Does `action`; says whether there was anything to do.
@@ -147,6 +170,7 @@ impl Rig {
     }
 
     fn act(&mut self, action: &Action) -> bool {
+        self.set_clock(true);
         match *action {
             Action::Submit {
                 direction,
@@ -206,9 +230,10 @@ impl Rig {
                 notify,
                 repeat,
             } => self.task_management(KINDS[kind % KINDS.len()], notify, repeat),
-            Action::Expire(ticks) => {
-                self.now += ticks;
-                self.expire();
+            Action::Elapse(seconds) => {
+                self.now += seconds;
+                self.set_clock(true);
+                self.check_timeouts();
             }
             Action::Block => self.block(),
             Action::Unblock => {
@@ -262,13 +287,12 @@ impl Rig {
     fn submit(&mut self, request: Request, aborted: bool, may_wait: bool) {
         let token = self.model.commands.len();
         let deadline = self.deadline();
-        let waiting_deadline = may_wait.then_some(self.now + self.waiting_time);
+        let qfull_deadline = may_wait.then_some(self.now + self.qfull_time);
         self.model.add(request.clone());
         self.properties.submitted(aborted);
         let command = self.host.command(request, aborted);
-        let result = self
-            .engine
-            .submit(&mut self.host, command, deadline, waiting_deadline);
+        self.set_clock(may_wait);
+        let result = self.engine.submit(&mut self.host, command);
         let result = result.map_err(|(command, refusal)| {
             assert_eq!(command.token, token);
             command.take_back();
@@ -280,8 +304,8 @@ impl Rig {
             self.properties.refused(token);
         }
         let model = &mut self.model;
-        let wait = waiting_deadline
-            .map(|_| Submitted::Waiting)
+        let wait = qfull_deadline
+            .map(|_| Submitted::Qfull)
             .ok_or(Refusal::NoResources);
         let expected = if aborted {
             Err(Refusal::Aborted)
@@ -291,7 +315,7 @@ impl Rig {
             Err(Refusal::Broken)
         } else {
             if model.in_flight.is_empty() && !model.waiting.is_empty() {
-                model.run_waiting(&self.host, deadline, &mut observed);
+                model.run_qfull(&self.host, deadline, &mut observed);
             }
             if !model.pending.is_empty() || !model.waiting.is_empty() {
                 wait
@@ -309,11 +333,11 @@ impl Rig {
         } else {
             assert_eq!(result, expected);
         }
-        match (result, waiting_deadline) {
+        match (result, qfull_deadline) {
             (Ok(Submitted::OnRing), _) => {
                 model.start(&self.host, token, deadline, aborted, &mut observed);
             }
-            (Ok(Submitted::Waiting), Some(deadline)) => model.wait(token, deadline),
+            (Ok(Submitted::Qfull), Some(deadline)) => model.wait(token, deadline),
             _ => {}
         }
         self.settle(observed);
@@ -327,10 +351,10 @@ impl Rig {
         } else {
             self.model.reap(&self.host)
         };
-        let result = self.engine.handle_completions(&mut self.host, deadline);
+        let result = self.engine.handle_completions(&mut self.host);
         assert_eq!(result, expected);
         let mut observed = self.observe();
-        self.model.run_waiting(&self.host, deadline, &mut observed);
+        self.model.run_qfull(&self.host, deadline, &mut observed);
         self.settle(observed);
     }
 
@@ -376,7 +400,7 @@ impl Rig {
         let idle = self.model.waiting.is_empty();
         let before = growths();
         self.engine
-            .task_management(&mut self.host, kind.0, slots.into_iter(), notify, deadline);
+            .tmr_notify(&mut self.host, kind.0, slots.into_iter(), notify);
         assert!(
             !idle || growths() == before,
             "a notification takes memory (P8)"
@@ -388,16 +412,16 @@ impl Rig {
         }
         self.model.task_management(kind.1, &aborted, notify);
         let mut observed = self.observe();
-        self.model.run_waiting(&self.host, deadline, &mut observed);
+        self.model.run_qfull(&self.host, deadline, &mut observed);
         self.settle(observed);
     }
 
-    fn expire(&mut self) {
+    fn check_timeouts(&mut self) {
         let deadline = self.deadline();
-        self.engine.expire(&mut self.host, self.now, deadline);
-        self.model.expire(self.now);
+        self.engine.check_timeouts(&mut self.host);
+        self.model.check_timeouts(self.now);
         let mut observed = self.observe();
-        self.model.run_waiting(&self.host, deadline, &mut observed);
+        self.model.run_qfull(&self.host, deadline, &mut observed);
         self.settle(observed);
     }
 
@@ -424,38 +448,38 @@ impl Rig {
         let deadline = self.deadline();
         self.user.reset();
         self.properties.reset();
-        self.engine.reset_ring(&mut self.host, status, deadline);
+        self.engine.reset_ring(&mut self.host, status);
         let reply = match status {
             ResetStatus::Busy => Reply::Busy,
             ResetStatus::CheckCondition => Reply::CheckCondition,
         };
         self.model.reset(&reply);
         let mut observed = self.observe();
-        self.model.run_waiting(&self.host, deadline, &mut observed);
+        self.model.run_qfull(&self.host, deadline, &mut observed);
         self.settle(observed);
     }
 
     fn free_kept(&mut self, id: u16) {
         let deadline = self.deadline();
-        let result = self.engine.free_kept(&mut self.host, id, deadline);
+        let result = self.engine.free_kept(&mut self.host, id);
         assert_eq!(result, self.model.free_kept(id));
         let mut observed = self.observe();
         if result {
-            self.model.run_waiting(&self.host, deadline, &mut observed);
+            self.model.run_qfull(&self.host, deadline, &mut observed);
         }
         self.settle(observed);
     }
 
     fn free_all_kept(&mut self) {
         let deadline = self.deadline();
-        self.engine.free_all_kept(&mut self.host, deadline);
+        self.engine.free_all_kept(&mut self.host);
         let kept = self.model.kept();
         for &id in &kept {
             self.model.free_kept(id);
         }
         let mut observed = self.observe();
         if !kept.is_empty() {
-            self.model.run_waiting(&self.host, deadline, &mut observed);
+            self.model.run_qfull(&self.host, deadline, &mut observed);
         }
         self.settle(observed);
     }
@@ -466,11 +490,16 @@ impl Rig {
         self.user.held.retain(|held| {
             matches!(
                 model.commands[held.token].place,
-                Place::InFlight(_) | Place::Expired(_)
+                Place::InFlight(_) | Place::TimedOut(_)
             )
         });
         self.user.drop_released(model.space.released);
-        assert!(!self.host.is_silent(), "user space was not woken");
+        assert_eq!(
+            self.engine.wants_notify(),
+            self.host.take_published(),
+            "user space is woken for what is published, and for nothing else"
+        );
+        self.engine.set_notified();
 
         let seen = self.engine.snapshot();
         let counters = self.engine.counters();
@@ -493,37 +522,37 @@ impl Rig {
                 .count() as u32
         };
         assert_eq!(
-            (seen.in_flight, seen.late, seen.kept, seen.waiting),
+            (seen.in_flight, seen.timed_out, seen.kept, seen.qfull),
             (
                 count(|place| matches!(place, Place::InFlight(_))),
-                count(|place| matches!(place, Place::Expired(_))),
+                count(|place| matches!(place, Place::TimedOut(_))),
                 count(|place| matches!(place, Place::Kept(_))),
-                count(|place| matches!(place, Place::Waiting)),
+                count(|place| matches!(place, Place::Qfull)),
             ),
             "what debugfs shows"
         );
         assert_eq!(
             counters.queued,
             counters.completed
-                + counters.expired
-                + counters.aborted_waiting
+                + counters.timed_out
+                + counters.aborted_qfull
                 + counters.failed
-                + u64::from(seen.in_flight + seen.waiting),
+                + u64::from(seen.in_flight + seen.qfull),
             "P7: a command is lost, or counted twice"
         );
 
         let unanswered = model.unanswered();
-        assert_eq!(self.engine.owes_answers(), !unanswered.is_empty());
+        assert_eq!(self.engine.has_outstanding(), !unanswered.is_empty());
         assert_eq!(self.engine.is_blocked(), model.blocked);
         let earliest = unanswered
             .iter()
             .filter_map(|&token| model.commands[token].deadline)
             .min();
         if let Some(earliest) = earliest {
-            let wake = self.engine.wake();
+            let next = self.next_deadline();
             assert!(
-                wake.is_some_and(|wake| wake <= earliest),
-                "{wake:?} is later than {earliest}"
+                next.is_some_and(|next| next <= earliest),
+                "{next:?} is later than {earliest}"
             );
         }
 
@@ -563,7 +592,7 @@ impl Rig {
         assert!(self.is_idle(), "something waits for ever");
         let gone = |known: &Known| known.place == Place::Gone;
         assert!(self.model.commands.iter().all(gone));
-        assert!(!self.engine.owes_answers());
+        assert!(!self.engine.has_outstanding());
 
         // One command gets the whole data area: no block is lost.
         let all = self.model.space.blocks() as u32 * self.model.space.block_size;

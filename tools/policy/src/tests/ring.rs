@@ -3,9 +3,9 @@
 //! The ring's book-keeping against one that marks every byte.
 
 use super::memory::{refuse, TestMemory};
-use crate::policy::ring::{Broken, Place, Ring};
-use crate::policy::seam::NoMemory;
-use crate::policy::uapi::EntryKind;
+use crate::logic::ops::NoMemory;
+use crate::logic::ring::{Broken, Place, Ring};
+use crate::logic::uapi::EntryKind;
 use proptest::prelude::*;
 use std::collections::VecDeque;
 

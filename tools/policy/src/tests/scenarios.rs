@@ -4,8 +4,8 @@
 
 use super::rig::{Action, GOOD};
 use super::search::{Event, Events, Scenario};
-use crate::policy::engine::{Config, ResetStatus};
-use crate::policy::seam::Direction;
+use crate::logic::engine::{Config, ResetStatus};
+use crate::logic::ops::Direction;
 
 /// As often as there is something to do.
 const ANY: usize = usize::MAX;
@@ -68,7 +68,7 @@ fn announcements(at_most: usize) -> Events {
 fn timeouts(at_most: usize) -> Events {
     events(
         at_most,
-        [("the commands on the ring time out", Action::Expire(20))],
+        [("the commands on the ring time out", Action::Elapse(20))],
     )
 }
 

@@ -19,7 +19,7 @@
 
 use super::properties::Property;
 use super::rig::{Action, Rig};
-use crate::policy::engine::Config;
+use crate::logic::engine::Config;
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::panic::{catch_unwind, set_hook, take_hook, AssertUnwindSafe, PanicHookInfo};
@@ -132,7 +132,7 @@ impl Scenario {
     fn play(&self, history: &[(u8, u8)]) -> Rig {
         (self.prepare)();
         let mut rig = Rig::new(&self.config, Some(20));
-        rig.waiting_time = 40;
+        rig.qfull_time = 40;
         for (_, action) in &self.start {
             rig.step(action);
         }

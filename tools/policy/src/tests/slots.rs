@@ -3,8 +3,9 @@
 //! Slots and the queues through them.
 
 use super::memory::{refuse, TestMemory};
-use crate::policy::seam::NoMemory;
-use crate::policy::slots::{Queue, SlotIndex, Slots, State};
+use crate::logic::ops::NoMemory;
+use crate::logic::slots::{Queue, SlotIndex, Slots, State};
+use crate::logic::timeouts::Deadline;
 use proptest::prelude::*;
 
 type TestSlots = Slots<u32, TestMemory>;
@@ -15,9 +16,9 @@ fn slots() -> TestSlots {
 }
 
 fn waiting(command: u32) -> State<u32> {
-    State::Waiting {
+    State::Qfull {
         command,
-        deadline: None.into(),
+        deadline: Deadline::NEVER,
     }
 }
 
@@ -31,7 +32,7 @@ fn add(slots: &mut TestSlots, command: u32) -> SlotIndex {
 
 fn command(slots: &TestSlots, slot: SlotIndex) -> Option<u32> {
     match slots.get(slot) {
-        State::Waiting { command, .. } => Some(*command),
+        State::Qfull { command, .. } => Some(*command),
         _ => None,
     }
 }
@@ -58,11 +59,8 @@ fn numbers_come_back() {
         State::Vacant
     ));
     let old = slots.replace(slot, waiting(6));
-    assert!(matches!(old, State::Waiting { command: 5, .. }));
-    assert!(matches!(
-        slots.take(slot),
-        State::Waiting { command: 6, .. }
-    ));
+    assert!(matches!(old, State::Qfull { command: 5, .. }));
+    assert!(matches!(slots.take(slot), State::Qfull { command: 6, .. }));
     assert!(matches!(slots.get(slot), State::Vacant));
 }
 

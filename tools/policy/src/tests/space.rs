@@ -4,7 +4,7 @@
 
 use super::command::Request;
 use super::user::Run;
-use crate::policy::engine::Config;
+use crate::logic::engine::Config;
 use std::collections::VecDeque;
 
 /// What a command gets on the ring.

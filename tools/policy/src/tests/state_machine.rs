@@ -4,8 +4,8 @@
 
 use super::rig::{Action, Rig};
 use super::user::Completion;
-use crate::policy::engine::{Config, ResetStatus};
-use crate::policy::seam::Direction;
+use crate::logic::engine::{Config, ResetStatus};
+use crate::logic::ops::Direction;
 use proptest::prelude::*;
 use proptest::test_runner::Config as Settings;
 
@@ -114,7 +114,7 @@ fn fair() -> impl Strategy<Value = Action> {
         12 => Just(Action::Kick),
         8 => mask().prop_map(Action::Abort),
         10 => task_management(),
-        3 => (0..40u64).prop_map(Action::Expire),
+        3 => (0..40u64).prop_map(Action::Elapse),
         1 => Just(Action::Block),
         10 => Just(Action::Unblock),
         1 => reset(),
@@ -147,7 +147,7 @@ pub(crate) fn foul() -> impl Strategy<Value = Action> {
     prop_oneof![9 => fair(), 1 => unfair()]
 }
 
-/// Sizes of a device, `cmd_time_out` in ticks, and what happens.
+/// Sizes of a device, `cmd_time_out` in seconds, and what happens.
 type Case = (Config, Option<u64>, Vec<Action>);
 
 /// Sequences of `action`.

@@ -4,10 +4,10 @@
 
 use super::memory::{growths, refuse, TestMemory};
 use super::rig::KINDS;
-use crate::policy::ids::{IdList, IdTable};
-use crate::policy::seam::NoMemory;
-use crate::policy::slots::SlotIndex;
-use crate::policy::tmr_queue::{TmrKind, TmrQueue};
+use crate::logic::ids::{IdList, IdTable};
+use crate::logic::ops::NoMemory;
+use crate::logic::slots::SlotIndex;
+use crate::logic::tmr_queue::{TmrKind, TmrQueue};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 

@@ -2,7 +2,7 @@
 
 //! Words of the shared memory, byte for byte as the C structures have them.
 
-use crate::policy::uapi::*;
+use crate::logic::uapi::*;
 
 /// Bytes of a word as user space sees them.
 fn bytes(word: u64) -> [u8; 8] {

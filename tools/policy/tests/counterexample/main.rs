@@ -7,10 +7,10 @@
 //! cargo test -p tcmu-policy --test counterexample -- --nocapture
 //! ```
 //!
-//! Engine, reference and search are those of the other tests; only the policy is a copy that was
+//! Engine, reference and search are those of the other tests; only the logic is a copy that was
 //! mutated by `build.rs`.
 
-include!(concat!(env!("OUT_DIR"), "/policy.rs"));
+include!(concat!(env!("OUT_DIR"), "/logic.rs"));
 
 mod rules;
 
@@ -30,7 +30,7 @@ mod harness {
     pub(crate) mod user;
 
     /// The engine as it is tested.
-    type TestEngine = crate::policy::engine::Engine<command::TestCommand, memory::TestMemory>;
+    type TestEngine = crate::logic::engine::Engine<command::TestCompleter, memory::TestMemory>;
 }
 
 use harness::properties::Property;
@@ -129,7 +129,7 @@ fn list_is_too_short() {
 fn command_is_forgotten() {
     violates(
         "a command that times out is forgotten",
-        || rules::set(&[Rule::ForgetExpired]),
+        || rules::set(&[Rule::ForgetTimedOut]),
         Property::P7,
     );
 }

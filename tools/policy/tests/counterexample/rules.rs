@@ -4,7 +4,7 @@
 
 use std::cell::Cell;
 
-/// A rule that the policy does not have.
+/// A rule that the logic does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rule {
     /// A new command looks only at the queue of commands before it goes to the ring.
@@ -20,7 +20,7 @@ pub(crate) enum Rule {
     /// A notification lists one command at most.
     ListOnlyTheFirst,
     /// A command that times out is not answered.
-    ForgetExpired,
+    ForgetTimedOut,
 }
 
 std::thread_local! {
@@ -32,7 +32,7 @@ pub(crate) fn set(rules: &'static [Rule]) {
     RULES.set(rules);
 }
 
-/// Whether a rule is switched on; asked by the mutated policy.
+/// Whether a rule is switched on; asked by the mutated logic.
 pub(crate) fn is_on(rule: Rule) -> bool {
     RULES.get().contains(&rule)
 }

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Logic of the tcmu backend: pure logic without kernel types.
+//!
+//! These files depend on `core` alone and contain no `unsafe`, so the very same files are compiled
+//! into the kernel module and into a host crate (`tools/policy`) that tests them. What the logic
+//! needs of its surroundings comes through the small traits of [`ops`].
+//!
+//! [`Engine`] ties the parts together; its documentation states the properties that hold.
+//! The modules are visible beside it for the sake of their tests; the driver uses what is named
+//! below.
+
+#![deny(unsafe_code)]
+
+pub(crate) mod data_area;
+pub(crate) mod engine;
+pub(crate) mod growth;
+pub(crate) mod ids;
+pub(crate) mod number;
+pub(crate) mod ops;
+pub(crate) mod parameters;
+pub(crate) mod replies;
+pub(crate) mod ring;
+pub(crate) mod sam;
+pub(crate) mod slots;
+pub(crate) mod timeouts;
+pub(crate) mod tmr_queue;
+pub(crate) mod uapi;
+
+pub(crate) use data_area::Blocks;
+pub(crate) use engine::{
+    Config,
+    Engine,
+    Refusal,
+    ResetStatus,
+    Snapshot, //
+};
+pub(crate) use number::{
+    decimal,
+    signed,
+    unsigned,
+    NumberError, //
+};
+pub(crate) use ops::{
+    Array,
+    Command,
+    Completer,
+    Completion,
+    DataIo,
+    Direction,
+    Memory,
+    NoMemory,
+    RingIo, //
+};
+pub(crate) use parameters::{
+    options,
+    Clamped,
+    ControlOption,
+    Invalid,
+    Sizes,
+    CONFIG_LEN,
+    DEFAULT_MAX_DATA_AREA_MB, //
+};
+pub(crate) use replies::{
+    EventId,
+    Replies,
+    Socket, //
+};
+pub(crate) use ring::Broken;
+pub(crate) use slots::SlotIndex;
+pub(crate) use timeouts::{
+    delay_ms,
+    QfullTimeout,
+    Timeouts,
+    MOST_MS, //
+};
+pub(crate) use tmr_queue::TmrKind;

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-2.0
+"""make in-tree-check: the series of patches is applied to the kernel source, built and booted.
+
+The forms share one build folder, one after the other, so that each builds only
+what its configuration changes.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import hostcheck, kconfig, project, subsystem, vm, vmcheck
+from .env import Lab
+from .errors import LabError
+from .kernel import Kernel, build_tree
+from .paths import CHECKOUT, LAB, key
+from .report import Report, detail_of
+from .run import locked
+from .say import say
+from .sources import KernelSource
+from .tools import toolchain
+
+#: Makes the patches and applies them.
+_SERIES = CHECKOUT / "scripts/patches/series.py"
+
+#: The selftests that run on each form.
+_PROGRAMS = ("test_lifecycle.py", "test_abort.py")
+
+#: global_max_data_area_mb, given on the kernel's command line, where the name of the
+#: module has to lead to the parameter in all forms. In C that is a WARN without the
+#: series, which has a patch for it.
+_MAX_DATA_AREA_MB = 4096
+
+
+@dataclass(frozen=True)
+class Form:
+    """One configuration of the tree."""
+
+    name: str
+    configs: tuple[str, ...]
+    #: The implementation that the guest must find: ``rust`` or ``c``.
+    implementation: str
+    #: Whether target_core_user is a module.
+    module: bool
+
+
+FORMS = (
+    Form("Rust, =m", ("in-tree.config",), "rust", module=True),
+    Form("Rust, =y", ("in-tree.config", "in-tree-builtin.config"), "rust", module=False),
+    Form("C, =m", ("in-tree-c.config",), "c", module=True),
+)
+
+
+def main(lab: Lab, wanted: str = "") -> int:
+    """Checks all forms, or those whose name begins with `wanted`; returns the exit status."""
+    report = Report()
+    source, rust_library = lab.prepare()
+    tcmud = _tcmud()
+    name = f"{lab.flavour}-{key('series', source.identity, str(rust_library), *toolchain())}"
+    tree = lab.cache.folder("in-tree") / name
+    with locked(lab.cache, f"in-tree-{name}"):
+        copy_tree(source, tree)
+        _put(report, tree)
+        for form in FORMS:
+            if form.name.startswith(wanted):
+                _check(report, lab, tree, rust_library, tcmud, form)
+    return report.summary()
+
+
+def _put(report: Report, tree: Path) -> None:
+    """Applies the series to `tree`; LabError if it does not apply."""
+    mails = tree.with_name(f"{tree.name}.patches")
+    status, said = _series("patches", str(tree), "--output", str(mails), "--check")
+    report.verdict("in-tree: checkpatch on the series", "" if status == 0 else said)
+    status, said = _series("in-tree", str(tree), "--mails", str(mails))
+    if status:
+        raise LabError(said)
+    say(f"in-tree: {said.splitlines()[-1]}; the patches are in {mails}")
+    status, said = _series("in-tree", str(tree))
+    unchanged = status == 0 and said.endswith(" 0 files written, 0 removed\n")
+    report.verdict("in-tree: a second time changes nothing", "" if unchanged else said)
+
+
+def _series(*arguments: str) -> tuple[int, str]:
+    """Status and output of the program that makes the series."""
+    done = subprocess.run(
+        [str(_SERIES), *arguments], check=False, text=True, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    return done.returncode, done.stdout
+
+
+def copy_tree(source: KernelSource, tree: Path) -> None:
+    """Makes `tree` a copy of `source`, of hard links where that is possible.
+
+    What is written into the copy has to replace files instead of changing them.
+    """
+    if source.users:
+        # It may be changed in place at any time: copied for good, and again.
+        tree.mkdir(exist_ok=True)
+        _copy(["rsync", "-a", "--delete", f"{source.path}/", f"{tree}/"])
+    elif not (tree / "Makefile").is_file():
+        say(f"copying {source.path} to {tree}")
+        partial = tree.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        _copy(["cp", "-al", str(source.path), str(partial)])
+        partial.rename(tree)
+
+
+def _copy(command: list[str]) -> None:
+    done = subprocess.run(command, check=False, text=True, capture_output=True)
+    if done.returncode:
+        raise LabError(f"cannot copy the kernel source: {done.stderr.strip()}")
+
+
+def _check(
+    report: Report, lab: Lab, tree: Path, rust_library: Path, tcmud: str, form: Form
+) -> None:
+    """One form: it builds without warnings, and works in a guest."""
+    try:
+        kernel = _build(lab, tree, rust_library, form)
+    except LabError as error:
+        report.fail(f"in-tree {form.name}: builds without warnings", detail_of(error))
+        return
+    report.ok(f"in-tree {form.name}: builds without warnings")
+    limit = str(_MAX_DATA_AREA_MB)
+    parameters = (f"target_core_user.global_max_data_area_mb={limit}",)
+    guest = vm.Guest(kernel, "none", parameters=parameters)
+    kind = "m" if form.module else "y"
+    script = [str(LAB / "guest-in-tree.sh"), kind, form.implementation, limit]
+    # A test that the stock C modules cannot pass says nothing about the form.
+    programs = _PROGRAMS if form.implementation == "rust" else ()
+    for program in ("true", *programs):
+        say(f"in-tree {form.name}: starting a guest for {program}")
+        command = [*script, program if program == "true" else f"./{program}"]
+        folder = tree / "tools/testing/selftests/target"
+        settings = {"TCMUD": tcmud}
+        seconds = vmcheck.timeout() * vmcheck.BUSY_FACTOR
+        result = vm.run(lab.cache, guest, command, seconds, settings, folder)
+        name = f"in-tree {form.name}: {program}"
+        if program == "true":
+            report.verdict(
+                f"in-tree {form.name}: the backend is there",
+                "" if result.ok else f"{result.problem()}\n{result.output}",
+            )
+        else:
+            vmcheck.judge(report, name, result, [])
+
+
+def _tcmud() -> str:
+    found = [path for path in hostcheck.build_programs(subsystem.everything()) if path.name == "tcmud"]
+    if not found:
+        raise LabError("tools/ has no tcmud, which the selftests need")
+    return str(found[0])
+
+
+def _build(lab: Lab, tree: Path, rust_library: Path, form: Form) -> Kernel:
+    """The kernel of `form`; LabError for errors and for warnings.
+
+    The output of its build is kept in a log of its own.
+    """
+    build = lab.cache.folder("build") / f"in-tree-{tree.name}"
+    tainted = build / ".lab-warnings"
+    if tainted.exists():
+        _forget(build, ("drivers/target", "vmlinux.o", "Module.symvers"))
+    build.mkdir(exist_ok=True)
+    lines: list[str] = []
+    tainted.touch()
+    try:
+        release = build_tree(
+            lab.cache, tree, rust_library, lab.flavour,
+            kconfig.fragments(lab.flavour, [kconfig.CONFIG / name for name in form.configs]), build,
+            _installed(lab, build, form), lines.append,
+        )  # fmt: skip
+    finally:
+        log = lab.cache.folder("log") / f"in-tree-{'-'.join(re.findall('[a-zA-Z]+', form.name))}.log"
+        log.write_text("\n".join([*lines, ""]), encoding="utf-8")
+        found = project.warnings(lines)
+        if not found:
+            tainted.unlink()
+    if found:
+        raise LabError(f"{len(found)} warnings, which count as errors:\n" + "\n".join(found[:20]))
+    say(f"in-tree {form.name}: the output of the build is in {log}; its last lines:")
+    for line in lines[-5:]:
+        print(f"    {line}", file=sys.stderr)
+    modules = _installed(lab, build, form) / "lib/modules" / release
+    return Kernel(tree, build, lab.flavour, release, modules)
+
+
+def _installed(lab: Lab, build: Path, form: Form) -> Path:
+    return lab.cache.root / "installed" / f"{build.name}-{'-'.join(form.configs)}"
+
+
+def _forget(build: Path, names: Iterable[str]) -> None:
+    """Removes what gave warnings, so that make compiles it again and they show again."""
+    for name in names:
+        path = build / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.exists():
+            os.unlink(path)

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What a subsystem brings along, without a change in the lab."""
+
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from lablib import kconfig, packages, subsystem, vm
+from lablib.errors import LabError
+from lablib.kernel import Kernel
+
+TOML = """
+packages = ["nvme-cli"]
+modules = ["nvme_fc"]
+own-modules = ["fcq"]
+"""
+
+
+PROGRAM = """#!/usr/bin/env python3
+# lab: timeout=100 per-second=4 tools=yes impl=both flavour=debug host=library.host
+'''Many frames.
+
+And more.
+'''
+"""
+
+
+class SubsystemTest(unittest.TestCase):
+    """The files of a new folder of selftests/."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.selftests = Path(folder.name).resolve()
+        self.write("lib/py.py", "")
+        self.write("nvme/Makefile", "TEST_PROGS := test_a.py\n")
+        self.write("nvme/lab.toml", TOML)
+        self.write("nvme/config", "CONFIG_NVME=m\nCONFIG_NVME_OURS=y\n")
+        self.write("nvme/guest-init.sh", "true\n")
+        self.write("nvme/stress_flood.py", PROGRAM, 0o755)
+        self.write("nvme/stress_a_b.sh", "", 0o755)
+        self.write("nvme/stress_data.txt", "")
+        self.everything = subsystem.everything.__wrapped__(self.selftests)
+        for target in (
+            mock.patch.object(subsystem, "everything", return_value=self.everything),
+            mock.patch.object(subsystem, "own_symbols", return_value={"CONFIG_NVME_OURS"}),
+            mock.patch.object(subsystem, "SELFTESTS", self.selftests),
+        ):
+            target.start()
+            self.addCleanup(target.stop)
+
+    def write(self, name: str, text: str, mode: int = 0o644) -> Path:
+        """A file below selftests/."""
+        path = self.selftests / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        path.chmod(mode)
+        return path
+
+    def test_folders(self) -> None:
+        self.assertEqual([each.name for each in self.everything], ["nvme"])
+
+    def test_packages(self) -> None:
+        self.assertIn("nvme-cli", packages.wanted())
+
+    def test_kernel_configuration(self) -> None:
+        settings = kconfig.settings(kconfig.fragments("fast"))
+        self.assertEqual(settings["CONFIG_NVME"], "m")
+        self.assertNotIn("CONFIG_NVME_OURS", settings)
+        self.assertEqual(kconfig.own_settings(), ["CONFIG_NVME_OURS=y"])
+
+    def test_guest(self) -> None:
+        kernel = Kernel(Path("/s"), Path("/b"), "fast", "7.3.4", Path("/m"))
+        variables = vm.Guest(kernel, "rust", Path("/r")).variables()
+        self.assertEqual(variables["LAB_MODULES"], "nvme_fc")
+        self.assertEqual(variables["LAB_OWN_MODULES"], "fcq")
+        self.assertEqual(variables["LAB_SETUP"], str(self.selftests / "nvme/guest-init.sh"))
+
+    def test_runs(self) -> None:
+        runs = {run.name: run for run in self.everything[0].runs}
+        self.assertEqual(list(runs), ["a-b", "flood"])
+        program = self.selftests / "nvme/stress_a_b.sh"
+        self.assertEqual(runs["a-b"], subsystem.Run("a-b", program))
+        program = self.selftests / "nvme/stress_flood.py"
+        wanted = subsystem.Run(
+            "flood", program, 100, 4, True, "debug", ("rust", "c"), "library.host"
+        )
+        self.assertEqual(runs["flood"], wanted)
+        self.assertEqual(runs["flood"].about, "Many frames.")
+
+    def test_header_that_is_not_understood(self) -> None:
+        for word in ("timeout=long", "impl=java", "tools", "colour=red"):
+            program = self.write("nvme/stress_x", f"#!/bin/sh\n# lab: {word}\n")
+            with self.subTest(word), self.assertRaisesRegex(LabError, f"stress_x: '{word}'"):
+                subsystem.read_run(program)
+
+    def test_files_elsewhere_belong_to_all(self) -> None:
+        self.assertEqual(subsystem.of(self.selftests / "nvme/test_a.py"), self.everything)
+        self.assertEqual(subsystem.of(Path("/elsewhere")), self.everything)
+
+    def test_mistakes(self) -> None:
+        for text in ("modules = [", 'colour = "red"', 'programs = ["nothing"]'):
+            with self.subTest(text), self.assertRaisesRegex(LabError, "lab.toml"):
+                subsystem.read(self.write("nvme/lab.toml", text).parent)
+
+
+class ThisProjectTest(unittest.TestCase):
+    """The lab.toml files that are there."""
+
+    def test_they_can_be_read(self) -> None:
+        for each in subsystem.everything():
+            self.assertTrue(each.modules, each.name)
+
+
+if __name__ == "__main__":
+    unittest.main()

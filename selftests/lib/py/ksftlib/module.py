@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Loading and unloading modules."""
+
+import ctypes
+import os
+import subprocess
+from pathlib import Path
+
+from .ktap import PATIENCE, Skip, equal
+
+
+def modprobe(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """modprobe and its output."""
+    return subprocess.run(
+        ["modprobe", *arguments], capture_output=True, text=True, timeout=60 * PATIENCE, check=False
+    )
+
+
+class Module:
+    """A module of the kernel, which may be built in as well, or not be there."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._folder = Path("/sys/module") / name
+        self.parameters = self._folder / "parameters"
+
+    def loaded(self) -> bool:
+        """Whether it is in the kernel."""
+        return self._folder.is_dir()
+
+    def references(self) -> int:
+        """Its users."""
+        return int((self._folder / "refcnt").read_text())
+
+    def holders(self) -> list[str]:
+        """The modules that use it."""
+        return [path.name for path in (self._folder / "holders").iterdir()]
+
+    def available(self) -> bool:
+        """Whether modprobe knows it."""
+        return not modprobe("--dry-run", "--ignore-install", "--quiet", self.name).returncode
+
+    def need(self) -> None:
+        """Skips the test unless modprobe knows it."""
+        if not self.available():
+            raise Skip(f"modprobe does not know {self.name}")
+
+    def delete(self) -> int:
+        """Asks the kernel itself to unload it, without waiting; returns 0 or an errno."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        done = libc.delete_module(self.name.encode(), ctypes.c_uint(os.O_NONBLOCK))
+        return ctypes.get_errno() if done else 0
+
+    def load(self, *parameters: str) -> None:
+        """Puts it into the kernel, where it is not yet."""
+        done = modprobe("--first-time", self.name, *parameters)
+        equal((done.returncode, self.loaded()), (0, True), f"status of loading it ({done.stderr})")
+
+    def reload(self, *parameters: str) -> None:
+        """Takes it out and puts it back, with `parameters`."""
+        done = modprobe("--remove", "--first-time", self.name)
+        equal(
+            (done.returncode, self.loaded()), (0, False), f"status of removing it ({done.stderr})"
+        )
+        self.load(*parameters)

@@ -1,8 +1,0 @@
-#!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
-#
-# Looks for memory that devices and modules leave behind; see leak.py. For a
-# virtual machine: it stops the machine's udev.
-
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-PYTHONDONTWRITEBYTECODE=1 exec python3 "$here/leak.py" "$@"
