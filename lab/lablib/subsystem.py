@@ -63,12 +63,21 @@ class Subsystem:
     own_modules: tuple[str, ...] = ()
     #: Cargo workspaces, as folders of the checkout, whose programs the tests call.
     cargo: tuple[str, ...] = ()
+    #: For make in-tree-check, see `in_tree`: programs that run on each form, and what is added
+    #: to the kernel's command line.
+    in_tree_programs: tuple[str, ...] = ()
+    in_tree_parameters: tuple[str, ...] = ()
     runs: tuple[Run, ...] = field(default=(), repr=False)
 
     @property
     def name(self) -> str:
         """Name of the folder."""
         return self.folder.name
+
+    @property
+    def in_tree(self) -> Path:
+        """``FORM.config`` for each form of the sources inside a kernel tree, and ``guest.sh``."""
+        return self.folder / "in-tree"
 
     @property
     def guest_setup(self) -> Path | None:

@@ -6,7 +6,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from lablib import kconfig, project, subsystem, tools, vm
+from lablib import intreecheck, kconfig, project, subsystem, tools, vm
 from lablib.base import LabError
 from lablib.kernel import Kernel
 
@@ -53,7 +53,7 @@ class SubsystemTest(unittest.TestCase):
     def write(self, name: str, text: str, mode: int = 0o644) -> Path:
         """A file below selftests/."""
         path = self.selftests / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         path.chmod(mode)
         return path
@@ -69,6 +69,13 @@ class SubsystemTest(unittest.TestCase):
         self.assertEqual(settings["CONFIG_NVME"], "m")
         self.assertNotIn("CONFIG_NVME_OURS", settings)
         self.assertEqual(kconfig.own_settings(), ["CONFIG_NVME_OURS=y"])
+
+    def test_configuration_of_a_tree_with_the_sources(self) -> None:
+        path = self.write("nvme/in-tree/rust.config", "CONFIG_NVME_OURS=y\n")
+        form = intreecheck.Form("x", ("rust", "builtin"), "rust", module=True)
+        self.assertEqual(form.fragments(), [path])
+        settings = kconfig.settings(kconfig.fragments("fast", form.fragments()))
+        self.assertEqual(settings["CONFIG_NVME_OURS"], "y")
 
     def test_guest(self) -> None:
         self.write("modules/modules.dep", "k/nvme-fc.ko: k/fabrics.ko\nk/fabrics.ko:\n")
