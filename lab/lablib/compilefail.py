@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import project
 from .env import Lab
-from .errors import LabError
+from .base import LabError
 from .kernel import Kernel
 from .paths import CHECKOUT
 from .report import Report

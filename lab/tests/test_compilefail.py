@@ -5,7 +5,7 @@ import unittest
 from pathlib import Path
 
 from lablib import compilefail
-from lablib.errors import LabError
+from lablib.base import LabError
 
 CASE = """//@ like: a/b.o
 //@ uses: output work
