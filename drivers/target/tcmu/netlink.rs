@@ -306,11 +306,11 @@ impl Protocol for TcmuProtocol {
 
     const FIRST_STRICT: u8 = bindings::tcmu_genl_cmd___TCMU_CMD_MAX as u8;
 
-    const REQUESTS: &'static [Request] = &[
-        Request::new::<Self>(cmd::SET_FEATURES),
-        Request::new::<Self>(cmd::ADDED_DONE),
-        Request::new::<Self>(cmd::REMOVED_DONE),
-        Request::new::<Self>(cmd::RECONFIG_DONE),
+    const REQUESTS: &'static [Request<Self>] = &[
+        Request::new(cmd::SET_FEATURES),
+        Request::new(cmd::ADDED_DONE),
+        Request::new(cmd::REMOVED_DONE),
+        Request::new(cmd::RECONFIG_DONE),
     ];
 
     fn handle(command: u8, sender: Socket, attributes: &Attributes<'_>) -> Result {
