@@ -43,6 +43,7 @@ use crate::{
 use kernel::{
     fmt::Write as _,
     new_mutex,
+    page::PAGE_SHIFT,
     prelude::*,
     str::CString,
     sync::{
@@ -87,7 +88,7 @@ impl Backend for Tcmu {
                 State {
                     settings: Settings {
                         config: None,
-                        sizes: Sizes::default(),
+                        sizes: Sizes::new(PAGE_SHIFT as u32),
                         timeouts: Timeouts::default(),
                         nl_reply_supported: 0,
                         tmr_notification: false,

@@ -158,7 +158,7 @@ impl<M: Memory> DataArea<M> {
         let needed = block as usize + 1;
         if needed > self.next.len() {
             self.next
-                .grow(grown::<u32>(self.next.len(), needed), || 0)?;
+                .grow(grown::<M, u32>(self.next.len(), needed), || 0)?;
         }
         self.bitmap[word] |= 1 << (block % 64);
         self.used += 1;

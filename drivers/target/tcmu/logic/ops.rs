@@ -39,6 +39,9 @@ pub(crate) trait Array<T>: DerefMut<Target = [T]> {
 pub(crate) trait Memory {
     /// An array of `T`.
     type Array<T>: Array<T>;
+
+    /// Above this size an array gets whole pages, in bytes.
+    const PAGE_SIZE: usize;
 }
 
 /// Which way the data of a command goes.

@@ -145,7 +145,7 @@ impl<C, M: Memory> Slots<C, M> {
             return Ok(());
         }
         let old = self.slots.len();
-        let new = grown::<Slot<C>>(old, old + 1);
+        let new = grown::<M, Slot<C>>(old, old + 1);
         self.slots.grow(new, || Slot {
             state: State::Vacant,
             prev: NONE,
