@@ -85,8 +85,8 @@ impl<T: Backend, A: Attribute<T>> Operations<T, A> {
     ///
     /// # Safety
     ///
-    /// `item` is the item of the group `A::GROUP` of a configured or unconfigured `Device<T>`, which
-    /// configfs keeps alive for `'a`.
+    /// `item` is the item of the group `A::GROUP` of a configured or unconfigured `Device<T>`,
+    /// which configfs keeps alive for `'a`.
     unsafe fn device<'a>(item: *mut bindings::config_item) -> ArcBorrow<'a, Device<T>> {
         // SAFETY: By the safety requirements the item is embedded in a group, the group in the
         // device, or in its attributes, which point to the device.
@@ -135,8 +135,8 @@ impl<T: Backend, A: Attribute<T>> Operations<T, A> {
 ///
 /// # Invariants
 ///
-/// `pointers` ends with `None`; the others point to attributes that live as long as `self`, in `own`
-/// or in LIO.
+/// `pointers` ends with `None`; the others point to attributes that live as long as `self`, in
+/// `own` or in LIO.
 pub struct AttributeTable {
     /// As C has it: pointers of which the last is null.
     pointers: KVec<Option<ForeignPtr<bindings::configfs_attribute>>>,

@@ -111,9 +111,9 @@ impl<T> Device<T> {
 
     /// Puts back the number that the device had when `configure_device` was called.
     ///
-    /// `target_configure_device()` gives it a new one for each writer of `enable`, also for one that
-    /// comes while another waits in `configure_device`, and forgets the older one: after the device is
-    /// freed the older number still leads to it.
+    /// `target_configure_device()` gives it a new one for each writer of `enable`, also for one
+    /// that comes while another waits in `configure_device`, and forgets the older one: after the
+    /// device is freed the older number still leads to it.
     pub fn restore_index(&self, index: u32) {
         self.number(|dev| field_ptr!(dev, dev_index))
             .store(index, Relaxed);
@@ -224,7 +224,8 @@ pub trait Backend: Sized + Send + Sync + 'static {
         build_error!(kernel::error::VTABLE_DEFAULT_ERROR)
     }
 
-    /// More commands will follow at once; says whether [`Backend::unplug_device`] shall be called after.
+    /// More commands will follow at once; says whether [`Backend::unplug_device`] shall be called
+    /// after.
     fn plug_device(device: &Device<Self>) -> bool {
         let _ = device;
         build_error!(kernel::error::VTABLE_DEFAULT_ERROR)
@@ -395,8 +396,8 @@ impl<T: Backend> Operations<T> {
     ///
     /// Called by LIO with what `plug_device` returned.
     unsafe extern "C" fn unplug_device(plug: *mut bindings::se_dev_plug) {
-        // SAFETY: LIO has set the device after `plug_device` and holds a reference to it since then,
-        // as the commands may have been answered.
+        // SAFETY: LIO has set the device after `plug_device` and holds a reference to it since
+        // then, as the commands may have been answered.
         let device: ArcBorrow<'_, Device<T>> = unsafe { Device::from_raw((*plug).se_dev) };
         T::unplug_device(&device);
     }
