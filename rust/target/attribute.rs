@@ -109,8 +109,8 @@ impl<T: Backend, D: Directory, A: Attribute<T>> Operations<T, D, A> {
     ///
     /// # Safety
     ///
-    /// `item` is the item of the group of directory `D` of a configured or unconfigured `Device<T>`,
-    /// which configfs keeps alive for `'a`.
+    /// `item` is the item of the group of directory `D` of a configured or unconfigured
+    /// `Device<T>`, which configfs keeps alive for `'a`.
     unsafe fn device<'a>(item: *mut bindings::config_item) -> ArcBorrow<'a, Device<T>> {
         // SAFETY: By the safety requirements the item is embedded in the group.
         unsafe {

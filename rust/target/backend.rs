@@ -115,9 +115,9 @@ impl<T> Device<T> {
 
     /// Puts back the number that the device had when `configure_device` was called.
     ///
-    /// `target_configure_device()` gives it a new one for each writer of `enable`, also for one that
-    /// comes while another waits in `configure_device`, and forgets the older one: after the device is
-    /// freed the older number still leads to it.
+    /// `target_configure_device()` gives it a new one for each writer of `enable`, also for one
+    /// that comes while another waits in `configure_device`, and forgets the older one: after the
+    /// device is freed the older number still leads to it.
     pub fn restore_index(&self, index: u32) {
         self.number(|dev| field_ptr!(dev, dev_index))
             .store(index, Relaxed);
@@ -228,7 +228,8 @@ pub trait Backend: Sized + Send + Sync + 'static {
         build_error!(kernel::error::VTABLE_DEFAULT_ERROR)
     }
 
-    /// More commands will follow at once; says whether [`Backend::unplug_device`] shall be called after.
+    /// More commands will follow at once; says whether [`Backend::unplug_device`] shall be called
+    /// after.
     fn plug_device(device: &Device<Self>) -> bool {
         let _ = device;
         build_error!(kernel::error::VTABLE_DEFAULT_ERROR)

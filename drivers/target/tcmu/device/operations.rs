@@ -176,8 +176,8 @@ impl Backend for Tcmu {
             let slots = aborted.flatten().map(SlotIndex::from_raw);
             engine.tmr_notify(memory, tmr_kind(function), slots, notify);
         }
-        // LIO may wait from here on inside the batch that this thread submits, whose end comes after
-        // that: user space must be told now of its commands (P9).
+        // LIO may wait from here on inside the batch that this thread submits, whose end comes
+        // after that: user space must be told now of its commands (P9).
         device.end_batch();
         locked.finish();
     }

@@ -59,7 +59,8 @@ impl From<NoMemory> for AllocError {
 ///
 /// # Invariants
 ///
-/// - `used` is the number of bits set in `bitmap`; each set bit belongs to exactly one [`BlockList`].
+/// - `used` is the number of bits set in `bitmap`; each set bit belongs to exactly one
+///   [`BlockList`].
 /// - No block below `hint` is free.
 /// - `next` is as long as the highest block that was ever allocated, plus one, or longer.
 pub(crate) struct DataArea<M: Memory> {

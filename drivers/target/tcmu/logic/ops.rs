@@ -57,7 +57,8 @@ pub(crate) enum Direction {
 
 /// A SCSI command that LIO has handed over.
 ///
-/// The value is the right and the duty to complete the command: [`Completer::complete`] consumes it.
+/// The value is the right and the duty to complete the command: [`Completer::complete`] consumes
+/// it.
 pub(crate) trait Command {
     /// The CDB, of the length that its operation code calls for.
     fn cdb(&self) -> &[u8];

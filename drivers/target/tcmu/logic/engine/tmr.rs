@@ -34,8 +34,8 @@ impl<K: Completer, M: Memory> Engine<K, M> {
     /// `notify`, those in flight are listed in a notification (P6); commands that have timed out
     /// are not in flight any more. Then what waited behind the completed commands gets its chance.
     ///
-    /// Each of `aborted` is a command that has not been completed; the caller holds the device's lock
-    /// from finding them on.
+    /// Each of `aborted` is a command that has not been completed; the caller holds the device's
+    /// lock from finding them on.
     pub(crate) fn tmr_notify<S: SharedIo<K::Command>>(
         &mut self,
         shared: &mut S,
