@@ -2,20 +2,20 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Sourced inside the guest: mounts the file systems that the tests use, loads
-# the modules of one implementation and does what the subsystems want done.
+# modules and does what the subsystems want done. Every process counts: the
+# guest may be emulated.
 #
-# IMPL             rust: this project's modules; c: the stock ones of the same
-#                  kernel; none: no modules at all
-# MODULES          lib/modules/<release> of the stock modules
-# RUST_MODULES     folder with this project's .ko files and load.order
-# LAB_MODULES      names of the modules to load, of either implementation
-# LAB_OWN_MODULES  those that only this project has
-# LAB_SETUP        scripts of the subsystems, sourced in the end
+# IMPL       rust: this project's modules; c: the stock ones of the same kernel;
+#            none: no modules at all
+# MODULES    lib/modules/<release> of the stock modules
+# LAB_HIDE   this project's modules and the stock ones that they replace, OURS:STOCK
+# LAB_LOAD   the modules to load, in this order
+# LAB_SETUP  scripts of the subsystems, sourced in the end
 
 lab_mount() {
 	local type=$1 where=$2
 
-	mountpoint -q "$where" || mount -t "$type" none "$where"
+	[[ $LAB_MOUNTS == *" $where $type "* ]] || mount -t "$type" none "$where"
 }
 
 # modprobe, in the guest as well as when the kernel calls it, sees the stock
@@ -23,65 +23,34 @@ lab_mount() {
 lab_link_modules() {
 	local release
 
-	release=$(uname -r)
+	release=$(< /proc/sys/kernel/osrelease)
 	rm -rf "/lib/modules/$release" 2> /dev/null
-	mkdir -p /lib/modules
+	[ -d /lib/modules ] || mkdir -p /lib/modules
 	ln -sfn "$MODULES" "/lib/modules/$release"
-}
-
-# insmod file: loads the stock modules that it needs first. What this project
-# has already loaded under a stock module's name satisfies the dependency.
-lab_insmod() {
-	local file=$1 needed
-
-	for needed in $(modinfo -F depends "$file" | tr ',' ' '); do
-		modprobe "$needed" || return 1
-	done
-	insmod "$file"
 }
 
 # Nothing may load the stock module of a name that this project has: a module
 # that is missing must fail the tests instead of being replaced silently.
 lab_hide_stock() {
-	local file=$1 stock
+	local pair
 
-	find "$MODULES" -name "$(basename "$file")" | while read -r stock; do
-		mount --bind "$file" "$stock"
+	for pair in $LAB_HIDE; do
+		mount --bind "${pair%%:*}" "${pair#*:}" || return 1
 	done
 }
 
-lab_load_rust() {
-	local file name missing=" $LAB_MODULES $LAB_OWN_MODULES "
+lab_load() {
+	local file name
 
-	while read -r file; do
-		lab_hide_stock "$RUST_MODULES/$file" || return 1
-	done < "$RUST_MODULES/load.order"
-	while read -r file; do
-		# A file's name may have dashes where the module's has underscores.
-		name=$(basename "$file" .ko)
-		name=${name//-/_}
-		case $missing in
-		*" $name "*)
-			lab_insmod "$RUST_MODULES/$file" || return 1
-			missing=${missing/ $name / }
-			;;
-		esac
-	done < "$RUST_MODULES/load.order"
-	if [ -n "${missing// /}" ]; then
-		echo "not built:$missing" >&2
-		return 1
-	fi
-}
-
-lab_load_c() {
-	local name
-
-	for name in $LAB_MODULES; do
-		modprobe "$name" || return 1
+	for file in $LAB_LOAD; do
+		name=${file##*/}
+		name=${name%.ko}
+		[ -d "/sys/module/${name//-/_}" ] || insmod "$file" || return 1
 	done
 }
 
 lab_init() {
+	LAB_MOUNTS=$(< /proc/mounts)
 	lab_mount configfs /sys/kernel/config
 	lab_mount debugfs /sys/kernel/debug
 	lab_mount tracefs /sys/kernel/tracing
@@ -94,20 +63,7 @@ lab_init() {
 	# So short that a task stuck for good is reported before a test's time is
 	# up (320 s), yet longer than any wait in a test on a busy machine.
 	echo 240 > /proc/sys/kernel/hung_task_timeout_secs
-	case $IMPL in
-	rust)
-		lab_load_rust
-		;;
-	c)
-		lab_load_c
-		;;
-	none)
-		;;
-	*)
-		echo "IMPL is '$IMPL'; it must be 'rust', 'c' or 'none'" >&2
-		return 1
-		;;
-	esac
+	lab_hide_stock && lab_load
 }
 
 lab_setup() {

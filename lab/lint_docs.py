@@ -5,7 +5,7 @@
 Run by lablib/documents.py with an interpreter that has docutils, PyYAML and jsonschema:
 
     lint_docs.py rst FILE...             {FILE: [warning, ...], ...}
-    lint_docs.py spec SPEC SCHEMA LIB    {"commands": {NAME: VALUE}, "attributes": {...}, ...}
+    lint_docs.py spec SPEC SCHEMAS LIB   {"header": FILE, "enums": {ENUM: {NAME: VALUE, ...}, ...}}
 """
 
 import io
@@ -37,25 +37,32 @@ def rst(paths: list[str]) -> dict[str, list[str]]:
     return found
 
 
-def spec(path: str, schema: str, library: str) -> dict[str, Any]:
-    """Names and numbers in a netlink specification that follows its schema."""
+def spec(path: str, schemas: str, library: str) -> dict[str, Any]:
+    """The enums of a netlink specification that follows the schema of its protocol, as the uapi
+    header that it names has them."""
+    import yaml
+
     sys.path.insert(0, library)
     from pyynl.lib.nlspec import SpecFamily  # type: ignore[import-not-found]
 
-    family = SpecFamily(path, schema)
-    return {
-        "name": family.yaml["name"],
-        "version": family.yaml["version"],
-        "groups": list(family.mcast_groups),
-        "commands": {
-            family.yaml["operations"]["name-prefix"] + name: message.req_value
+    with open(path, encoding="utf-8") as source:
+        protocol = yaml.safe_load(source)["protocol"]
+    family = SpecFamily(path, f"{schemas}/{protocol}.yaml")
+    operations = family.yaml["operations"]
+    enums = {
+        operations["enum-name"]: {
+            operations["name-prefix"] + name: message.req_value
             for name, message in family.msgs.items()
-        },
-        "attributes": {
+        }
+    }
+    for attributes in family.attr_sets.values():
+        enums[attributes.yaml["enum-name"]] = {
             attributes.yaml["name-prefix"] + name: attribute.value
-            for attributes in family.attr_sets.values()
             for name, attribute in attributes.attrs.items()
-        },
+        }
+    return {
+        "header": family.yaml["uapi-header"],
+        "enums": {name.replace("-", "_"): values for name, values in enums.items()},
     }
 
 

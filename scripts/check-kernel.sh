@@ -216,6 +216,7 @@ tree_files() {
 				echo "$dir/${object%.o}.c"
 			done
 		fi
+		[ -f "$here/$folder/bindings.h" ] || continue
 		sed -n "s|^#include \"\([^/]*\)\"\$|$dir/\1|p" "$here/$folder/bindings.h"
 	done <<-END
 		$(modules)

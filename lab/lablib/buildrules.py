@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The rules in scripts/kbuild, seen on the small module that they are tested with."""
+"""The rules in scripts/kbuild, seen on the small module that they are tested with; Kconfig."""
+
+import os
+import subprocess
+import tempfile
 
 from . import project
+from .base import CHECKOUT, LabError
 from .env import Lab
-from .errors import LabError
 from .kernel import Kernel, make_command
-from .paths import CHECKOUT
 from .report import Report, detail_of
 from .run import locked, logged
 from .tools import build_environment
@@ -22,6 +25,7 @@ _REFUSAL = "spatch: counter.cocci: rule next matches nothing (in drivers/counter
 
 def check(report: Report, lab: Lab, kernel: Kernel) -> None:
     """The module builds; with the C file of another kernel the build ends with one line."""
+    report.verdict("Kconfig has the switch of each module", _kconfig(kernel))
     folder = project.output_folder(lab.cache, kernel, "rules")
     with locked(lab.cache, f"rules-{folder.name}"):
         name = "build rules: bindings, mixed module, semantic patch"
@@ -40,6 +44,29 @@ def check(report: Report, lab: Lab, kernel: Kernel) -> None:
             said = [line for line in lines if line.startswith("spatch:")]
             wrong = "" if said == expected else "\n".join(lines)
         report.verdict("build rules: a semantic patch that does not match", wrong)
+
+
+def _kconfig(kernel: Kernel) -> str:
+    """What the kernel's own program says of the top Kconfig, and what that lacks."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [str(kernel.build / "scripts/kconfig/conf"), "--alldefconfig", "Kconfig"], cwd=folder,
+            env={**os.environ, "srctree": str(CHECKOUT), "KCONFIG_CONFIG": ".config"}, check=False,
+            text=True, stdin=subprocess.DEVNULL, capture_output=True,
+        )  # fmt: skip
+    if done.returncode or done.stderr:
+        return f"status {done.returncode}\n{done.stderr}"
+    table = (CHECKOUT / "scripts/kbuild/modules").read_text(encoding="utf-8")
+    switches = [line.split()[1] for line in table.splitlines() if line and line[0] != "#"]
+    entries = {
+        line.split()[1]
+        for path in CHECKOUT.rglob("Kconfig")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.startswith("config ")
+    }
+    return "\n".join(
+        f"no entry for {name}" for name in switches if name.removeprefix("CONFIG_") not in entries
+    )
 
 
 def _build(

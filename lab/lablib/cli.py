@@ -10,12 +10,11 @@ from pathlib import Path
 from types import FrameType
 
 from . import check, files, intreecheck, project, runs, subsystem, vm
+from .base import LAB, Cache, LabError, say
 from .env import Lab, implementation_from_environment
-from .errors import LabError
 from .kconfig import FLAVOURS
-from .paths import CHECKOUT, LAB, Cache
 from .run import clean_environment, output
-from .say import say
+
 
 def _env(_arguments: argparse.Namespace) -> int:
     for name, value in Lab.from_environment().variables().items():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The checks of the documentation: markup, ABI entries, the netlink specification."""
+"""The checks of the documentation: markup, ABI entries, netlink specifications."""
 
 import json
 import re
@@ -7,19 +7,19 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import interface, tools
-from .errors import LabError
-from .paths import CHECKOUT, LAB, Cache
+from . import tools
+from .base import CHECKOUT, LAB, Cache, LabError
 from .report import Report, detail_of
 from .run import clean_environment
 
 #: Seconds that one of the tools may take; they need about one.
 _PATIENCE = 600
 
-_SPEC = CHECKOUT / "Documentation/netlink/specs/tcmu.yaml"
+_SPECS = CHECKOUT / "Documentation/netlink/specs"
 
 
 def _run(command: list[str]) -> str:
@@ -41,7 +41,7 @@ def _lint(python: Path, *arguments: str) -> Any:
 
 
 def enumeration(header: str, name: str) -> dict[str, int]:
-    """Names and values of an enum of a C header that counts up from 0."""
+    """Names and values of an enum of a uapi header that counts up from 0."""
     body = re.search(rf"^enum {name} \{{(.*?)^\}}", header, re.M | re.S)
     names = re.findall(r"^\s+(\w+),", body[1] if body else "", re.M)
     if not names:
@@ -50,15 +50,14 @@ def enumeration(header: str, name: str) -> dict[str, int]:
 
 
 def spec_differences(spec: dict[str, Any], header: str) -> list[str]:
-    """Where the numbers of a netlink specification are not those of the uapi header."""
+    """Where the numbers of a netlink specification are not those of its uapi header."""
     wrong = []
-    for what, name in (("commands", "tcmu_genl_cmd"), ("attributes", "tcmu_genl_attr")):
+    for name, values in spec["enums"].items():
         wanted = enumeration(header, name)
-        # The first command means none and is in no specification.
-        wanted.pop("TCMU_CMD_UNSPEC", None)
-        found = {key.upper().replace("-", "_"): value for key, value in spec[what].items()}
+        found = {key.upper().replace("-", "_"): value for key, value in values.items()}
         for key in sorted(wanted.keys() | found.keys()):
-            if wanted.get(key) != found.get(key):
+            # The first one, which means none, need not be in the specification.
+            if wanted.get(key) != found.get(key) and not (key.endswith("_UNSPEC") and key not in found):
                 wrong.append(f"{key}: {wanted.get(key)} in the header, {found.get(key)} here")
     return wrong
 
@@ -89,9 +88,9 @@ def check(report: Report, cache: Cache, kernel_source: Path, listed: list[Path])
         return
     steps: dict[str, Callable[[], list[str]]] = {
         "get_abi.py validate": lambda: _run([*get_abi, "validate"]).splitlines(),
-        "each file and option has an ABI entry": lambda: interface.check(CHECKOUT, kernel_source),
-        "netlink specification": lambda: _netlink(python, kernel_source),
     }
+    for spec in sorted(_SPECS.glob("*.yaml")):
+        steps[f"netlink specification {spec.stem}"] = partial(_netlink, python, kernel_source, spec)
     for name, step in steps.items():
         try:
             report.verdict(name, "\n".join(step()))
@@ -99,9 +98,9 @@ def check(report: Report, cache: Cache, kernel_source: Path, listed: list[Path])
             report.fail(name, detail_of(error))
 
 
-def _netlink(python: Path, kernel_source: Path) -> list[str]:
-    schema = kernel_source / "Documentation/netlink/genetlink-legacy.yaml"
+def _netlink(python: Path, kernel_source: Path, path: Path) -> list[str]:
+    schemas = kernel_source / "Documentation/netlink"
     library = kernel_source / "tools/net/ynl"
-    spec = _lint(python, "spec", str(_SPEC), str(schema), str(library))
-    header = kernel_source / "include/uapi/linux/target_core_user.h"
+    spec = _lint(python, "spec", str(path), str(schemas), str(library))
+    header = kernel_source / "include/uapi" / spec["header"]
     return spec_differences(spec, header.read_text(encoding="utf-8"))

@@ -6,12 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import kconfig, kernel, packages, project, sources, tools
-from .apt import PrivateApt
-from .errors import LabError
+from . import kconfig, kernel, project, sources, tools
+from .base import Cache, LabError
 from .kernel import Kernel
-from .paths import Cache
-from .sources import KernelSource
+from .sources import KernelSource, PrivateApt
 
 
 def flavour_from_environment() -> str:
@@ -47,7 +45,7 @@ class Lab:
 
         Returns the kernel source and the Rust library sources.
         """
-        packages.ensure(self.cache)
+        tools.ensure_packages(self.cache)
         tools.rustc_version()
         with ThreadPoolExecutor() as pool:
             apt = PrivateApt(self.cache)

@@ -4,7 +4,7 @@
 import re
 from pathlib import Path
 
-from .paths import CHECKOUT
+from .base import CHECKOUT
 from .run import output
 
 _SHELL = re.compile(rb"^#!\s*\S*(?:/|/env\s+)(?:ba|da)?sh\b")

@@ -2,6 +2,7 @@
 """The checks that need no virtual machine."""
 
 import json
+import os
 import re
 import subprocess
 import tempfile
@@ -10,13 +11,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from . import files, project, subsystem, vm
+from .base import CHECKOUT, LAB, LabError, say
 from .env import Lab
-from .errors import LabError
 from .kernel import Kernel
-from .paths import CHECKOUT, LAB
 from .report import Report, detail_of
 from .run import clean_environment, locked, output
-from .say import say
 from .subsystem import Subsystem
 
 _CARGO_SUMMARY = re.compile(
@@ -232,8 +231,10 @@ def cfi_test(report: Report, lab: Lab, kernel: Kernel) -> None:
     )
 
 
-def lab_tests(report: Report) -> None:
+def lab_tests(report: Report, kernel: Kernel) -> None:
     """The unit tests of what is in Python: the lab, the selftests' libraries, the tools."""
+    # For tests that compare with the kernel's sources.
+    os.environ.update(KERNEL_SOURCE=str(kernel.source), KERNEL_RELEASE=kernel.release)
     _unit_tests(report, LAB / "tests", LAB)
     for folder in sorted((CHECKOUT / "selftests").glob("*/unit")):
         _unit_tests(report, folder, folder)

@@ -15,44 +15,43 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import hostcheck, kconfig, project, subsystem, vm, vmcheck
+from .base import CHECKOUT, LabError, key, say
 from .env import Lab
-from .errors import LabError
 from .kernel import Kernel, build_tree
-from .paths import CHECKOUT, LAB, key
 from .report import Report, detail_of
 from .run import locked
-from .say import say
 from .sources import KernelSource
+from .subsystem import Subsystem
 from .tools import toolchain
 
 #: Makes the patches and applies them.
 _SERIES = CHECKOUT / "scripts/patches/series.py"
-
-#: The selftests that run on each form.
-_PROGRAMS = ("test_lifecycle.py", "test_abort.py")
-
-#: global_max_data_area_mb, given on the kernel's command line, where the name of the
-#: module has to lead to the parameter in all forms. In C that is a WARN without the
-#: series, which has a patch for it.
-_MAX_DATA_AREA_MB = 4096
-
 
 @dataclass(frozen=True)
 class Form:
     """One configuration of the tree."""
 
     name: str
+    #: Names of the fragments of each subsystem, see `Subsystem.in_tree`.
     configs: tuple[str, ...]
     #: The implementation that the guest must find: ``rust`` or ``c``.
     implementation: str
-    #: Whether target_core_user is a module.
+    #: Whether it is a module.
     module: bool
+
+    def fragments(self) -> list[Path]:
+        """Those that there are."""
+        paths = (
+            each.in_tree / f"{name}.config"
+            for name in self.configs for each in subsystem.everything()
+        )  # fmt: skip
+        return [path for path in paths if path.is_file()]
 
 
 FORMS = (
-    Form("Rust, =m", ("in-tree.config",), "rust", module=True),
-    Form("Rust, =y", ("in-tree.config", "in-tree-builtin.config"), "rust", module=False),
-    Form("C, =m", ("in-tree-c.config",), "c", module=True),
+    Form("Rust, =m", ("rust",), "rust", module=True),
+    Form("Rust, =y", ("rust", "builtin"), "rust", module=False),
+    Form("C, =m", ("c",), "c", module=True),
 )
 
 
@@ -60,7 +59,9 @@ def main(lab: Lab, wanted: str = "") -> int:
     """Checks all forms, or those whose name begins with `wanted`; returns the exit status."""
     report = Report()
     source, rust_library = lab.prepare()
-    tcmud = _tcmud()
+    # The tests are not beside them there: a variable with the name of each says where it is.
+    tools = hostcheck.build_programs(subsystem.everything())
+    programs = {path.name.upper().replace("-", "_"): str(path) for path in tools}
     name = f"{lab.flavour}-{key('series', source.identity, str(rust_library), *toolchain())}"
     tree = lab.cache.folder("in-tree") / name
     with locked(lab.cache, f"in-tree-{name}"):
@@ -68,7 +69,7 @@ def main(lab: Lab, wanted: str = "") -> int:
         _put(report, tree)
         for form in FORMS:
             if form.name.startswith(wanted):
-                _check(report, lab, tree, rust_library, tcmud, form)
+                _check(report, lab, tree, rust_library, programs, form)
     return report.summary()
 
 
@@ -119,7 +120,7 @@ def _copy(command: list[str]) -> None:
 
 
 def _check(
-    report: Report, lab: Lab, tree: Path, rust_library: Path, tcmud: str, form: Form
+    report: Report, lab: Lab, tree: Path, rust_library: Path, tools: dict[str, str], form: Form
 ) -> None:
     """One form: it builds without warnings, and works in a guest."""
     try:
@@ -128,35 +129,33 @@ def _check(
         report.fail(f"in-tree {form.name}: builds without warnings", detail_of(error))
         return
     report.ok(f"in-tree {form.name}: builds without warnings")
-    limit = str(_MAX_DATA_AREA_MB)
-    parameters = (f"target_core_user.global_max_data_area_mb={limit}",)
-    guest = vm.Guest(kernel, "none", parameters=parameters)
-    kind = "m" if form.module else "y"
-    script = [str(LAB / "guest-in-tree.sh"), kind, form.implementation, limit]
+    for each in subsystem.everything():
+        if (each.in_tree / "guest.sh").is_file():
+            guest = vm.Guest(kernel, "none", parameters=each.in_tree_parameters, subsystems=(each,))
+            _in_guests(report, lab, each, guest, tools, form)
+
+
+def _in_guests(
+    report: Report, lab: Lab, tested: Subsystem, guest: vm.Guest, tools: dict[str, str], form: Form
+) -> None:
+    """One subsystem of a form: it is there, and passes its tests."""
+    script = [str(tested.in_tree / "guest.sh"), "m" if form.module else "y", form.implementation]
     # A test that the stock C modules cannot pass says nothing about the form.
-    programs = _PROGRAMS if form.implementation == "rust" else ()
+    programs = tested.in_tree_programs if form.implementation == "rust" else ()
     for program in ("true", *programs):
         say(f"in-tree {form.name}: starting a guest for {program}")
         command = [*script, program if program == "true" else f"./{program}"]
-        folder = tree / "tools/testing/selftests/target"
-        settings = {"TCMUD": tcmud}
-        seconds = vmcheck.timeout() * vmcheck.BUSY_FACTOR
-        result = vm.run(lab.cache, guest, command, seconds, settings, folder)
+        folder = guest.kernel.source / "tools/testing/selftests" / tested.name
+        seconds = vmcheck.timeout(folder) * vmcheck.BUSY_FACTOR
+        result = vm.run(lab.cache, guest, command, seconds, tools, folder)
         name = f"in-tree {form.name}: {program}"
         if program == "true":
             report.verdict(
-                f"in-tree {form.name}: the backend is there",
+                f"in-tree {form.name}: {tested.name} is there",
                 "" if result.ok else f"{result.problem()}\n{result.output}",
             )
         else:
             vmcheck.judge(report, name, result, [])
-
-
-def _tcmud() -> str:
-    found = [path for path in hostcheck.build_programs(subsystem.everything()) if path.name == "tcmud"]
-    if not found:
-        raise LabError("tools/ has no tcmud, which the selftests need")
-    return str(found[0])
 
 
 def _build(lab: Lab, tree: Path, rust_library: Path, form: Form) -> Kernel:
@@ -174,7 +173,7 @@ def _build(lab: Lab, tree: Path, rust_library: Path, form: Form) -> Kernel:
     try:
         release = build_tree(
             lab.cache, tree, rust_library, lab.flavour,
-            kconfig.fragments(lab.flavour, [kconfig.CONFIG / name for name in form.configs]), build,
+            kconfig.fragments(lab.flavour, form.fragments()), build,
             _installed(lab, build, form), lines.append,
         )  # fmt: skip
     finally:

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from . import subsystem
-from .errors import LabError
-from .paths import LAB
+from .base import LAB, LabError
 
 CONFIG = LAB / "config"
 
@@ -62,7 +61,7 @@ def fragments(flavour: str, more: Iterable[Path] = ()) -> list[Path]:
 def text(fragment: Path) -> str:
     """A fragment for a stock kernel: a subsystem's also names symbols that only this project has."""
     lines = fragment.read_text(encoding="utf-8").splitlines()
-    if fragment.is_relative_to(subsystem.SELFTESTS):
+    if fragment in subsystem.configs():
         own = subsystem.own_symbols()
         lines = [line for line in lines if line.partition("=")[0] not in own]
     return "\n".join([*lines, ""])

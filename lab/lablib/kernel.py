@@ -7,11 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import kconfig, steps
-from .errors import LabError
-from .paths import Cache, file_name, key
-from .run import jobs, locked, logged, output
-from .say import say
+from . import kconfig
+from .base import Cache, LabError, file_name, key, say
+from .run import jobs, locked, logged, output, remember_steps, steps_of_build
 from .sources import KernelSource
 from .tools import build_environment, toolchain
 
@@ -108,7 +106,7 @@ def build_tree(
     env = build_environment(cache)
     logs = cache.folder("log")
     build.mkdir(parents=True, exist_ok=True)
-    counted = steps.of_build(cache, flavour, build, build / _STAMP)
+    counted = steps_of_build(cache, flavour, build, build / _STAMP)
     (build / _STAMP).unlink(missing_ok=True)
     if (source / ".config").exists() or (source / "include/config").exists():
         raise LabError(
@@ -129,7 +127,7 @@ def build_tree(
         on_line=on_line,
         steps=counted,
     )
-    steps.remember(cache, flavour, counted)
+    remember_steps(cache, flavour, counted)
     shutil.rmtree(installed, ignore_errors=True)
     logged(
         "installing the stock modules",

@@ -3,14 +3,14 @@
 
 import re
 import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import kconfig
-from .errors import LabError
+from .base import CHECKOUT, Cache, LabError, key, say
 from .kernel import Kernel, make_command, module_depends
-from .paths import CHECKOUT, Cache, key
 from .run import locked, logged
-from .say import say
 from .tools import build_environment
 
 #: Left in an output folder whose build gave warnings: make would not compile
@@ -71,6 +71,57 @@ def load_order(depends: dict[str, list[str]]) -> list[str]:
     return order
 
 
+def module_name(path: Path) -> str:
+    """The kernel's name of a module, which has underscores where its file may have dashes."""
+    return path.stem.replace("-", "_")
+
+
+@dataclass(frozen=True)
+class LoadPlan:
+    """What a guest does to have modules, worked out here: it is slow there."""
+
+    #: This project's modules, and the stock ones in whose place they stand.
+    hide: dict[Path, Path]
+    #: What to load, in this order.
+    load: list[Path]
+
+
+def load_plan(modules: Path, own: Path | None, names: Iterable[str]) -> LoadPlan:
+    """How to load the modules `names` and what they need.
+
+    `modules` is the folder of the stock modules; what the folder `own` has takes their place, under
+    any name, so that a module that is missing there is no longer found at all.
+    """
+    stock: dict[str, Path] = {}
+    needs: dict[str, list[str]] = {}
+    for line in (modules / "modules.dep").read_text(encoding="utf-8").splitlines():
+        file, _, needed = line.partition(":")
+        path = modules / file
+        stock[module_name(path)] = path
+        needs[module_name(path)] = [module_name(Path(word)) for word in needed.split()]
+    builtin = (modules / "modules.builtin").read_text(encoding="utf-8").splitlines()
+    ours: dict[str, Path] = {}
+    if own:
+        files = (own / "load.order").read_text(encoding="utf-8").split()
+        ours = {module_name(own / file): own / file for file in files}
+        needs |= {name: module_depends(path) for name, path in ours.items()}
+    there = {**stock, **ours}
+    wanted: dict[str, list[str]] = {}
+
+    def want(name: str) -> None:
+        if name in there and name not in wanted:
+            wanted[name] = needs[name]
+            for needed in needs[name]:
+                want(needed)
+
+    for name in names:
+        if name not in there and not any(module_name(Path(file)) == name for file in builtin):
+            raise LabError(f"there is no module {name}, which guests load")
+        want(name)
+    hide = {path: stock[name] for name, path in ours.items() if name in stock}
+    return LoadPlan(hide, [there[name] for name in load_order(wanted)])
+
+
 def output_folder(cache: Cache, kernel: Kernel, purpose: str, checkout: Path = CHECKOUT) -> Path:
     """Where the build of this checkout against `kernel` goes; two checkouts do not share one."""
     return cache.root / purpose / f"{kernel.key}-{key(str(checkout))}"
@@ -129,8 +180,7 @@ def ensure(cache: Cache, kernel: Kernel) -> Path:
             stale.unlink()
         for path in built:
             _replace(path, target / path.name)
-        # The kernel's name of a module has underscores where its file may have dashes.
-        files = {path.stem.replace("-", "_"): path for path in built}
+        files = {module_name(path): path for path in built}
         order = load_order({
             name: module_depends(path) for name, path in files.items() if not _KUNIT.search(name)
         })

@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass, field
 
-from .errors import LabError
+from .base import LabError
 
 #: Lines of detail shown of a failed check, from its beginning and from its end:
 #: some tools say first what is wrong, some last.

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from . import hostcheck, project, subsystem, vm, vmcheck
+from .base import LabError, say
 from .env import Lab, implementation_from_environment
-from .errors import LabError
-from .say import say
 from .subsystem import Run
 
 #: A program's own last line.

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from . import files
-from .errors import LabError
-from .paths import CHECKOUT
+from .base import CHECKOUT, LabError
 
 SELFTESTS = CHECKOUT / "selftests"
 
@@ -64,6 +63,10 @@ class Subsystem:
     own_modules: tuple[str, ...] = ()
     #: Cargo workspaces, as folders of the checkout, whose programs the tests call.
     cargo: tuple[str, ...] = ()
+    #: For make in-tree-check, see `in_tree`: programs that run on each form, and what is added
+    #: to the kernel's command line.
+    in_tree_programs: tuple[str, ...] = ()
+    in_tree_parameters: tuple[str, ...] = ()
     runs: tuple[Run, ...] = field(default=(), repr=False)
 
     @property
@@ -72,11 +75,18 @@ class Subsystem:
         return self.folder.name
 
     @property
+    def in_tree(self) -> Path:
+        """``FORM.config`` for each form of the sources inside a kernel tree, and ``guest.sh``."""
+        return self.folder / "in-tree"
+
+    @property
     def guest_setup(self) -> Path | None:
         """What a guest sources after the modules have been loaded."""
         path = self.folder / "guest-init.sh"
         return path if path.is_file() else None
 
+
+_IMPLEMENTATIONS = {"rust": ("rust",), "c": ("c",), "both": ("rust", "c")}
 
 #: What may stand in the line ``# lab: NAME=VALUE ...`` among the first of a program.
 _HEADER: dict[str, Callable[[str], dict[str, Any]]] = {
@@ -87,8 +97,6 @@ _HEADER: dict[str, Callable[[str], dict[str, Any]]] = {
     "impl": lambda value: {"implementations": _IMPLEMENTATIONS[value]},
     "host": lambda value: {"host": value},
 }
-
-_IMPLEMENTATIONS = {"rust": ("rust",), "c": ("c",), "both": ("rust", "c")}
 
 #: Lines of a program in which the header is looked for.
 _HEADER_LINES = 10
@@ -130,7 +138,8 @@ def read(folder: Path) -> Subsystem:
 @cache
 def everything(selftests: Path = SELFTESTS) -> tuple[Subsystem, ...]:
     """All subsystems, by name."""
-    folders = sorted({path.parent for name in ("Makefile", "lab.toml") for path in selftests.glob(f"*/{name}")})
+    files_ = [*selftests.glob("*/Makefile"), *selftests.glob("*/lab.toml")]
+    folders = sorted({path.parent for path in files_})
     return tuple(read(folder) for folder in folders)
 
 

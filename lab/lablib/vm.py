@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -20,12 +21,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import console, subsystem
-from .errors import LabError
+from . import project, subsystem
+from .base import CHECKOUT, LAB, Cache, LabError, say
 from .kernel import Kernel
-from .paths import CHECKOUT, LAB, Cache
 from .run import clean_environment, locked
-from .say import say
 from .subsystem import Subsystem
 from .tools import virtme_ng
 
@@ -50,6 +49,42 @@ _RUNS_KEPT = 60
 #: Lines of the console shown on failure.
 _CONSOLE_TAIL = 25
 
+#: What the kernel's checkers print. A report makes a run fail whatever the
+#: script inside said.
+_REPORT = re.compile(
+    r"""
+      \bBUG:\s                        # KASAN, bad access, sleeping in atomic context, soft lockup
+    | kernel\ BUG\ at\b
+    | \bWARNING:\s                    # WARN_ON, lockdep, suspicious RCU usage
+    | \bOops:\s
+    | \bKernel\ panic\b
+    | general\ protection\ fault
+    | \bINFO:\ task\ .*\ blocked\ (?:for|on)\b
+    | \bINFO:\ (?:trying\ to\ register\ non-static\ key|possible\ )
+    | rcu.*(?:detected\ (?:expedited\ )?stalls|self-detected\ stall)
+    | \bUBSAN:\s
+    | kmemleak:\ \d+\ new\ suspected
+    | \bODEBUG:\s
+    | list_(?:add|del)\ corruption
+    | \bCFI\ failure\ at\b            # a function called by another type than its own
+    | refcount_t:\s
+    | \w+:\ panicked\ at\b           # Rust, with the name of the module
+    | \bDEBUG_LOCKS_WARN_ON\b
+    | sysfs:\ cannot\ create\ duplicate
+    | \bunregister_netdevice:\ waiting\b
+    """,
+    re.VERBOSE,
+)
+
+#: Lines that match by chance and say nothing about this project.
+_HARMLESS = re.compile(
+    r"""
+      Spectre\ V2\ :\ WARNING:        # mitigations switched off in a throw-away guest
+    | \[Firmware\ (?:Bug|Warn)\]
+    | clocksource:\ .*WARNING
+    """,
+    re.VERBOSE,
+)
 
 #: The emulators that run now, and whether they are being ended for good.
 _running: "set[subprocess.Popen[bytes]]" = set()
@@ -84,15 +119,22 @@ class Guest:
     def variables(self) -> dict[str, str]:
         """The environment in which guest-init.sh works."""
         setups = (str(each.guest_setup) for each in self.subsystems if each.guest_setup)
-        return {
+        found = {
             "IMPL": self.implementation,
             "FLAVOUR": self.kernel.flavour,
             "MODULES": str(self.kernel.modules),
             "RUST_MODULES": str(self.rust_modules or ""),
-            "LAB_MODULES": " ".join(name for each in self.subsystems for name in each.modules),
-            "LAB_OWN_MODULES": " ".join(n for each in self.subsystems for n in each.own_modules),
             "LAB_SETUP": " ".join(setups),
         }
+        if self.implementation != "none":
+            own = self.rust_modules if self.implementation == "rust" else None
+            names = [name for each in self.subsystems for name in each.modules]
+            if own:
+                names += [name for each in self.subsystems for name in each.own_modules]
+            plan = project.load_plan(self.kernel.modules, own, names)
+            found["LAB_HIDE"] = " ".join(f"{ours}:{stock}" for ours, stock in plan.hide.items())
+            found["LAB_LOAD"] = " ".join(map(str, plan.load))
+        return found
 
 
 def exports(variables: Mapping[str, str]) -> str:
@@ -139,6 +181,15 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return ""
+
+
+def reports_in(console: str) -> list[str]:
+    """First lines of all reports in the text of a console, in order."""
+    return [
+        line.strip()
+        for line in console.splitlines()
+        if _REPORT.search(line) and not _HARMLESS.search(line)
+    ]
 
 
 def new_results(cache: Cache) -> Path:
@@ -278,7 +329,7 @@ def _boot(
         killed or (folder / "timed-out").exists(),
         time.monotonic() - start,
         folder,
-        console.reports(read_text(folder / "console")),
+        reports_in(read_text(folder / "console")),
     )
 
 

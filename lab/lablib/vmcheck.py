@@ -5,22 +5,23 @@ A guest of its own costs seconds and keeps what one program breaks (a stuck
 device, an oops) away from the others.
 """
 
+import contextlib
 import fnmatch
+import json
 import os
+from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
-from . import differences, ktap, vm
+from . import ktap, subsystem, vm
+from .base import Cache, LabError, say
 from .env import Lab
-from .errors import LabError
 from .ktap import Outcome
-from .paths import CHECKOUT
 from .report import Report
 from .run import clean_environment, jobs, output
-from .say import say
-
-SELFTESTS = CHECKOUT / "selftests" / "target"
+from .subsystem import Subsystem
 
 #: kselftest's own default, in seconds; the file `settings` may say otherwise.
 _DEFAULT_TIMEOUT = 45.0
@@ -38,8 +39,8 @@ _MOST_GUESTS = 4
 _SKIP_STATUS = 4
 
 
-def programs(folder: Path = SELFTESTS) -> list[str]:
-    """TEST_PROGS of the selftests' Makefile."""
+def programs(folder: Path) -> list[str]:
+    """TEST_PROGS of a subsystem's Makefile."""
     if not (folder / "Makefile").is_file():
         raise LabError(f"{folder} has no Makefile with TEST_PROGS")
     names = output(
@@ -53,7 +54,7 @@ def programs(folder: Path = SELFTESTS) -> list[str]:
     return names
 
 
-def timeout(folder: Path = SELFTESTS) -> float:
+def timeout(folder: Path) -> float:
     """Seconds that a program may take, from the file `settings`."""
     settings = folder / "settings"
     if settings.is_file():
@@ -72,59 +73,180 @@ def slowness(flavour: str) -> float:
 def guests_at_once() -> int:
     """How many guests run side by side; ``LAB_GUESTS`` decides, else the processors.
 
-    The programs mostly wait for time-outs, so that a guest for each processor
-    does not slow the others down much.
+    The programs wait for time-outs now and then, so that with one more than there are processors
+    all of these have something to do.
     """
     wanted = os.environ.get("LAB_GUESTS", "")
     if not wanted:
-        return min(jobs(), _MOST_GUESTS)
+        return min(jobs() + 1, _MOST_GUESTS)
     if not wanted.isdigit() or int(wanted) == 0:
         raise LabError(f"LAB_GUESTS is '{wanted}'; it must be a number from 1")
     return int(wanted)
 
 
-def kselftests(report: Report, lab: Lab, guest: vm.Guest, pattern: str) -> None:
-    """All programs whose name matches `pattern`, against the modules of `guest`."""
-    known = []
-    if guest.implementation == "c":
-        known = differences.load(SELFTESTS / "c-differences.txt")
-    limit = timeout() * BUSY_FACTOR * slowness(guest.kernel.flavour)
-    names = [name for name in programs() if fnmatch.fnmatchcase(name, pattern)]
-    if not names:
-        report.fail("kselftests", f"no program matches '{pattern}'")
-    used: set[differences.Difference] = set()
+@dataclass(frozen=True)
+class Program:
+    """A kselftest program, and what it is called in the report."""
 
-    def run(name: str) -> vm.Result:
-        say(f"kselftest {name}: starting a guest")
-        result = vm.run(lab.cache, guest, [f"./{name}"], limit, directory=SELFTESTS)
-        say(f"kselftest {name}: took {result.seconds:.0f} s")
-        return result
+    subsystem: Subsystem
+    name: str
+    label: str
 
-    with ThreadPoolExecutor(guests_at_once()) as pool:
-        # In the order of the names, whichever ends first.
-        for name, result in zip(names, pool.map(run, names), strict=True):
-            judge(report, name, result, known, used.add)
-    for item in known:
-        if item not in used and item.program in names:
-            say(f"note: the known difference {item.program}:{item.pattern} was not seen")
+
+def matching(pattern: str) -> list[Program]:
+    """The programs of all subsystems whose name, or label, matches `pattern`.
+
+    A name that two subsystems use is told apart by that of the subsystem.
+    """
+    found = [
+        (each, name)
+        for each in subsystem.everything()
+        if (each.folder / "Makefile").is_file()
+        for name in programs(each.folder)
+    ]
+    uses = Counter(name for _, name in found)
+    listed = [
+        Program(each, name, f"{each.name}/{name}" if uses[name] > 1 else name)
+        for each, name in found
+    ]
+    return [
+        program for program in listed
+        if fnmatch.fnmatchcase(program.name, pattern) or fnmatch.fnmatchcase(program.label, pattern)
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A test that the stock C modules fail, and why.
+
+    In a file these are lines ``program:test  # reason``; the test's name may be a pattern as in the
+    shell. Three names stand for a program as a whole: ``console`` (reports of the kernel), ``plan``
+    (results missing) and ``exit`` (its status).
+    """
+
+    program: str
+    pattern: str
+    reason: str
+
+    def covers(self, program: str, test: str) -> bool:
+        """Whether this difference is the one of `test` in `program`."""
+        return program == self.program and fnmatch.fnmatchcase(test, self.pattern)
+
+
+def differences(text: str, name: str) -> list[Difference]:
+    """The differences in `text`; LabError, with `name` of the file, for a malformed line."""
+    found = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        what, _, reason = line.partition("  # ")
+        program, colon, pattern = what.strip().partition(":")
+        if not (program and colon and pattern and reason.strip()):
+            raise LabError(
+                f"{name}:{number}: '{line}' is not of the form 'program:test  # reason'"
+            )
+        found.append(Difference(program, pattern, reason.strip()))
+    return found
+
+
+def _known(of: Subsystem) -> list[Difference]:
+    path = of.folder / "c-differences.txt"
+    return differences(path.read_text(encoding="utf-8"), path.name) if path.is_file() else []
+
+
+class Times:
+    """Seconds that the programs took the last time, kept in the cache."""
+
+    def __init__(self, cache: Cache, kind: str) -> None:
+        self._path = cache.folder("times") / kind
+        self._seconds: dict[str, float] = {}
+        # It may be of another version, or torn: then nothing is known.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            text = self._path.read_text(encoding="utf-8")
+            self._seconds = {name: float(value) for name, value in json.loads(text).items()}
+
+    def longest_first(self, programs: list[Program]) -> list[Program]:
+        """`programs` in the order in which they should start, those first that nobody knows."""
+        return sorted(programs, key=lambda each: -self._seconds.get(each.label, float("inf")))
+
+    def remember(self, label: str, seconds: float) -> None:
+        """A program has ended."""
+        self._seconds[label] = round(seconds, 1)
+        partial = self._path.with_suffix(".partial")
+        partial.write_text(json.dumps(self._seconds, indent=0), encoding="utf-8")
+        partial.replace(self._path)
+
+
+class Kselftests:
+    """Programs that run in guests, from now on, while the caller does other things."""
+
+    def __init__(
+        self,
+        lab: Lab,
+        programs_: list[Program],
+        make_guest: Callable[[tuple[Subsystem, ...]], vm.Guest],
+    ) -> None:
+        self._programs = programs_
+        self._pool = ThreadPoolExecutor(guests_at_once())
+        guests = {each: make_guest((each,)) for each in {p.subsystem for p in programs_}}
+        self._implementation = next((guest.implementation for guest in guests.values()), "")
+        self._times = Times(lab.cache, f"{lab.flavour}-{self._implementation}")
+
+        def run(program: Program) -> vm.Result:
+            folder = program.subsystem.folder
+            limit = timeout(folder) * BUSY_FACTOR * slowness(lab.flavour)
+            say(f"kselftest {program.label}: starting a guest")
+            command = [f"./{program.name}"]
+            guest = guests[program.subsystem]
+            result = vm.run(lab.cache, guest, command, limit, directory=folder)
+            say(f"kselftest {program.label}: took {result.seconds:.0f} s")
+            return result
+
+        # The long ones first, so that no processor waits for one of them in the end.
+        self._runs: dict[Program, Future[vm.Result]] = {
+            program: self._pool.submit(run, program)
+            for program in self._times.longest_first(programs_)
+        }
+
+    def finish(self, report: Report) -> None:
+        """Counts the results in the order of the programs, whichever ends first."""
+        known = {
+            each: _known(each)
+            for each in {program.subsystem for program in self._programs}
+            if self._implementation == "c"
+        }
+        used: set[Difference] = set()
+        with self._pool:
+            for program in self._programs:
+                result = self._runs[program].result()
+                self._times.remember(program.label, result.seconds)
+                listed = known.get(program.subsystem, [])
+                judge(report, program.label, result, listed, used.add, program.name)
+        for each, listed in known.items():
+            ran = {program.name for program in self._programs if program.subsystem == each}
+            for item in listed:
+                if item not in used and item.program in ran:
+                    say(f"note: the known difference {item.program}:{item.pattern} was not seen")
 
 
 def judge(
     report: Report,
     program: str,
     result: vm.Result,
-    known: list[differences.Difference],
-    seen: Callable[[differences.Difference], None] = lambda _item: None,
+    known: list[Difference],
+    seen: Callable[[Difference], None] = lambda _item: None,
+    name: str = "",
 ) -> None:
     """Counts the results of one program.
 
-    `seen` is told of each known difference that showed.
+    `seen` is told of each known difference that showed. `name` is the program's where it is not
+    called so.
     """
     failures = 0
 
     def is_known(test: str) -> bool:
         for item in known:
-            if item.covers(program, test):
+            if item.covers(name or program, test):
                 seen(item)
                 report.difference(f"{program}: {test}", item.reason)
                 return True

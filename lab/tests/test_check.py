@@ -9,13 +9,14 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from lablib import differences, hostcheck
-from lablib.errors import LabError
+from lablib import hostcheck, subsystem, vmcheck
+from lablib.base import Cache, LabError
 from lablib.hostcheck import cargo_counts
 from lablib.kernel import Kernel
 from lablib.report import Report
+from lablib.subsystem import Subsystem
 from lablib.vm import Result
-from lablib.vmcheck import guests_at_once, judge, programs, timeout
+from lablib.vmcheck import differences, guests_at_once, judge, programs, timeout
 
 
 class JudgeTest(unittest.TestCase):
@@ -38,7 +39,7 @@ class JudgeTest(unittest.TestCase):
         report = Report()
         result = Result(status, timed_out, 1.0, self.folder, reports or [])
         with contextlib.redirect_stdout(io.StringIO()):
-            judge(report, "a.sh", result, differences.parse(known, "known"))
+            judge(report, "a.sh", result, differences(known, "known"))
         return report
 
     def test_all_passed(self) -> None:
@@ -101,10 +102,10 @@ class DifferencesTest(unittest.TestCase):
     def test_malformed_lines(self) -> None:
         for line in ("a.sh:x", "a.sh:x  #", "a.sh  # why", ":x  # why", "a.sh:  # why", "a.sh:x # y"):
             with self.subTest(line=line), self.assertRaisesRegex(LabError, "known:2"):
-                differences.parse(f"# comment\n{line}\n", "known")
+                differences(f"# comment\n{line}\n", "known")
 
     def test_fields(self) -> None:
-        (item,) = differences.parse("a.sh:t: n*  # why\n", "known")
+        (item,) = differences("a.sh:t: n*  # why\n", "known")
         self.assertEqual((item.program, item.pattern, item.reason), ("a.sh", "t: n*", "why"))
 
 
@@ -193,6 +194,86 @@ class SelftestFolderTest(unittest.TestCase):
         self.assertEqual(timeout(self.folder), 45)
         (self.folder / "settings").write_text("timeout=120\n")
         self.assertEqual(timeout(self.folder), 120)
+
+
+class OrderTest(unittest.TestCase):
+    """Which programs run, what they are called, and which start first."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.subsystems = tuple(self.subsystem(name) for name in ("nvme", "target"))
+        everything = mock.patch.object(subsystem, "everything", return_value=self.subsystems)
+        everything.start()
+        self.addCleanup(everything.stop)
+
+    def subsystem(self, name: str) -> Subsystem:
+        """A folder with a program of its own and one whose name others have, too."""
+        folder = self.folder / name
+        folder.mkdir()
+        names = ("test_kunit", f"test_{name}")
+        (folder / "Makefile").write_text(f"TEST_PROGS := {' '.join(names)}\n")
+        for program in names:
+            (folder / program).touch(mode=0o755)
+        return Subsystem(folder)
+
+    def test_names_that_two_have(self) -> None:
+        labels = [program.label for program in vmcheck.matching("*")]
+        wanted = ["nvme/test_kunit", "test_nvme", "target/test_kunit", "test_target"]
+        self.assertEqual(labels, wanted)
+
+    def test_patterns(self) -> None:
+        for pattern, number in (("test_kunit", 2), ("nvme/*", 1), ("test_nvme", 1), ("x", 0)):
+            with self.subTest(pattern):
+                self.assertEqual(len(vmcheck.matching(pattern)), number)
+
+    def test_long_ones_start_first(self) -> None:
+        cache = Cache(self.folder / "cache")
+        listed = vmcheck.matching("*")
+        times = vmcheck.Times(cache, "fast-rust")
+        self.assertEqual(times.longest_first(listed), listed)
+        for label, seconds in (("nvme/test_kunit", 1), ("test_nvme", 9), ("test_target", 5)):
+            times.remember(label, seconds)
+        again = vmcheck.Times(cache, "fast-rust").longest_first(listed)
+        wanted = ["target/test_kunit", "test_nvme", "test_target", "nvme/test_kunit"]
+        self.assertEqual([program.label for program in again], wanted)
+        for text in ("", "[]", '{"a": "b"}'):
+            (self.folder / "cache/times/fast-rust").write_text(text)
+            self.assertEqual(vmcheck.Times(cache, "fast-rust").longest_first(listed), listed)
+
+    def test_results_come_in_the_order_of_the_programs(self) -> None:
+        cache = Cache(self.folder / "cache")
+        listed = vmcheck.matching("*")
+        for number, program in enumerate(listed):
+            vmcheck.Times(cache, "fast-rust").remember(program.label, number)
+        started = []
+
+        def run(*arguments: object, directory: Path) -> Result:
+            command = arguments[2]
+            assert isinstance(command, list)
+            name = f"{directory.name}{command[0][1:]}"
+            started.append(name)
+            folder = self.folder / f"results-{len(started)}"
+            folder.mkdir()
+            (folder / "output").write_text(f"1..1\nok 1 {name}\n")
+            return Result(0, False, 1.0, folder)
+
+        report, sink = Report(), io.StringIO()
+        with (
+            mock.patch.dict(os.environ, {"LAB_GUESTS": "1"}),
+            mock.patch.object(vmcheck.vm, "run", run),
+            mock.patch.object(vmcheck, "say"),
+            contextlib.redirect_stdout(sink),
+        ):
+            guest = mock.Mock(implementation="rust")
+            lab = mock.Mock(cache=cache, flavour="fast")
+            vmcheck.Kselftests(lab, listed, lambda _: guest).finish(report)
+        self.assertEqual(started[0], "target/test_target")
+        shown = [line.split()[-1] for line in sink.getvalue().splitlines()]
+        self.assertEqual(
+            shown, ["nvme/test_kunit", "nvme/test_nvme", "target/test_kunit", "target/test_target"]
+        )
 
 
 class CfiTest(unittest.TestCase):

@@ -8,9 +8,8 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from lablib import env, hostcheck, packages, run, sources
-from lablib.errors import LabError
-from lablib.paths import Cache
+from lablib import env, hostcheck, run, sources, tools
+from lablib.base import Cache, LabError
 
 
 class SettingsTest(unittest.TestCase):
@@ -63,32 +62,32 @@ class PackagesTest(unittest.TestCase):
 
     def test_without_root_the_command_is_named_and_nothing_is_run(self) -> None:
         with (
-            mock.patch.object(packages, "missing", return_value=["flex", "bison"]),
+            mock.patch.object(tools, "missing_packages", return_value=["flex", "bison"]),
             mock.patch.object(os, "geteuid", return_value=1000),
-            mock.patch.object(packages, "logged") as logged,
+            mock.patch.object(tools, "logged") as logged,
             self.assertRaisesRegex(LabError, "sudo apt-get install .* flex bison"),
         ):
-            packages.ensure(mock.Mock())
+            tools.ensure_packages(mock.Mock())
         logged.assert_not_called()
 
     def test_with_root_only_what_is_missing_is_installed(self) -> None:
         with (
             tempfile.TemporaryDirectory() as name,
-            mock.patch.object(packages, "missing", return_value=["flex"]),
+            mock.patch.object(tools, "missing_packages", return_value=["flex"]),
             mock.patch.object(os, "geteuid", return_value=0),
-            mock.patch.object(packages, "logged") as logged,
-            mock.patch.object(packages, "say"),
+            mock.patch.object(tools, "logged") as logged,
+            mock.patch.object(tools, "say"),
         ):
-            packages.ensure(Cache(Path(name)))
+            tools.ensure_packages(Cache(Path(name)))
         commands = [call.args[1] for call in logged.call_args_list]
         self.assertEqual([command[1] for command in commands], ["update", "install"])
         self.assertEqual(commands[1][-1], "flex")
         self.assertNotIn("bison", commands[1])
 
     def test_not_debian(self) -> None:
-        with mock.patch.object(packages.shutil, "which", return_value=None):
+        with mock.patch.object(tools.shutil, "which", return_value=None):
             with self.assertRaisesRegex(LabError, "Debian"):
-                packages.missing()
+                tools.missing_packages()
 
 
 class EnvironmentTest(unittest.TestCase):

@@ -6,7 +6,7 @@ import unittest
 from pathlib import Path
 
 from lablib import files
-from lablib.paths import CHECKOUT
+from lablib.base import CHECKOUT
 
 
 class KindsTest(unittest.TestCase):

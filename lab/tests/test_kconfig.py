@@ -8,9 +8,8 @@ from pathlib import Path
 from unittest import mock
 
 from lablib import kconfig, kernel, vm
-from lablib.errors import LabError
+from lablib.base import Cache, LabError, file_name, key
 from lablib.kernel import Kernel
-from lablib.paths import Cache, file_name, key
 from lablib.sources import KernelSource
 
 
@@ -108,7 +107,7 @@ class FlavoursTest(unittest.TestCase):
     def guest(self, flavour: str) -> vm.Guest:
         """A guest with a kernel of this flavour; there is none."""
         nowhere = Path("/nowhere")
-        return vm.Guest(Kernel(nowhere, nowhere, flavour, "7.3.4", nowhere), "c")
+        return vm.Guest(Kernel(nowhere, nowhere, flavour, "7.3.4", nowhere), "none")
 
     def test_time_of_a_guest(self) -> None:
         for flavour in kconfig.FLAVOURS:

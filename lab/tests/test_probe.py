@@ -9,7 +9,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from lablib.paths import CHECKOUT
+from lablib.base import CHECKOUT
 
 _PROBE = CHECKOUT / "scripts" / "check-kernel.sh"
 

@@ -3,7 +3,7 @@
 
 import unittest
 
-from lablib.errors import LabError
+from lablib.base import LabError
 from lablib.project import load_order, warnings
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from unittest import mock
 
 from lablib import runs, subsystem, vm
-from lablib.errors import LabError
+from lablib.base import LabError
 from lablib.subsystem import Run, Subsystem
 
 HOST = """

@@ -8,9 +8,8 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from lablib import kconfig, run, steps
-from lablib.errors import LabError
-from lablib.paths import Cache
+from lablib import kconfig, run
+from lablib.base import Cache, LabError
 
 #: Output with three steps.
 OUTPUT = """make[1]: Entering directory '/x'
@@ -34,24 +33,24 @@ class StepsTest(unittest.TestCase):
         self.build.mkdir()
         self.stamp = self.build / "complete"
 
-    def of_build(self, flavour: str = "fast") -> steps.Steps:
+    def of_build(self, flavour: str = "fast") -> run.Steps:
         """A build that begins now."""
-        return steps.of_build(self.cache, flavour, self.build, self.stamp)
+        return run.steps_of_build(self.cache, flavour, self.build, self.stamp)
 
     def test_only_steps_count(self) -> None:
-        counted = steps.Steps()
+        counted = run.Steps()
         for line in OUTPUT.splitlines():
             counted.line(line)
         self.assertEqual(counted.done, 3)
 
     def test_text(self) -> None:
-        self.assertEqual(str(steps.Steps(2000, done=3)), "3 of about 2000 steps done")
+        self.assertEqual(str(run.Steps(2000, done=3)), "3 of about 2000 steps done")
         self.assertEqual(
-            str(steps.Steps(2000, resumed=True, done=3)), "3 of at most about 2000 steps done"
+            str(run.Steps(2000, resumed=True, done=3)), "3 of at most about 2000 steps done"
         )
         # Without a number, and with one that has turned out to be wrong.
-        self.assertEqual(str(steps.Steps(0, done=3)), "3 steps done")
-        self.assertEqual(str(steps.Steps(2, done=3)), "3 steps done")
+        self.assertEqual(str(run.Steps(0, done=3)), "3 steps done")
+        self.assertEqual(str(run.Steps(2, done=3)), "3 steps done")
 
     def test_first_build_of_each_flavour(self) -> None:
         for flavour in kconfig.FLAVOURS:
@@ -63,7 +62,7 @@ class StepsTest(unittest.TestCase):
     def test_a_build_that_ended_is_remembered(self) -> None:
         begun = self.of_build()
         begun.done = 1234
-        steps.remember(self.cache, "fast", begun)
+        run.remember_steps(self.cache, "fast", begun)
         self.assertEqual(self.of_build().whole, 1234)
         self.assertNotEqual(self.of_build("debug").whole, 1234)
 
@@ -72,7 +71,7 @@ class StepsTest(unittest.TestCase):
         begun = self.of_build()
         self.assertTrue(begun.resumed)
         begun.done = 5
-        steps.remember(self.cache, "fast", begun)
+        run.remember_steps(self.cache, "fast", begun)
         self.assertGreater(self.of_build().whole, 1000)
 
     def test_incremental_build(self) -> None:
@@ -81,11 +80,11 @@ class StepsTest(unittest.TestCase):
         begun = self.of_build()
         self.assertEqual(begun.whole, 0)
         begun.done = 5
-        steps.remember(self.cache, "fast", begun)
+        run.remember_steps(self.cache, "fast", begun)
         self.stamp.unlink()
         self.assertGreater(self.of_build().whole, 1000)
 
-    def logged(self, script: str, counted: "steps.Steps | None") -> str:
+    def logged(self, script: str, counted: "run.Steps | None") -> str:
         """What is said while the shell runs `script`, with a report for each line."""
         said = io.StringIO()
         with (
@@ -96,7 +95,7 @@ class StepsTest(unittest.TestCase):
         return said.getvalue()
 
     def test_progress_says_how_much_is_left(self) -> None:
-        counted = steps.Steps(4)
+        counted = run.Steps(4)
         said = self.logged(f"cat <<'EOF'\n{OUTPUT}EOF", counted)
         self.assertIn("kernel: 1 of about 4 steps done, now CC      init/main.o", said)
         self.assertIn("kernel: 3 of about 4 steps done, now CC [M]", said)

@@ -6,8 +6,8 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from lablib import kconfig, packages, subsystem, vm
-from lablib.errors import LabError
+from lablib import intreecheck, kconfig, project, subsystem, tools, vm
+from lablib.base import LabError
 from lablib.kernel import Kernel
 
 TOML = """
@@ -53,7 +53,7 @@ class SubsystemTest(unittest.TestCase):
     def write(self, name: str, text: str, mode: int = 0o644) -> Path:
         """A file below selftests/."""
         path = self.selftests / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         path.chmod(mode)
         return path
@@ -62,7 +62,7 @@ class SubsystemTest(unittest.TestCase):
         self.assertEqual([each.name for each in self.everything], ["nvme"])
 
     def test_packages(self) -> None:
-        self.assertIn("nvme-cli", packages.wanted())
+        self.assertIn("nvme-cli", tools.wanted_packages())
 
     def test_kernel_configuration(self) -> None:
         settings = kconfig.settings(kconfig.fragments("fast"))
@@ -70,12 +70,38 @@ class SubsystemTest(unittest.TestCase):
         self.assertNotIn("CONFIG_NVME_OURS", settings)
         self.assertEqual(kconfig.own_settings(), ["CONFIG_NVME_OURS=y"])
 
+    def test_configuration_of_a_tree_with_the_sources(self) -> None:
+        path = self.write("nvme/in-tree/rust.config", "CONFIG_NVME_OURS=y\n")
+        form = intreecheck.Form("x", ("rust", "builtin"), "rust", module=True)
+        self.assertEqual(form.fragments(), [path])
+        settings = kconfig.settings(kconfig.fragments("fast", form.fragments()))
+        self.assertEqual(settings["CONFIG_NVME_OURS"], "y")
+
     def test_guest(self) -> None:
-        kernel = Kernel(Path("/s"), Path("/b"), "fast", "7.3.4", Path("/m"))
-        variables = vm.Guest(kernel, "rust", Path("/r")).variables()
-        self.assertEqual(variables["LAB_MODULES"], "nvme_fc")
-        self.assertEqual(variables["LAB_OWN_MODULES"], "fcq")
-        self.assertEqual(variables["LAB_SETUP"], str(self.selftests / "nvme/guest-init.sh"))
+        self.write("modules/modules.dep", "k/nvme-fc.ko: k/fabrics.ko\nk/fabrics.ko:\n")
+        self.write("modules/modules.builtin", "")
+        self.write("own/load.order", "nvme-fc.ko\nfcq.ko\n")
+        modules, own = self.selftests / "modules", self.selftests / "own"
+        kernel = Kernel(Path("/s"), Path("/b"), "fast", "7.3.4", modules)
+        needs = {"nvme-fc": ["fabrics", "fcq"], "fcq": []}
+        with mock.patch.object(project, "module_depends", lambda path: needs[path.stem]):
+            rust = vm.Guest(kernel, "rust", own).variables()
+            c = vm.Guest(kernel, "c", own).variables()
+        self.assertEqual(rust["LAB_HIDE"], f"{own}/nvme-fc.ko:{modules}/k/nvme-fc.ko")
+        loaded = [f"{modules}/k/fabrics.ko", f"{own}/fcq.ko", f"{own}/nvme-fc.ko"]
+        self.assertEqual(rust["LAB_LOAD"].split(), loaded)
+        self.assertEqual(c["LAB_HIDE"], "")
+        loaded = [f"{modules}/k/fabrics.ko", f"{modules}/k/nvme-fc.ko"]
+        self.assertEqual(c["LAB_LOAD"].split(), loaded)
+        self.assertEqual(rust["LAB_SETUP"], str(self.selftests / "nvme/guest-init.sh"))
+
+    def test_modules_in_the_image_and_nowhere(self) -> None:
+        self.write("modules/modules.dep", "")
+        self.write("modules/modules.builtin", "kernel/a/nvme-fc.ko\n")
+        plan = project.load_plan(self.selftests / "modules", None, ["nvme_fc"])
+        self.assertEqual((plan.hide, plan.load), ({}, []))
+        with self.assertRaisesRegex(LabError, "no module fcq"):
+            project.load_plan(self.selftests / "modules", None, ["fcq"])
 
     def test_runs(self) -> None:
         runs = {run.name: run for run in self.everything[0].runs}

@@ -12,9 +12,8 @@ from pathlib import Path
 from unittest import mock
 
 from lablib import vm
-from lablib.errors import LabError
+from lablib.base import Cache, LabError
 from lablib.kernel import Kernel
-from lablib.paths import Cache
 
 
 class WaitTest(unittest.TestCase):

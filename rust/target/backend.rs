@@ -230,7 +230,8 @@ pub trait Backend: Sized + Send + Sync + 'static {
         build_error!(kernel::error::VTABLE_DEFAULT_ERROR)
     }
 
-    /// More commands will follow at once; says whether [`Backend::unplug_device`] shall be called after.
+    /// More commands will follow at once; says whether [`Backend::unplug_device`] shall be called
+    /// after.
     fn plug_device(device: &Device<Self>) -> bool {
         let _ = device;
         build_error!(kernel::error::VTABLE_DEFAULT_ERROR)

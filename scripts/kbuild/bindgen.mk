@@ -16,7 +16,10 @@
 #   private-opaque	the same, for those of which only pointers are used
 #
 # bindings-files and bindings-items of the generic layer are in
-# rust/ext/Makefile.bindgen and need not be repeated.
+# rust/ext/Makefile.bindgen and need not be repeated. A crate chooses the parts
+# of that layer that it uses:
+#
+#   RUSTFLAGS_tcmu/tcmu.o = $(call rust-ext,page uio work)
 #
 # A crate finds the bindings with include!(env!("RUST_BINDINGS")), those of
 # private-types with include!(env!("RUST_PRIVATE_BINDINGS")), in a module of

@@ -97,8 +97,8 @@ class Series:
         )  # fmt: skip
 
     def place(self, name: str) -> str:
-        """Where a file of the checkout goes in a kernel tree."""
-        for folder, place in self.places.items():
+        """Where a file of the checkout goes in a kernel tree; the longest folder counts."""
+        for folder, place in sorted(self.places.items(), key=lambda each: -len(each[0])):
             if name.startswith(f"{folder}/"):
                 return place + name.removeprefix(folder)
         return name
@@ -114,13 +114,13 @@ class Series:
                     (-1, self.outside),
                 ]
                 for pattern in patterns
-                if _covers(pattern, name)
+                if covers(pattern, name)
             ]
             if found and (number := max(found)[1]) >= 0:
                 divided[number].append(name)
         for number, patch in enumerate(self.patches):
             for pattern in patch.files:
-                if not any(_covers(pattern, name) for name in names):
+                if not any(covers(pattern, name) for name in names):
                     raise SeriesError(f"'{patch.subject}': there is no file '{pattern}'")
         return divided
 
@@ -144,7 +144,8 @@ def _wrapped(text: str) -> str:
     )
 
 
-def _covers(pattern: str, name: str) -> bool:
+def covers(pattern: str, name: str) -> bool:
+    """Whether a pattern is the file's name, a folder above it, or matches it."""
     return name == pattern or name.startswith(f"{pattern}/") or fnmatch.fnmatchcase(name, pattern)
 
 

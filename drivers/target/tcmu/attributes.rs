@@ -101,7 +101,8 @@ impl Attribute<Tcmu> for CmdTimeOut {
     }
 }
 
-/// `qfull_time_out`: time limit in the qfull queue in seconds, 0 is no waiting, -1 as `cmd_time_out`.
+/// `qfull_time_out`: time limit in the qfull queue in seconds, 0 is no waiting, -1 as
+/// `cmd_time_out`.
 struct QfullTimeOut;
 
 #[vtable]

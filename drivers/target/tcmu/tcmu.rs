@@ -15,6 +15,7 @@ mod netlink;
 mod parameters;
 mod reclaim;
 mod table;
+mod uapi_check;
 
 #[path = "../../../rust/ext/mod.rs"]
 pub mod ext;

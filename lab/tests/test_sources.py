@@ -6,11 +6,10 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from lablib import apt
-from lablib.apt import Mirror
-from lablib.errors import LabError
-from lablib.packages import installed
-from lablib.sources import pick, upstream
+from lablib import sources
+from lablib.base import LabError
+from lablib.sources import Mirror, pick, upstream
+from lablib.tools import installed_packages
 
 DEB822 = """Types: deb
 # a comment in between
@@ -31,18 +30,18 @@ class SourcesTest(unittest.TestCase):
 
     def test_one_line(self) -> None:
         text = "# deb http://no.example/debian x main\ndeb http://a.example/debian bookworm main\n"
-        self.assertEqual(apt.one_line_sources(text), [Mirror("http://a.example/debian", "")])
+        self.assertEqual(sources.one_line_sources(text), [Mirror("http://a.example/debian", "")])
 
     def test_one_line_with_options(self) -> None:
         text = "deb [arch=amd64 signed-by=/k.gpg] https://a.example/debian/ bookworm main"
-        self.assertEqual(apt.one_line_sources(text), [Mirror("https://a.example/debian/", "/k.gpg")])
+        self.assertEqual(sources.one_line_sources(text), [Mirror("https://a.example/debian/", "/k.gpg")])
 
     def test_one_line_ignores_source_packages(self) -> None:
-        self.assertEqual(apt.one_line_sources("deb-src http://a.example/debian x main"), [])
+        self.assertEqual(sources.one_line_sources("deb-src http://a.example/debian x main"), [])
 
     def test_deb822(self) -> None:
         self.assertEqual(
-            apt.deb822_sources(DEB822),
+            sources.deb822_sources(DEB822),
             [
                 Mirror("http://mirror.example/debian", "/usr/share/keyrings/example.gpg"),
                 Mirror("http://mirror.example/debian-security", ""),
@@ -50,15 +49,15 @@ class SourcesTest(unittest.TestCase):
         )
 
     def test_deb822_disabled(self) -> None:
-        self.assertEqual(apt.deb822_sources("Enabled: no\n" + DEB822.partition("\n\n")[0]), [])
+        self.assertEqual(sources.deb822_sources("Enabled: no\n" + DEB822.partition("\n\n")[0]), [])
 
     def test_deb822_inline_key_is_no_file(self) -> None:
         text = "Types: deb\nURIs: http://a.example/debian\nSigned-By:\n -----BEGIN PGP-----\n .\n abc\n"
-        self.assertEqual(apt.deb822_sources(text), [Mirror("http://a.example/debian", "")])
+        self.assertEqual(sources.deb822_sources(text), [Mirror("http://a.example/debian", "")])
 
     def test_deb822_several_addresses(self) -> None:
         text = "Types: deb\nURIs: http://a.example/debian\n http://b.example/debian\nSuites: x\n"
-        self.assertEqual([item.uri for item in apt.deb822_sources(text)],
+        self.assertEqual([item.uri for item in sources.deb822_sources(text)],
                          ["http://a.example/debian", "http://b.example/debian"])  # fmt: skip
 
     def test_choice_skips_security_and_third_parties(self) -> None:
@@ -67,16 +66,16 @@ class SourcesTest(unittest.TestCase):
             Mirror("https://x.example/node_20.x", ""),
             Mirror("http://x.example/debian/", "/k"),
         ]
-        self.assertEqual(apt.choose(mirrors), mirrors[2])
+        self.assertEqual(sources.choose(mirrors), mirrors[2])
 
     def test_choice_takes_a_list_of_mirrors(self) -> None:
         mirror = Mirror("mirror+file:///etc/apt/mirrors/debian.list", "")
-        self.assertEqual(apt.choose([mirror]), mirror)
+        self.assertEqual(sources.choose([mirror]), mirror)
 
     def test_no_mirror_is_an_error_that_says_what_to_do(self) -> None:
         with tempfile.TemporaryDirectory() as folder, mock.patch.dict("os.environ", clear=True):
             with self.assertRaisesRegex(LabError, "LAB_DEBIAN_MIRROR"):
-                apt.machine_mirror(Path(folder))
+                sources.machine_mirror(Path(folder))
 
     def test_files_of_other_suffixes_are_ignored(self) -> None:
         with tempfile.TemporaryDirectory() as name, mock.patch.dict("os.environ", clear=True):
@@ -84,11 +83,11 @@ class SourcesTest(unittest.TestCase):
             parts.mkdir()
             (parts / "a.sources.disabled").write_text("Types: deb\nURIs: http://no.example/debian\n")
             (parts / "b.sources").write_text(DEB822)
-            self.assertEqual(apt.machine_mirror(Path(name)).uri, "http://mirror.example/debian")
+            self.assertEqual(sources.machine_mirror(Path(name)).uri, "http://mirror.example/debian")
 
     def test_private_sources_name_each_suite_with_the_key(self) -> None:
-        lines = apt.sources_list(Mirror("http://a.example/debian", "/k.gpg")).splitlines()
-        self.assertEqual(len(lines), len(apt.SUITES))
+        lines = sources.sources_list(Mirror("http://a.example/debian", "/k.gpg")).splitlines()
+        self.assertEqual(len(lines), len(sources.SUITES))
         self.assertIn("deb [signed-by=/k.gpg] http://a.example/debian trixie-backports main", lines)
 
 
@@ -101,7 +100,7 @@ class VersionTest(unittest.TestCase):
             " rust-src | 1.85.0+dfsg3-1 | http://a.example trixie/main amd64 Packages\n"
             "rustc | 1.85.0+dfsg3-1 | http://a.example trixie/main Sources\n"
         )
-        self.assertEqual(apt.versions(text), ["1.95.0+dfsg1-2", "1.85.0+dfsg3-1"])
+        self.assertEqual(sources.versions(text), ["1.95.0+dfsg1-2", "1.85.0+dfsg3-1"])
 
     def test_upstream(self) -> None:
         self.assertEqual(upstream("1.95.0+dfsg1-2~bpo13+1"), "1.95.0")
@@ -117,7 +116,8 @@ class VersionTest(unittest.TestCase):
         self.assertIsNone(pick("7.3.4-1", ["7.30.1-1", "7.4.1-1", "6.12.3-1"]))
 
     def test_installed_packages(self) -> None:
-        self.assertEqual(installed("make installed\nbc config-files\nflex not-installed\n"), {"make"})
+        status = "make installed\nbc config-files\nflex not-installed\n"
+        self.assertEqual(installed_packages(status), {"make"})
 
 
 if __name__ == "__main__":

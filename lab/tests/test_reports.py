@@ -3,7 +3,7 @@
 
 import unittest
 
-from lablib.console import reports
+from lablib.vm import reports_in as reports
 
 #: One line of each kind, as the kernel prints it.
 BAD = (

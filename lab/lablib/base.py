@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Where things are: the checkout, and the cache outside it."""
+"""What every part needs: where things are, the one error, and progress for the user."""
 
 import hashlib
 import os
 import re
+import sys
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
-
-from .errors import LabError
 
 #: The checkout this copy of the lab belongs to.
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -18,6 +19,22 @@ LAB = CHECKOUT / "lab"
 #: Characters that every tool the path passes through (make, sed scripts of
 #: Kbuild, the guest's kernel command line) takes literally.
 _SAFE_PATH = re.compile(r"^[A-Za-z0-9/._+@%=-]+$")
+
+_START = time.monotonic()
+_LOCK = threading.Lock()
+
+
+class LabError(Exception):
+    """A failure whose text says what happened and what to do about it."""
+
+
+def say(text: str) -> None:
+    """One line of progress on standard error, with the seconds since the start.
+
+    Standard output is for results.
+    """
+    with _LOCK:
+        print(f"[{time.monotonic() - _START:6.1f}] {text}", file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)

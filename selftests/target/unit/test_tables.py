@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """The table of features and what it is compared with."""
 
+import os
 import tempfile
 import unittest
 from pathlib import Path
 
-from lablib import features
+import tables
 
 TABLE = """\
    * - C
@@ -54,7 +55,7 @@ static int __init four(void)
 """
 
 
-class FeaturesTest(unittest.TestCase):
+class RowsTest(unittest.TestCase):
     """Rows, tests and sources."""
 
     def setUp(self) -> None:
@@ -63,21 +64,18 @@ class FeaturesTest(unittest.TestCase):
         self.folder = Path(folder.name)
         (self.folder / "tcmu").mkdir()
         self.write("tcmu/node.rs", "impl Node { fn open() {} fn release() {} }\n")
-        self.tests = {
-            "test_a.py": ["opening, twice", "closing it"],
-            "policy node.rs": ["closes"],
-        }
+        self.tests = {"test_a.py": ["opening, twice", "closing it"]}
 
     def write(self, name: str, text: str) -> None:
         (self.folder / name).write_text(text, encoding="utf-8")
 
     def problems(self, table: str = TABLE, functions: "list[str] | None" = None) -> list[str]:
-        return features.problems(
-            features.rows(table), self.tests, self.folder, functions or ["tcmu_open"]
+        return tables.problems(
+            tables.rows(table), self.tests, self.folder, functions or ["tcmu_open"]
         )
 
     def test_rows(self) -> None:
-        first, second = features.rows(TABLE)
+        first, second = tables.rows(TABLE)
         self.assertEqual(first.functions, ["tcmu_open", "tcmu_release"])
         self.assertEqual(first.places, [("tcmu/node.rs", ["Node::open", "release"])])
         self.assertEqual(first.tests[1:], [("test_a.py", "closing *"), ("policy node.rs", "closes")])
@@ -98,8 +96,8 @@ class FeaturesTest(unittest.TestCase):
         self.assertEqual(len(self.problems()), 1)
 
     def test_a_program_that_does_not_exist(self) -> None:
-        del self.tests["policy node.rs"]
-        self.assertEqual(len(self.problems()), 1)
+        del self.tests["test_a.py"]
+        self.assertEqual(len(self.problems()), 2)
 
     def test_a_file_or_a_name_that_does_not_exist(self) -> None:
         self.write("tcmu/node.rs", "impl Node { fn opened() {} fn release() {} }\n")
@@ -118,22 +116,22 @@ class FeaturesTest(unittest.TestCase):
         self.assertEqual(found, ["tcmu_mmap: neither a test nor a gap"])
 
     def test_c_functions(self) -> None:
-        self.assertEqual(features.c_functions(C_FILE), ["one", "two", "three", "four"])
+        self.assertEqual(tables.c_functions(C_FILE), ["one", "two", "three", "four"])
 
     def test_functions_that_are_not_static(self) -> None:
         text = "int one(\n\tint a)\n{\n}\nEXPORT_SYMBOL(one);\nvoid two(void)\n{\n}\n"
-        self.assertEqual(features.c_functions(text), ["one", "two"])
+        self.assertEqual(tables.c_functions(text), ["one", "two"])
 
     def test_lines_without_a_row(self) -> None:
-        code = features.code_lines(
+        code = tables.code_lines(
             "#define a\n/*\n * int no(void) {\n */\nint b;\n"
             "int one(int a)\n{\n\t/* why\n\t * not */\n\n\tif (a)\n\t\treturn 1;\n\treturn 0;\n}\n"
         )
         self.assertEqual(code, [6, 11, 12, 13])
-        table = features.rows("   * - | ``one()`` lines 6-11, lines 13\n")
+        table = tables.rows("   * - | ``one()`` lines 6-11, lines 13\n")
         self.assertEqual(table[0].lines, [(6, 11), (13, 13)])
-        self.assertEqual(features.uncovered(table, code), ["line 12 has no row"])
-        self.assertEqual(features.uncovered(features.rows(TABLE), code), [])
+        self.assertEqual(tables.uncovered(table, code), ["line 12 has no row"])
+        self.assertEqual(tables.uncovered(tables.rows(TABLE), code), [])
 
     def test_names_of_tests(self) -> None:
         self.write(
@@ -142,9 +140,20 @@ class FeaturesTest(unittest.TestCase):
             '@section("second")\ndef b(context): ...\n'
             '@suite.test(name)\ndef c(context): ...\n@other("x")\ndef d(): ...\n',
         )
-        self.assertEqual(features.selftests(self.folder), {"test_a.py": ["first", "second"]})
-        self.write("a.rs", "#[test]\nfn one() {}\n    #[test]\n    #[ignore]\n    fn two() {}\nfn x() {}\n")
-        self.assertEqual(features.host_tests("p", self.folder), {"p a.rs": ["one", "two"]})
+        self.assertEqual(tables.selftests(self.folder), {"test_a.py": ["first", "second"]})
+
+
+class TablesTest(unittest.TestCase):
+    """The tables that there are."""
+
+    def test_tables(self) -> None:
+        # Set by the lab.
+        source = os.environ.get("KERNEL_SOURCE", "")
+        release = os.environ.get("KERNEL_RELEASE", "")
+        tree = Path(source) if source and release.startswith(tables.RELEASE) else None
+        for document in tables.TABLES:
+            with self.subTest(document):
+                self.assertEqual(tables.check(document, tree), [])
 
 
 if __name__ == "__main__":
