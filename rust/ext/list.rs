@@ -200,6 +200,11 @@ impl<H: Linked> OwnedList<H> {
         self.len
     }
 
+    /// Whether nothing is on the list.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// The head of the list, for C functions that read the list.
     pub fn as_raw(&self) -> *mut bindings::list_head {
         self.head.as_raw()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //@ like: samples/target/ramtmr.o
-//@ uses: output scatterlist uio work memalloc
+//@ uses: output scatterlist page uio work memalloc
 
 //! A backend that keeps a command, or refuses it: this one compiles, and so could the others.
 

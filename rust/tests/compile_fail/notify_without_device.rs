@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //@ like: samples/target/ramtmr.o
-//@ uses: output scatterlist uio memalloc
+//@ uses: output scatterlist page uio memalloc
 
 //! A backend wakes the users of a UIO device that was never registered.
 
