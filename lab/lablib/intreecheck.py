@@ -27,6 +27,7 @@ from .tools import toolchain
 #: Makes the patches and applies them.
 _SERIES = CHECKOUT / "scripts/patches/series.py"
 
+
 @dataclass(frozen=True)
 class Form:
     """One configuration of the tree."""
