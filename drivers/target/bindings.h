@@ -9,3 +9,8 @@
 #include "target_core_pr.h"
 
 #include "tmr/core/trace_calls.h"
+
+/* What bindgen does not say, or not right: it ignores the alignment of a field. */
+const size_t TCMU_MAILBOX_SIZE = sizeof(struct tcmu_mailbox);
+const size_t TCMU_MAILBOX_CMD_TAIL = offsetof(struct tcmu_mailbox, cmd_tail);
+const size_t TCMU_ENTRY_ALIGN = TCMU_OP_ALIGN_SIZE;

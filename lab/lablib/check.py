@@ -4,7 +4,9 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from . import buildrules, documents, files, hostcheck, project, subsystem, vm, vmcheck
+from . import (
+    buildrules, compilefail, documents, files, hostcheck, project, subsystem, vm, vmcheck,
+)  # fmt: skip
 from .base import LabError, say
 from .env import Lab
 from .kernel import Kernel
@@ -77,6 +79,7 @@ def _host_steps(report: Report, lab: Lab, kernel: Kernel, chosen: list[str]) -> 
 
     def modules() -> None:
         hostcheck.module_build(report, lab, kernel)
+        compilefail.check(report, lab, kernel)
         buildrules.check(report, lab, kernel)
 
     def tools() -> None:

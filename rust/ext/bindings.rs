@@ -2,7 +2,8 @@
 
 //! Bindings of the target, UIO and uapi headers.
 //!
-//! Types that the kernel crate's bindings have are theirs; `bindings.h` of the subsystem names the headers.
+//! Types that the kernel crate's bindings have are theirs; `bindings.h` of the subsystem names the
+//! headers.
 
 #![allow(
     clippy::all,

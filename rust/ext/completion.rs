@@ -26,7 +26,8 @@ impl Completion {
     /// Makes a completion that has not come.
     pub fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            // SAFETY: `init_completion()` initialises the whole struct, which has a lock of its own.
+            // SAFETY: `init_completion()` initialises the whole struct, which has a lock of its
+            // own.
             done <- unsafe {
                 Foreign::ffi_init(|done| bindings::init_completion(done))
             },

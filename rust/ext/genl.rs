@@ -8,7 +8,10 @@
 //! C header: `include/net/genetlink.h`
 
 use super::bindings;
-use core::ptr::NonNull;
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
 use kernel::{
     error::to_result,
     net::netlink::{
@@ -79,11 +82,11 @@ impl Family {
 }
 
 /// A family: what it takes and who handles it.
-pub trait Protocol: 'static {
+pub trait Protocol: Sized + 'static {
     /// The family.
     fn family() -> &'static Family;
 
-    /// Policies of the attributes, by number.
+    /// Policies of the attributes, by number; the one of number 0, which no attribute has, is not used.
     const POLICY: &'static [Policy];
 
     /// First command whose requests are checked strictly, as is the rule for new ones
@@ -91,20 +94,20 @@ pub trait Protocol: 'static {
     const FIRST_STRICT: u8;
 
     /// Commands that are requests to the kernel; they need `CAP_NET_ADMIN`.
-    const REQUESTS: &'static [Request];
+    const REQUESTS: &'static [Request<Self>];
 
     /// Handles a request of the socket `sender` (`portid`).
     fn handle(command: u8, sender: u32, attributes: &Attributes<'_>) -> Result;
 }
 
-/// A request that a family takes (`struct genl_small_ops`).
+/// A request that the family of protocol `P` takes (`struct genl_small_ops`).
 #[repr(transparent)]
-pub struct Request(bindings::genl_small_ops);
+pub struct Request<P>(bindings::genl_small_ops, PhantomData<fn() -> P>);
 
-impl Request {
-    /// Makes a request of protocol `P`.
-    pub const fn new<P: Protocol>(command: u8) -> Self {
-        Self(bindings::genl_small_ops {
+impl<P: Protocol> Request<P> {
+    /// Makes a request.
+    pub const fn new(command: u8) -> Self {
+        let ops = bindings::genl_small_ops {
             doit: Some(doit::<P>),
             cmd: command,
             flags: bindings::GENL_ADMIN_PERM as u8,
@@ -113,19 +116,20 @@ impl Request {
                 | bindings::genl_validate_flags_GENL_DONT_VALIDATE_DUMP)
                 as u8,
             ..pin_init::zeroed()
-        })
+        };
+        Self(ops, PhantomData)
     }
 }
 
 /// # Safety
 ///
-/// Called by generic netlink with a request that it has checked against `P::POLICY`.
+/// Called by generic netlink with a request to the family of `P`, which has been registered.
 unsafe extern "C" fn doit<P: Protocol>(
     _skb: *mut bindings::sk_buff,
     info: *mut bindings::genl_info,
 ) -> c_int {
-    // SAFETY: By the safety requirements `info` is valid, and `attrs` has an entry for every
-    // attribute of the policy.
+    // SAFETY: By the safety requirements `info` is valid, and as `Registration::new` has given the
+    // family the policy, `attrs` has an entry for each of it and has been checked against it.
     let (command, sender, attributes) = unsafe {
         let attributes = core::slice::from_raw_parts((*info).attrs, P::POLICY.len());
         let command = (*(*info).genlhdr).cmd;
@@ -170,6 +174,9 @@ impl Attributes<'_> {
     }
 }
 
+/// The longest attribute that `nla_len` has a number for.
+const MAX_PAYLOAD: usize = u16::MAX as usize - size_of::<bindings::nlattr>();
+
 /// A message to the listeners of a multicast group.
 ///
 /// # Invariants
@@ -184,8 +191,9 @@ impl Message {
     /// Begins a message.
     pub fn new<P: Protocol>(command: u8) -> Result<Self> {
         let size = bindings::GENLMSG_DEFAULT_SIZE;
-        // SAFETY: Any size is allowed; the family is registered as long as there are devices. On
-        // error the buffer is freed, which nobody else has.
+        // SAFETY: Any size is allowed; the family is static, and `genlmsg_put()` copies numbers out
+        // of it whether it is registered or not. On error the buffer is freed, which nobody else
+        // has.
         unsafe {
             let skb =
                 NonNull::new(bindings::genlmsg_new(size, bindings::GFP_KERNEL)).ok_or(ENOMEM)?;
@@ -202,8 +210,12 @@ impl Message {
         }
     }
 
-    /// Adds an attribute.
+    /// Adds an attribute. `EMSGSIZE`: there is no room for it.
     pub fn put(&mut self, number: u32, value: &[u8]) -> Result {
+        // What C takes for the length is shorter than that of a slice.
+        if value.len() > MAX_PAYLOAD {
+            return Err(EMSGSIZE);
+        }
         let data = value.as_ptr().cast();
         // SAFETY: The buffer is valid by the type invariant, `value` for its length.
         to_result(unsafe {
@@ -234,7 +246,7 @@ impl Message {
     pub fn multicast<P: Protocol>(self, group: u32) -> Result {
         let message = core::mem::ManuallyDrop::new(self);
         // SAFETY: The buffer is valid by the type invariant and is given away here; the family is
-        // registered.
+        // static. One that is not registered has no groups whose listeners it could tell.
         to_result(unsafe {
             bindings::genlmsg_end(message.skb.as_ptr(), message.header.as_ptr());
             bindings::genlmsg_multicast_allns(P::family().as_raw(), message.skb.as_ptr(), 0, group)
@@ -256,9 +268,14 @@ impl Registration {
     /// Registers the family of protocol `P`. `EBUSY`: it has been registered before.
     pub fn new<P: Protocol>() -> Result<Self> {
         let Family { family, registered } = P::family();
+        const {
+            // Without any attribute generic netlink hands over no table of them at all.
+            assert!(P::POLICY.len() >= 2 && P::POLICY.len() <= u16::MAX as usize);
+            assert!(P::REQUESTS.len() <= u8::MAX as usize);
+        }
         registered.cmpxchg(0, 1, Relaxed).map_err(|_| EBUSY)?;
-        // SAFETY: The family is not registered, and nobody else gets here: nobody reads it. The
-        // tables are constants.
+        // SAFETY: The family is not registered, and nobody else gets here: nobody else uses these
+        // fields. The tables are constants, and a `Policy` or `Request` is just what C has.
         unsafe {
             let family = family.as_raw();
             (*family).policy = P::POLICY.as_ptr().cast();

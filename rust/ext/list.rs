@@ -46,8 +46,8 @@ impl Iterator for Links<'_> {
             return None;
         }
         // Read before the link is given: it may be taken off.
-        // SAFETY: By the type invariant `link` is on the list. So is what follows it, as that has not
-        // been given yet.
+        // SAFETY: By the type invariant `link` is on the list. So is what follows it, as that has
+        // not been given yet.
         self.next = unsafe { (*link).next };
         Some(link)
     }
@@ -149,8 +149,9 @@ impl<T, const OFFSET: usize> Deref for Entry<'_, T, OFFSET> {
 ///
 /// # Safety
 ///
-/// `into_raw()` returns a pointer to a valid structure with a `list_head` at byte `OFFSET`. Until it
-/// comes back through `from_raw()`, the structure stays valid and nobody else uses that `list_head`.
+/// `into_raw()` returns a pointer to a valid structure with a `list_head` at byte `OFFSET`. Until
+/// it comes back through `from_raw()`, the structure stays valid and nobody else uses that
+/// `list_head`.
 pub unsafe trait Linked: Sized {
     /// What is on the list.
     type Entry;

@@ -3,8 +3,9 @@
 //! What the kernel crate does not have, written as it would be there.
 //!
 //! A module cannot change the kernel crate, so each Rust object of this project mounts this folder
-//! once, as `ext` at its root, and names in its Kbuild file the parts that it uses (`rust-ext-...`):
-//! a part brings the symbols that it calls, and with them the modules that have these symbols.
+//! once, as `ext` at its root, and names in its Kbuild file the parts that it uses
+//! (`rust-ext-...`): a part brings the symbols that it calls, and with them the modules that have
+//! these symbols.
 //!
 //! Nothing here knows of SCSI, or of any other subsystem.
 

@@ -6,7 +6,8 @@
 //! value: Rust sees it through a shared reference to a wrapper, and each of its fields through a
 //! type that fits how C uses the field:
 //!
-//! - [`Constant`] if nobody changes the field as long as Rust can have a reference to the structure,
+//! - [`Constant`] if nobody changes the field as long as Rust can have a reference to the
+//!   structure,
 //! - [`Atomic`] if C changes it at the same time,
 //! - a lock,
 //! - [`Opaque`] for what only C functions use.
@@ -116,8 +117,8 @@ pub const fn view<F, V: View<F>>(field: *mut F) -> *mut V {
 /// }
 /// ```
 ///
-/// Fields after a `+` are Rust's own and stand behind the C structure in memory. Such a structure is
-/// made by Rust, with `pin_init!`.
+/// Fields after a `+` are Rust's own and stand behind the C structure in memory. Such a structure
+/// is made by Rust, with `pin_init!`.
 ///
 /// # Safety
 ///

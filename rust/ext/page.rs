@@ -51,7 +51,8 @@ pub fn copy(page: &Page, bytes: usize, buffer: &mut SgCursor<'_>, to_buffer: boo
     done
 }
 
-/// Waits until no fault that has got the page from [`MappedPage::of`](super::uio::MappedPage::of) is still to map it.
+/// Waits until no fault that has got the page from [`MappedPage::of`](super::uio::MappedPage::of)
+/// is still to map it.
 #[inline]
 pub fn wait_for_faults(page: &Page) {
     // SAFETY: The page is valid. A fault that holds its lock needs nothing else to go on, so that

@@ -14,7 +14,8 @@ use kernel::sync::atomic::{
 pub struct RateLimit {
     interval_ms: u64,
     burst: u64,
-    /// When the interval began, in milliseconds, and in the lower bits how many messages there were.
+    /// When the interval began, in milliseconds, and in the lower bits how many messages there
+    /// were.
     window: Atomic<u64>,
 }
 

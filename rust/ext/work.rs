@@ -38,9 +38,9 @@ struct Inner<T> {
 
 /// Delayed work of a `T`, which it keeps alive.
 ///
-/// Dropping it takes the work off the queue and waits until it does not run. An owner that holds its
-/// own work must drop it before it can go itself, and not from inside the work, which would wait for
-/// itself.
+/// Dropping it takes the work off the queue and waits until it does not run. An owner that holds
+/// its own work must drop it before it can go itself, and not from inside the work, which would
+/// wait for itself.
 pub struct Work<T: WorkItem>(Pin<KBox<Inner<T>>>);
 
 impl<T: WorkItem> Work<T> {

@@ -28,13 +28,40 @@ use kernel::{
     sync::ArcBorrow, //
 };
 
-/// Which directory of a device an attribute is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Group {
-    /// `attrib`
-    Attrib,
-    /// `action`
-    Action,
+/// A directory of a device, which LIO has a group for.
+///
+/// # Safety
+///
+/// If `group` is that group of a device, `device` returns the device.
+pub unsafe trait Directory {
+    /// The device that has the group.
+    ///
+    /// # Safety
+    ///
+    /// `group` is the group of this directory of a device that is valid.
+    unsafe fn device(group: *mut bindings::config_group) -> *mut bindings::se_device;
+}
+
+/// The directory `attrib`.
+pub struct Attrib;
+
+// SAFETY: `da_dev` points to the device that the attributes are those of.
+unsafe impl Directory for Attrib {
+    unsafe fn device(group: *mut bindings::config_group) -> *mut bindings::se_device {
+        // SAFETY: By the safety requirements the group is part of a device's attributes.
+        unsafe { (*kernel::container_of!(group, bindings::se_dev_attrib, da_group)).da_dev }
+    }
+}
+
+/// The directory `action`.
+pub struct Action;
+
+// SAFETY: The group is part of the device itself.
+unsafe impl Directory for Action {
+    unsafe fn device(group: *mut bindings::config_group) -> *mut bindings::se_device {
+        // SAFETY: By the safety requirements the group is part of a device.
+        unsafe { kernel::container_of!(group, bindings::se_device, dev_action_group) }
+    }
 }
 
 /// An attribute of the devices of backend `T`.
@@ -42,9 +69,6 @@ pub enum Group {
 pub trait Attribute<T: Backend> {
     /// File name.
     const NAME: &'static CStr;
-
-    /// The directory that the file is in.
-    const GROUP: Group = Group::Attrib;
 
     /// Prints the value and a newline. Without it the file cannot be read.
     fn show(device: &Device<T>, out: &mut Output<'_>) -> Result {
@@ -60,10 +84,10 @@ pub trait Attribute<T: Backend> {
     }
 }
 
-/// Attribute `A` of the devices of backend `T`, as configfs sees it.
-struct Operations<T, A>(PhantomData<(T, A)>);
+/// Attribute `A` in directory `D` of the devices of backend `T`, as configfs sees it.
+struct Operations<T, D, A>(PhantomData<(T, D, A)>);
 
-impl<T: Backend, A: Attribute<T>> Operations<T, A> {
+impl<T: Backend, D: Directory, A: Attribute<T>> Operations<T, D, A> {
     const ATTRIBUTE: bindings::configfs_attribute = {
         let read = if A::HAS_SHOW { 0o444 } else { 0 };
         let write = if A::HAS_STORE { 0o200 } else { 0 };
@@ -85,27 +109,19 @@ impl<T: Backend, A: Attribute<T>> Operations<T, A> {
     ///
     /// # Safety
     ///
-    /// `item` is the item of the group `A::GROUP` of a configured or unconfigured `Device<T>`, which
-    /// configfs keeps alive for `'a`.
+    /// `item` is the item of the group of directory `D` of a configured or unconfigured
+    /// `Device<T>`, which configfs keeps alive for `'a`.
     unsafe fn device<'a>(item: *mut bindings::config_item) -> ArcBorrow<'a, Device<T>> {
-        // SAFETY: By the safety requirements the item is embedded in a group, the group in the
-        // device, or in its attributes, which point to the device.
+        // SAFETY: By the safety requirements the item is embedded in the group.
         unsafe {
             let group = kernel::container_of!(item, bindings::config_group, cg_item);
-            Device::from_raw(match A::GROUP {
-                Group::Attrib => {
-                    (*kernel::container_of!(group, bindings::se_dev_attrib, da_group)).da_dev
-                }
-                Group::Action => {
-                    kernel::container_of!(group, bindings::se_device, dev_action_group)
-                }
-            })
+            Device::from_raw(D::device(group))
         }
     }
 
     /// # Safety
     ///
-    /// Called by configfs with an item of a device of backend `T` and a page.
+    /// Called by configfs with the item of directory `D` of a device of backend `T` and a page.
     unsafe extern "C" fn show(item: *mut bindings::config_item, page: *mut c_char) -> isize {
         // SAFETY: By the safety requirements.
         let (device, page) = unsafe { (Self::device(item), &mut *page.cast::<[u8; PAGE_SIZE]>()) };
@@ -118,8 +134,8 @@ impl<T: Backend, A: Attribute<T>> Operations<T, A> {
 
     /// # Safety
     ///
-    /// Called by configfs with an item of a device of backend `T` and a NUL-terminated text of
-    /// `count` bytes.
+    /// Called by configfs with the item of directory `D` of a device of backend `T` and a
+    /// NUL-terminated text of `count` bytes.
     unsafe extern "C" fn store(
         item: *mut bindings::config_item,
         page: *const c_char,
@@ -131,29 +147,20 @@ impl<T: Backend, A: Attribute<T>> Operations<T, A> {
     }
 }
 
-/// A table of attributes, made when the module is loaded.
+/// The attributes in directory `D` of the devices of backend `T`, made when the module is loaded.
 ///
 /// # Invariants
 ///
 /// `pointers` ends with `None`; the others point to attributes that live as long as `self`, in `own`
-/// or in LIO.
-pub struct AttributeTable {
+/// or in LIO. All are for that directory, those in `own` for that backend.
+pub struct AttributeTable<T, D> {
     /// As C has it: pointers of which the last is null.
     pointers: KVec<Option<ForeignPtr<bindings::configfs_attribute>>>,
     own: KVec<Pin<KBox<Foreign<bindings::configfs_attribute>>>>,
+    devices: PhantomData<fn() -> (T, D)>,
 }
 
-impl AttributeTable {
-    /// Makes an empty table.
-    pub fn new() -> Result<Self> {
-        let mut pointers = KVec::new();
-        pointers.push(None, GFP_KERNEL)?;
-        Ok(Self {
-            pointers,
-            own: KVec::new(),
-        })
-    }
-
+impl<T: Backend> AttributeTable<T, Attrib> {
     /// Makes a table with the attributes that LIO has for passthrough backends.
     pub fn passthrough() -> Result<Self> {
         let mut table = Self::new()?;
@@ -172,10 +179,24 @@ impl AttributeTable {
         unsafe { table.append_all((&raw mut bindings::sbc_attrib_attrs).cast())? };
         Ok(table)
     }
+}
+
+impl<T: Backend, D: Directory> AttributeTable<T, D> {
+    /// Makes an empty table.
+    pub fn new() -> Result<Self> {
+        let mut pointers = KVec::new();
+        pointers.push(None, GFP_KERNEL)?;
+        Ok(Self {
+            pointers,
+            own: KVec::new(),
+            devices: PhantomData,
+        })
+    }
 
     /// # Safety
     ///
-    /// `at` is a table of attributes that live as long as LIO and end with a null pointer.
+    /// `at` is a table of attributes for directory `D` that live as long as LIO and end with a null
+    /// pointer.
     unsafe fn append_all(&mut self, mut at: *mut *mut bindings::configfs_attribute) -> Result {
         // SAFETY: By the safety requirements; the null pointer is not passed.
         while let Some(attribute) = NonNull::new(unsafe { *at }) {
@@ -193,12 +214,12 @@ impl AttributeTable {
         Ok(())
     }
 
-    /// Adds attribute `A` of backend `T`.
-    pub fn with<T: Backend, A: Attribute<T>>(mut self) -> Result<Self> {
+    /// Adds attribute `A`.
+    pub fn with<A: Attribute<T>>(mut self) -> Result<Self> {
         // SAFETY: The whole attribute is written. configfs only reads it, once it is registered.
         let attribute = unsafe {
             Foreign::ffi_init(|slot: *mut bindings::configfs_attribute| {
-                slot.write(Operations::<T, A>::ATTRIBUTE);
+                slot.write(Operations::<T, D, A>::ATTRIBUTE);
             })
         };
         let attribute = KBox::pin_init(attribute, GFP_KERNEL)?;

@@ -8,7 +8,11 @@
 //! C header: `include/target/target_core_backend.h`
 
 use super::{
-    attribute::AttributeTable,
+    attribute::{
+        Action,
+        Attrib,
+        AttributeTable, //
+    },
     command::{
         AbortedCommands,
         Command,
@@ -111,9 +115,9 @@ impl<T> Device<T> {
 
     /// Puts back the number that the device had when `configure_device` was called.
     ///
-    /// `target_configure_device()` gives it a new one for each writer of `enable`, also for one that
-    /// comes while another waits in `configure_device`, and forgets the older one: after the device is
-    /// freed the older number still leads to it.
+    /// `target_configure_device()` gives it a new one for each writer of `enable`, also for one
+    /// that comes while another waits in `configure_device`, and forgets the older one: after the
+    /// device is freed the older number still leads to it.
     pub fn restore_index(&self, index: u32) {
         self.number(|dev| field_ptr!(dev, dev_index))
             .store(index, Relaxed);
@@ -224,7 +228,8 @@ pub trait Backend: Sized + Send + Sync + 'static {
         build_error!(kernel::error::VTABLE_DEFAULT_ERROR)
     }
 
-    /// More commands will follow at once; says whether [`Backend::unplug_device`] shall be called after.
+    /// More commands will follow at once; says whether [`Backend::unplug_device`] shall be called
+    /// after.
     fn plug_device(device: &Device<Self>) -> bool {
         let _ = device;
         build_error!(kernel::error::VTABLE_DEFAULT_ERROR)
@@ -395,9 +400,12 @@ impl<T: Backend> Operations<T> {
     ///
     /// Called by LIO with what `plug_device` returned.
     unsafe extern "C" fn unplug_device(plug: *mut bindings::se_dev_plug) {
-        // SAFETY: LIO has set the device after `plug_device` and holds a reference to it since then,
-        // as the commands may have been answered.
-        let device: ArcBorrow<'_, Device<T>> = unsafe { Device::from_raw((*plug).se_dev) };
+        // SAFETY: The plug is part of the device, of which LIO holds a reference since then, as the
+        // commands may have been answered.
+        let device: ArcBorrow<'_, Device<T>> = unsafe {
+            let plug = plug.cast::<Foreign<bindings::se_dev_plug>>();
+            Device::from_raw(kernel::container_of!(plug, Device<T>, plug).cast())
+        };
         T::unplug_device(&device);
     }
 
@@ -465,19 +473,23 @@ const INFO_SIZE: usize = kernel::page::PAGE_SIZE / 2;
 /// # Invariants
 ///
 /// `ops` is registered; it and the tables it points to stay as they are until it is not.
-pub struct Registration {
+pub struct Registration<T> {
     ops: Pin<KBox<Foreign<bindings::target_backend_ops>>>,
-    _attributes: AttributeTable,
-    _actions: AttributeTable,
+    _attributes: AttributeTable<T, Attrib>,
+    _actions: AttributeTable<T, Action>,
 }
 
-impl Registration {
-    /// Registers backend `T` with its attributes and actions.
-    pub fn new<T: Backend>(
+impl<T: Backend> Registration<T> {
+    /// Registers the backend with its attributes and actions.
+    pub fn new(
         module: &'static ThisModule,
-        mut attributes: AttributeTable,
-        mut actions: AttributeTable,
+        mut attributes: AttributeTable<T, Attrib>,
+        mut actions: AttributeTable<T, Action>,
     ) -> Result<Self> {
+        const {
+            // LIO calls the one whenever it has called the other.
+            assert!(T::HAS_PLUG_DEVICE == T::HAS_UNPLUG_DEVICE);
+        }
         attributes.set_owner(module);
         actions.set_owner(module);
         let mut ops = bindings::target_backend_ops {
@@ -538,7 +550,7 @@ impl Registration {
     }
 }
 
-impl Drop for Registration {
+impl<T> Drop for Registration<T> {
     fn drop(&mut self) {
         // SAFETY: Registered by the type invariant, with no device left: each holds a reference to
         // the module.

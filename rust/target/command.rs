@@ -221,7 +221,8 @@ impl Command {
         }
     }
 
-    /// The word of the command that is the backend's own: what [`Command::set_cookie`] leaves there.
+    /// The word of the command that is the backend's own: what [`Command::set_cookie`] leaves
+    /// there.
     ///
     /// # Safety
     ///
@@ -236,10 +237,10 @@ impl Command {
     /// Whether a task management function has aborted the command.
     #[inline]
     pub fn is_aborted(&self) -> bool {
-        // A backend that keeps the order "queue, then see aborts" calls this under the lock that its
-        // `tmr_notify` takes.
-        // SAFETY: The command is valid by the type invariant. Other threads change the field, in one
-        // piece.
+        // A backend that keeps the order "queue, then see aborts" calls this under the lock that
+        // its `tmr_notify` takes.
+        // SAFETY: The command is valid by the type invariant. Other threads change the field, in
+        // one piece.
         let state = unsafe { Atomic::from_ptr(&raw mut (*self.raw.as_ptr()).transport_state) };
         state.load(Relaxed) & bindings::CMD_T_ABORTED != 0
     }

@@ -46,11 +46,11 @@ impl From<bindings::tcm_tmreq_table> for TmrFunction {
 
 /// A [`TmrFunction`] as `tmr_notify` is passed it, whose type a kernel with CONFIG_CFI hashes.
 ///
-/// The hash of an enum parameter is made from the name of the enum. The bindings have a plain number
-/// instead, whose hash differs: the call would trap if caller and function are of two languages. A C
-/// structure of the name of the enum has its hash. One of 64 bits is passed in the register in which
-/// a number would be, on 64-bit little-endian architectures; the upper half, which some of them
-/// expect to be the extended number, is 0.
+/// The hash of an enum parameter is made from the name of the enum. The bindings have a plain
+/// number instead, whose hash differs: the call would trap if caller and function are of two
+/// languages. A C structure of the name of the enum has its hash. One of 64 bits is passed in the
+/// register in which a number would be, on 64-bit little-endian architectures; the upper half,
+/// which some of them expect to be the extended number, is 0.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tcm_tmreq_table {

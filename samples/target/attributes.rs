@@ -6,9 +6,10 @@ use super::{
     ext::output::Output,
     target::{
         attribute::{
+            Action,
+            Attrib,
             Attribute,
-            AttributeTable,
-            Group, //
+            AttributeTable, //
         },
         backend::Device,
     },
@@ -21,19 +22,19 @@ use kernel::{
 };
 
 /// The directory `attrib`: LIO's attributes of disks that it emulates, and our own.
-pub(crate) fn attrib() -> Result<AttributeTable> {
+pub(crate) fn attrib() -> Result<AttributeTable<RamTmr, Attrib>> {
     AttributeTable::emulated()?
-        .with::<RamTmr, Hold>()?
-        .with::<RamTmr, Held>()?
-        .with::<RamTmr, AbortsTold>()?
-        .with::<RamTmr, ResetsTold>()?
-        .with::<RamTmr, PreemptsTold>()?
-        .with::<RamTmr, Cancelled>()
+        .with::<Hold>()?
+        .with::<Held>()?
+        .with::<AbortsTold>()?
+        .with::<ResetsTold>()?
+        .with::<PreemptsTold>()?
+        .with::<Cancelled>()
 }
 
 /// The directory `action`.
-pub(crate) fn action() -> Result<AttributeTable> {
-    AttributeTable::new()?.with::<RamTmr, Release>()
+pub(crate) fn action() -> Result<AttributeTable<RamTmr, Action>> {
+    AttributeTable::new()?.with::<Release>()
 }
 
 /// `hold`: 1 keeps reads and writes from now on, 0 executes them at once.
@@ -102,7 +103,6 @@ struct Release;
 #[vtable]
 impl Attribute<RamTmr> for Release {
     const NAME: &'static CStr = c"release";
-    const GROUP: Group = Group::Action;
 
     fn store(device: &Device<RamTmr>, _text: &[u8]) -> Result {
         device.release();

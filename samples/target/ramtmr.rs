@@ -251,17 +251,13 @@ impl Backend for RamTmr {
 
 /// What lives as long as the module.
 struct RamTmrModule {
-    _backend: Registration,
+    _backend: Registration<RamTmr>,
 }
 
 impl kernel::Module for RamTmrModule {
     fn init(module: &'static ThisModule) -> Result<Self> {
         Ok(Self {
-            _backend: Registration::new::<RamTmr>(
-                module,
-                attributes::attrib()?,
-                attributes::action()?,
-            )?,
+            _backend: Registration::new(module, attributes::attrib()?, attributes::action()?)?,
         })
     }
 }

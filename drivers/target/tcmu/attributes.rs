@@ -17,9 +17,10 @@ use crate::{
     netlink,
     target::{
         attribute::{
+            Action,
+            Attrib,
             Attribute,
-            AttributeTable,
-            Group, //
+            AttributeTable, //
         },
         backend::Device,
     },
@@ -33,26 +34,26 @@ use kernel::{
 };
 
 /// The directory `attrib`: LIO's attributes of passthrough backends and our own.
-pub(crate) fn attrib() -> Result<AttributeTable> {
+pub(crate) fn attrib() -> Result<AttributeTable<Tcmu, Attrib>> {
     AttributeTable::passthrough()?
-        .with::<Tcmu, CmdTimeOut>()?
-        .with::<Tcmu, QfullTimeOut>()?
-        .with::<Tcmu, MaxDataAreaMb>()?
-        .with::<Tcmu, DataPagesPerBlk>()?
-        .with::<Tcmu, CmdRingSizeMb>()?
-        .with::<Tcmu, DevConfig>()?
-        .with::<Tcmu, DevSize>()?
-        .with::<Tcmu, EmulateWriteCache>()?
-        .with::<Tcmu, TmrNotification>()?
-        .with::<Tcmu, NlReplySupported>()
+        .with::<CmdTimeOut>()?
+        .with::<QfullTimeOut>()?
+        .with::<MaxDataAreaMb>()?
+        .with::<DataPagesPerBlk>()?
+        .with::<CmdRingSizeMb>()?
+        .with::<DevConfig>()?
+        .with::<DevSize>()?
+        .with::<EmulateWriteCache>()?
+        .with::<TmrNotification>()?
+        .with::<NlReplySupported>()
 }
 
 /// The directory `action`.
-pub(crate) fn action() -> Result<AttributeTable> {
+pub(crate) fn action() -> Result<AttributeTable<Tcmu, Action>> {
     AttributeTable::new()?
-        .with::<Tcmu, BlockDev>()?
-        .with::<Tcmu, ResetRing>()?
-        .with::<Tcmu, FreeKeptBuf>()
+        .with::<BlockDev>()?
+        .with::<ResetRing>()?
+        .with::<FreeKeptBuf>()
 }
 
 impl From<NumberError> for Error {
@@ -100,7 +101,8 @@ impl Attribute<Tcmu> for CmdTimeOut {
     }
 }
 
-/// `qfull_time_out`: time limit in the qfull queue in seconds, 0 is no waiting, -1 as `cmd_time_out`.
+/// `qfull_time_out`: time limit in the qfull queue in seconds, 0 is no waiting, -1 as
+/// `cmd_time_out`.
 struct QfullTimeOut;
 
 #[vtable]
@@ -282,7 +284,6 @@ struct BlockDev;
 #[vtable]
 impl Attribute<Tcmu> for BlockDev {
     const NAME: &'static CStr = c"block_dev";
-    const GROUP: Group = Group::Action;
 
     fn show(device: &Device<Tcmu>, out: &mut Output<'_>) -> Result {
         out.write_bytes(if device.is_blocked() {
@@ -309,7 +310,6 @@ struct ResetRing;
 #[vtable]
 impl Attribute<Tcmu> for ResetRing {
     const NAME: &'static CStr = c"reset_ring";
-    const GROUP: Group = Group::Action;
 
     fn store(device: &Device<Tcmu>, text: &[u8]) -> Result {
         require_configured(device)?;
@@ -331,7 +331,6 @@ struct FreeKeptBuf;
 #[vtable]
 impl Attribute<Tcmu> for FreeKeptBuf {
     const NAME: &'static CStr = c"free_kept_buf";
-    const GROUP: Group = Group::Action;
 
     fn store(device: &Device<Tcmu>, text: &[u8]) -> Result {
         require_configured(device)?;

@@ -22,7 +22,10 @@ use super::logic::{
     Sizes, //
 };
 use super::reclaim;
-use super::table::Table;
+use super::table::{
+    Kernel,
+    Table, //
+};
 use crate::{
     ext::{
         page,
@@ -50,8 +53,11 @@ use kernel::{
 };
 
 // The interface to user space has 64-bit `struct iovec`s, and words of the ring are accessed in one
-// piece; the logic counts in pages of 4 KiB.
-static_assert!(cfg!(CONFIG_64BIT) && PAGE_SIZE == 4096);
+// piece.
+static_assert!(cfg!(CONFIG_64BIT));
+
+// Sizes are set in MiB.
+static_assert!(PAGE_SHIFT <= 20);
 
 /// Mailbox and command ring, in a vmalloc area.
 ///
@@ -112,7 +118,7 @@ impl DataPages {
         let first = block as usize * self.per_block;
         let end = first + (bytes as usize).div_ceil(PAGE_SIZE);
         if end > self.pages.len() {
-            let len = grown::<Option<Page>>(self.pages.len(), end);
+            let len = grown::<Kernel, Option<Page>>(self.pages.len(), end);
             self.pages.grow(len, || None)?;
         }
         let mut got = 0;

@@ -3,9 +3,9 @@
 //! The generic netlink family `TCM-USER`: daemons are told of devices and answer.
 //!
 //! A daemon that has announced replies (`TCMU_CMD_SET_FEATURES`) is waited for. Unlike C, that wait
-//! ends: when the waiting process is killed, and after [`REPLY_TIMEOUT_S`] (property P9). A reply to
-//! another command than the one that is waited for is refused and ends nothing, and so is a reply
-//! that an earlier event of the same kind is still owed: see [`Replies`].
+//! ends: when the waiting process is killed, and after [`REPLY_TIMEOUT_S`] (property P9). A reply
+//! to another command than the one that is waited for is refused and ends nothing, and so is a
+//! reply that an earlier event of the same kind is still owed: see [`Replies`].
 
 use super::logic::{
     EventId,
@@ -306,11 +306,11 @@ impl Protocol for TcmuProtocol {
 
     const FIRST_STRICT: u8 = bindings::tcmu_genl_cmd___TCMU_CMD_MAX as u8;
 
-    const REQUESTS: &'static [Request] = &[
-        Request::new::<Self>(cmd::SET_FEATURES),
-        Request::new::<Self>(cmd::ADDED_DONE),
-        Request::new::<Self>(cmd::REMOVED_DONE),
-        Request::new::<Self>(cmd::RECONFIG_DONE),
+    const REQUESTS: &'static [Request<Self>] = &[
+        Request::new(cmd::SET_FEATURES),
+        Request::new(cmd::ADDED_DONE),
+        Request::new(cmd::REMOVED_DONE),
+        Request::new(cmd::RECONFIG_DONE),
     ];
 
     fn handle(command: u8, sender: Socket, attributes: &Attributes<'_>) -> Result {

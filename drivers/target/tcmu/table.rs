@@ -22,6 +22,8 @@ pub(crate) struct Kernel;
 
 impl Memory for Kernel {
     type Array<T> = Table<T>;
+
+    const PAGE_SIZE: usize = PAGE_SIZE;
 }
 
 /// An array in as little memory as its length needs.

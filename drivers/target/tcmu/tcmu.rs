@@ -15,6 +15,7 @@ mod netlink;
 mod parameters;
 mod reclaim;
 mod table;
+mod uapi_check;
 
 #[path = "../../../rust/ext/mod.rs"]
 pub mod ext;
@@ -64,7 +65,7 @@ fn is_ready() -> bool {
 
 /// What lives as long as the module. Dropped in the order of the fields.
 struct TcmuModule {
-    _backend: backend::Registration,
+    _backend: backend::Registration<Tcmu>,
     _family: genl::Registration,
     _root: RootGuard,
 }
@@ -113,11 +114,7 @@ impl kernel::Module for TcmuModule {
         let root = RootGuard::register(module)?;
         reclaim::begin()?;
         let family = genl::Registration::new::<netlink::TcmuProtocol>()?;
-        let backend = backend::Registration::new::<Tcmu>(
-            module,
-            attributes::attrib()?,
-            attributes::action()?,
-        )?;
+        let backend = backend::Registration::new(module, attributes::attrib()?, attributes::action()?)?;
         Ok(Self {
             _backend: backend,
             _family: family,

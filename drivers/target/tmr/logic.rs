@@ -201,13 +201,13 @@ pub(crate) enum Found {
 ///
 /// A command with a fabric stop belongs to the shutdown of its session. `answer` asks for a status
 /// of TASK ABORTED instead of silence. The first abort decides about that: by the bit core and
-/// fabric know which of them gives back the reference that is kept until the status is acknowledged,
-/// and either may have looked already.
+/// fabric know which of them gives back the reference that is kept until the status is
+/// acknowledged, and either may have looked already.
 ///
 /// A complete command belongs to the fabric. `acknowledged` says that the fabric holds a reference
 /// of its own (`SCF_ACK_KREF`) until the initiator has acknowledged the status, which may never
-/// happen. Without it, as in the loopback fabric, the core releases the command; it has to be waited
-/// for then, because the initiator uses the command's memory again once it is told that the
+/// happen. Without it, as in the loopback fabric, the core releases the command; it has to be
+/// waited for then, because the initiator uses the command's memory again once it is told that the
 /// command is gone.
 pub(crate) fn find(state: u32, answer: bool, acknowledged: bool) -> Found {
     if state & FABRIC_STOP != 0 || state & COMPLETE != 0 && acknowledged {

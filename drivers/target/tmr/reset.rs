@@ -178,9 +178,10 @@ impl<'a> Reset<'a> {
     /// What a task management request comes to because of the reset.
     ///
     /// Of the nexus that sent the LUN_RESET it is aborted without an answer, as in C: an initiator
-    /// that has given up on a request and sent the reset instead could take the late answer for that
-    /// of the reset. Others are answered when they have been carried out: an initiator that gets
-    /// another answer than FUNCTION COMPLETE for its ABORT_TASK would go on to a reset of its own.
+    /// that has given up on a request and sent the reset instead could take the late answer for
+    /// that of the reset. Others are answered when they have been carried out: an initiator that
+    /// gets another answer than FUNCTION COMPLETE for its ABORT_TASK would go on to a reset of its
+    /// own.
     fn meet_request(&self, request: &TmrRequest) {
         let Some((command, session)) = self.reached(request) else {
             return;

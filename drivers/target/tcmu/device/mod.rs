@@ -84,8 +84,8 @@ enum Phase {
     Enabled(Enabled),
 }
 
-/// What an enabled device has, besides what its mappings need. Dropped without the device's lock, in
-/// the order of the fields: that waits for who takes the lock.
+/// What an enabled device has, besides what its mappings need. Dropped without the device's lock,
+/// in the order of the fields: that waits for who takes the lock.
 struct Enabled {
     /// What debugfs shows.
     _status: debugfs::File<Device<Tcmu>>,

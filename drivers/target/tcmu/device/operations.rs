@@ -43,6 +43,7 @@ use crate::{
 use kernel::{
     fmt::Write as _,
     new_mutex,
+    page::PAGE_SHIFT,
     prelude::*,
     str::CString,
     sync::{
@@ -87,7 +88,7 @@ impl Backend for Tcmu {
                 State {
                     settings: Settings {
                         config: None,
-                        sizes: Sizes::default(),
+                        sizes: Sizes::new(PAGE_SHIFT as u32),
                         timeouts: Timeouts::default(),
                         nl_reply_supported: 0,
                         tmr_notification: false,
@@ -175,8 +176,8 @@ impl Backend for Tcmu {
             let slots = aborted.flatten().map(SlotIndex::from_raw);
             engine.tmr_notify(memory, tmr_kind(function), slots, notify);
         }
-        // LIO may wait from here on inside the batch that this thread submits, whose end comes after
-        // that: user space must be told now of its commands (P9).
+        // LIO may wait from here on inside the batch that this thread submits, whose end comes
+        // after that: user space must be told now of its commands (P9).
         device.end_batch();
         locked.finish();
     }

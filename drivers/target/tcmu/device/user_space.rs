@@ -27,8 +27,8 @@ use kernel::{
 /// Tells once why a ring is broken.
 pub(super) fn report(device: &Device<Tcmu>, result: Result<(), Broken>) {
     if let Err(broken) = result {
-        // A daemon may break its ring as often as somebody repairs it. debugfs has the reason at any
-        // time, and counts.
+        // A daemon may break its ring as often as somebody repairs it. debugfs has the reason at
+        // any time, and counts.
         if device.broken_messages.allows() {
             pr_err!("{}: ring broken: {broken}\n", device.label());
         }

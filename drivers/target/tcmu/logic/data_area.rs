@@ -59,7 +59,8 @@ impl From<NoMemory> for AllocError {
 ///
 /// # Invariants
 ///
-/// - `used` is the number of bits set in `bitmap`; each set bit belongs to exactly one [`BlockList`].
+/// - `used` is the number of bits set in `bitmap`; each set bit belongs to exactly one
+///   [`BlockList`].
 /// - No block below `hint` is free.
 /// - `next` is as long as the highest block that was ever allocated, plus one, or longer.
 pub(crate) struct DataArea<M: Memory> {
@@ -158,7 +159,7 @@ impl<M: Memory> DataArea<M> {
         let needed = block as usize + 1;
         if needed > self.next.len() {
             self.next
-                .grow(grown::<u32>(self.next.len(), needed), || 0)?;
+                .grow(grown::<M, u32>(self.next.len(), needed), || 0)?;
         }
         self.bitmap[word] |= 1 << (block % 64);
         self.used += 1;

@@ -112,7 +112,7 @@ impl<M: Memory> IdTable<M> {
             return Err(IdError::Exhausted);
         }
         // Many at first: the longer an id is not used again, the easier to follow is a trace.
-        let new = grown::<Id>(old, (old + 1).max(64)).min(MAX_ID + 1);
+        let new = grown::<M, Id>(old, (old + 1).max(64)).min(MAX_ID + 1);
         self.ids
             .grow(new, || Id::FREE)
             .map_err(|NoMemory| IdError::NoMemory)?;

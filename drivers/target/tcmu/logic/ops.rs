@@ -39,6 +39,9 @@ pub(crate) trait Array<T>: DerefMut<Target = [T]> {
 pub(crate) trait Memory {
     /// An array of `T`.
     type Array<T>: Array<T>;
+
+    /// Above this size an array gets whole pages, in bytes.
+    const PAGE_SIZE: usize;
 }
 
 /// Which way the data of a command goes.
@@ -54,7 +57,8 @@ pub(crate) enum Direction {
 
 /// A SCSI command that LIO has handed over.
 ///
-/// The value is the right and the duty to complete the command: [`Completer::complete`] consumes it.
+/// The value is the right and the duty to complete the command: [`Completer::complete`] consumes
+/// it.
 pub(crate) trait Command {
     /// The CDB, of the length that its operation code calls for.
     fn cdb(&self) -> &[u8];

@@ -13,9 +13,6 @@ use super::Config;
 /// Bytes of `dev_config` with its terminating NUL (`TCMU_CONFIG_LEN`).
 pub(crate) const CONFIG_LEN: usize = 256;
 
-/// Size of a page of the data area in bytes, as a power of two.
-const PAGE_SHIFT: u32 = 12;
-
 /// Largest and default size of mailbox and command ring in MiB.
 const MAX_RING_MB: u32 = 8;
 
@@ -25,8 +22,8 @@ pub(crate) const DEFAULT_MAX_DATA_AREA_MB: u32 = 2048;
 /// What a data area can have at most in MiB, whatever the module parameter says: 1 TiB.
 const MAX_DATA_AREA_MB: u32 = 1 << 20;
 
-/// What a block can have at most in pages: its size in bytes fits 32 bits.
-const MAX_PAGES_PER_BLOCK: u32 = 1 << 19;
+/// What a block can have at most in bytes, so that its size fits 32 bits.
+const MAX_BLOCK_SIZE: u32 = 1 << 31;
 
 /// What one option of the text says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,10 +116,13 @@ fn parse(option: &[u8]) -> Result<ControlOption<'_>, Invalid> {
 ///
 /// # Invariants
 ///
-/// All numbers are above 0; `ring_mb` is at most 8, `data_area_mb` at most 2^20, `pages_per_block`
-/// at most 2^19; a block is not larger than the data area.
+/// - All numbers are above 0; `ring_mb` is at most 8, `data_area_mb` at most 2^20, `page_shift` at
+///   most 20.
+/// - A block is not larger than the data area, nor than 2^31 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sizes {
+    /// Size of a page of the data area in bytes, as a power of two.
+    page_shift: u32,
     ring_mb: u32,
     data_area_mb: u32,
     pages_per_block: u32,
@@ -132,21 +132,22 @@ pub(crate) struct Sizes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Clamped(pub(crate) u32);
 
-fn pages(mb: u32) -> u32 {
-    mb << (20 - PAGE_SHIFT)
-}
-
-impl Default for Sizes {
-    fn default() -> Self {
+impl Sizes {
+    /// The sizes of a new device on a machine whose pages have `1 << page_shift` bytes, at most 1 MiB.
+    pub(crate) fn new(page_shift: u32) -> Self {
         Self {
+            page_shift,
             ring_mb: MAX_RING_MB,
             data_area_mb: 1024,
             pages_per_block: 1,
         }
     }
-}
 
-impl Sizes {
+    /// Number of pages in so many MiB.
+    fn pages(&self, mb: u32) -> u32 {
+        mb << (20 - self.page_shift)
+    }
+
     /// Size of mailbox and command ring in MiB.
     pub(crate) fn ring_mb(&self) -> u32 {
         self.ring_mb
@@ -175,7 +176,7 @@ impl Sizes {
         limit: u32,
     ) -> Result<Option<Clamped>, Invalid> {
         let limited = mb.min(limit).clamp(1, MAX_DATA_AREA_MB);
-        if pages(limited) < self.pages_per_block {
+        if self.pages(limited) < self.pages_per_block {
             return Err(Invalid::Value);
         }
         self.data_area_mb = limited;
@@ -184,7 +185,8 @@ impl Sizes {
 
     /// Sets the size of a block.
     pub(crate) fn set_pages_per_block(&mut self, count: u32) -> Result<(), Invalid> {
-        if count == 0 || count > pages(self.data_area_mb).min(MAX_PAGES_PER_BLOCK) {
+        let most = MAX_BLOCK_SIZE >> self.page_shift;
+        if count == 0 || count > self.pages(self.data_area_mb).min(most) {
             return Err(Invalid::Value);
         }
         self.pages_per_block = count;
@@ -205,8 +207,8 @@ impl Sizes {
     pub(crate) fn config(&self) -> Config {
         Config {
             ring_size: self.data_offset() - RING_OFFSET,
-            blocks: pages(self.data_area_mb) / self.pages_per_block,
-            block_size: self.pages_per_block << PAGE_SHIFT,
+            blocks: self.pages(self.data_area_mb) / self.pages_per_block,
+            block_size: self.pages_per_block << self.page_shift,
         }
     }
 }

@@ -72,8 +72,8 @@ pub(crate) enum State<C> {
         /// When it is completed with CHECK CONDITION.
         deadline: Deadline,
     },
-    /// LIO has it back: user space has completed it, or the ring is being reset. It gives up what it
-    /// holds, or is kept, before the operation ends.
+    /// LIO has it back: user space has completed it, or the ring is being reset. It gives up what
+    /// it holds, or is kept, before the operation ends.
     Completed(OnRing),
     /// Timed out: LIO has it back, but user space may still use its buffer.
     TimedOut(OnRing),
@@ -145,7 +145,7 @@ impl<C, M: Memory> Slots<C, M> {
             return Ok(());
         }
         let old = self.slots.len();
-        let new = grown::<Slot<C>>(old, old + 1);
+        let new = grown::<M, Slot<C>>(old, old + 1);
         self.slots.grow(new, || Slot {
             state: State::Vacant,
             prev: NONE,

@@ -94,8 +94,8 @@ pub(crate) struct TmrQueue<M: Memory> {
 }
 
 impl<M: Memory> TmrQueue<M> {
-    /// Makes an empty queue with room for notifications without ids, and for as many with ids: a
-    /// page in all.
+    /// Makes an empty queue with room for notifications without ids, and for as many with ids: 4
+    /// KiB in all.
     pub(crate) fn new() -> Result<Self, NoMemory> {
         let mut queue = Self {
             records: M::Array::new(),
@@ -114,7 +114,7 @@ impl<M: Memory> TmrQueue<M> {
         if needed <= old {
             return Ok(());
         }
-        let new = grown::<Record>(old, needed);
+        let new = grown::<M, Record>(old, needed);
         self.records
             .grow(new, || Record::Run(TmrKind::Unknown, 0))?;
         // A queue that wraps around the old end is made straight.

@@ -5,6 +5,9 @@
 //! Every entry starts on a multiple of 8 and is made of whole words, so the ring is written and
 //! read a word at a time: a field cannot be fetched twice by accident. The words are put together
 //! in memory order, whatever the byte order of the machine.
+//!
+//! The numbers are literals, because these files know no kernel types; `uapi_check.rs` compares each
+//! with the header.
 
 /// Version of the interface (`TCMU_MAILBOX_VERSION`).
 pub(crate) const MAILBOX_VERSION: u16 = 2;
@@ -32,6 +35,18 @@ pub(crate) const ALIGN: u32 = 8;
 /// Size of `struct tcmu_cmd_entry` in bytes; also what a response needs.
 pub(crate) const CMD_ENTRY_SIZE: u32 = 112;
 
+/// Offset of the word with `req.iov_cnt` and `req.iov_bidi_cnt` in a command entry in bytes.
+pub(crate) const IOV_CNT_OFFSET: u32 = 8;
+
+/// Offset of the word with `req.iov_dif_cnt` in a command entry in bytes.
+pub(crate) const IOV_DIF_CNT_OFFSET: u32 = 16;
+
+/// Offset of `req.cdb_off` in a command entry in bytes.
+pub(crate) const CDB_OFF_OFFSET: u32 = 24;
+
+/// Offset of the two unused words of a request in a command entry in bytes.
+pub(crate) const REQUEST_PAD_OFFSET: u32 = 32;
+
 /// Offset of `req.iov` in a command entry in bytes.
 pub(crate) const IOV_OFFSET: u32 = 48;
 
@@ -47,15 +62,21 @@ pub(crate) const SENSE_OFFSET: u32 = 16;
 /// Size of the sense buffer of a response in bytes (`TCMU_SENSE_BUFFERSIZE`).
 pub(crate) const SENSE_SIZE: usize = 96;
 
+/// Offset of the word with `tmr_type` and `cmd_cnt` in a TMR entry in bytes.
+pub(crate) const TMR_TYPE_OFFSET: u32 = 8;
+
+/// Offset of the two unused words of a TMR entry in bytes.
+pub(crate) const TMR_PAD_OFFSET: u32 = 16;
+
 /// Offset of `cmd_ids` in a TMR entry in bytes.
 pub(crate) const TMR_IDS_OFFSET: u32 = 32;
 
 /// `TCMU_UFLAG_UNKNOWN_OP`
-const UFLAG_UNKNOWN_OP: u8 = 0x1;
+pub(crate) const UFLAG_UNKNOWN_OP: u8 = 0x1;
 /// `TCMU_UFLAG_READ_LEN`
-const UFLAG_READ_LEN: u8 = 0x2;
+pub(crate) const UFLAG_READ_LEN: u8 = 0x2;
 /// `TCMU_UFLAG_KEEP_BUF`
-const UFLAG_KEEP_BUF: u8 = 0x4;
+pub(crate) const UFLAG_KEEP_BUF: u8 = 0x4;
 
 /// Kind of an entry (`enum tcmu_opcode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

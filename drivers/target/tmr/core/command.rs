@@ -65,11 +65,11 @@ pub(crate) enum Abort {
 c_object! {
     /// A command of the core (`struct se_cmd`): a SCSI command or a task management request.
     // SAFETY: `__target_init_cmd()` sets session, fabric and lock, `target_cmd_init_cdb()` the CDB,
-    // and the fabric the tag, all before the command is on a list of a logical unit or is carried by
-    // a request that is; they stay until it is released. A session lives as long as it has commands
-    // that are counted, a fabric as long as it has sessions. A CDB has at least six bytes and
-    // belongs to the command. The core writes into it only while it parses it, before the command is
-    // on a list.
+    // and the fabric the tag, all before the command is on a list of a logical unit or is carried
+    // by a request that is; they stay until it is released. A session lives as long as it has
+    // commands that are counted, a fabric as long as it has sessions. A CDB has at least six bytes
+    // and belongs to the command. The core writes into it only while it parses it, before the
+    // command is on a list.
     pub(crate) unsafe struct Command(bindings::se_cmd) {
         fn flags: Atomic<u32> = se_cmd_flags;
         fn tag_field: Constant<u64> = tag;
@@ -179,8 +179,8 @@ impl Command {
         self.flag(bindings::se_cmd_flags_table_SCF_ACK_KREF)
     }
 
-    /// Whether the command may be kept by its initiator: it gets an answer, which the fabric wants to
-    /// be acknowledged.
+    /// Whether the command may be kept by its initiator: it gets an answer, which the fabric wants
+    /// to be acknowledged.
     pub(super) fn may_be_kept(&self) -> bool {
         self.transport_state().load(Relaxed) & logic::ANSWER_ABORTED != 0 && self.is_acknowledged()
     }

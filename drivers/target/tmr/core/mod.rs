@@ -2,7 +2,8 @@
 
 //! The C core as task management sees it: its structures, and the functions that it calls.
 //!
-//! What is unsafe in task management is in this folder. A file uses those that are listed before it:
+//! What is unsafe in task management is in this folder. A file uses those that are listed before
+//! it:
 //!
 //! - `trace.rs`, `session.rs`
 //! - `command.rs`

@@ -65,11 +65,11 @@ pub(crate) struct Registrations<'a>(ListGuard<'a, Registration, ABORT_LIST>);
 impl Registrations<'_> {
     /// Takes the list of a PREEMPT AND ABORT over (`preempt_and_abort_list`).
     ///
-    /// If the core has put the registration of the preempting nexus itself on the list, which it does
-    /// last, it is taken off. That one is not preempted: it is still registered, and used by the
-    /// command. So the next PREEMPT AND ABORT of the nexus puts it on a list of its own while this one
-    /// sleeps. No lock: who removes a registration waits with the lock of the reservations held until
-    /// nobody uses it, and this command does.
+    /// If the core has put the registration of the preempting nexus itself on the list, which it
+    /// does last, it is taken off. That one is not preempted: it is still registered, and used by
+    /// the command. So the next PREEMPT AND ABORT of the nexus puts it on a list of its own while
+    /// this one sleeps. No lock: who removes a registration waits with the lock of the reservations
+    /// held until nobody uses it, and this command does.
     ///
     /// # Safety
     ///
@@ -80,7 +80,8 @@ impl Registrations<'_> {
         // SAFETY: By the contract of this function the list is initialised, and only its last
         // registration may be known to others. Who else links that one into another list
         // writes its links and does not care for what they were: they are neither followed nor
-        // written. From the head on, each `next` but that of the last entry leads to the next entry.
+        // written. From the head on, each `next` but that of the last entry leads to the next
+        // entry.
         unsafe {
             let last = (*first).prev;
             let registration = last.wrapping_byte_sub(ABORT_LIST).cast();

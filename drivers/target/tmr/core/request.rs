@@ -50,8 +50,8 @@ c_object! {
     /// C sees the C structure at its start. As all requests are made here, there is room behind it
     /// for what C need not know.
     // SAFETY: Function and command are set when the request is made and never changed; the fabric
-    // sets the tag before it submits the request. The core frees a request only when it releases the
-    // command that carries it.
+    // sets the tag before it submits the request. The core frees a request only when it releases
+    // the command that carries it.
     pub(crate) unsafe struct TmrRequest(bindings::se_tmr_req) {
         fn function_field: Constant<u8> = function;
         fn response: Atomic<i8> = response;

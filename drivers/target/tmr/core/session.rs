@@ -65,8 +65,8 @@ impl FabricOps {
     /// Whether commands of the fabric can be aborted.
     ///
     /// All fabrics that register with the core have `aborted_task`. The operations with which
-    /// EXTENDED COPY sends its own READs and WRITEs have not, and their commands are on the stack of
-    /// the thread that waits for them, which takes no notice of references.
+    /// EXTENDED COPY sends its own READs and WRITEs have not, and their commands are on the stack
+    /// of the thread that waits for them, which takes no notice of references.
     pub(super) fn can_abort(&self) -> bool {
         self.aborted_task().load(Relaxed) != 0
     }

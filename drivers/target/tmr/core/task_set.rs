@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The task set of a logical unit: the commands that are in it, and those that were taken out of it.
+//! The task set of a logical unit: the commands that are in it, and those that were taken out of
+//! it.
 
 use core::{
     mem,
@@ -126,9 +127,10 @@ pub(crate) struct TakenCommand(CommandRef);
 impl TakenCommand {
     /// Waits until the command is gone, or until there is nothing left for backend and core to do.
     ///
-    /// Sleeps until the backend has completed the command, however long that takes. If its initiator
-    /// gets an answer, TASK ABORTED, the fabric may keep the command until that is acknowledged, and
-    /// an initiator that has fallen silent never does. Nothing tells then when the core is done.
+    /// Sleeps until the backend has completed the command, however long that takes. If its
+    /// initiator gets an answer, TASK ABORTED, the fabric may keep the command until that is
+    /// acknowledged, and an initiator that has fallen silent never does. Nothing tells then when
+    /// the core is done.
     pub(crate) fn wait(self) {
         if self.may_be_kept() {
             let mut pause = SHORTEST_PAUSE_US;

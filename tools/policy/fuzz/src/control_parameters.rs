@@ -99,7 +99,14 @@ pub fn control_parameters(data: &[u8]) {
         [low, high, text @ ..] => (u32::from(*low) << 4 | u32::from(*high) << 12, text),
         text => (2048, text),
     };
-    let mut sizes = Sizes::default();
+    for page_shift in [12, 14, 16] {
+        check_options(Sizes::new(page_shift), text, limit);
+    }
+    check_number(text);
+}
+
+/// Takes all options of `text`, on a device with the sizes `sizes`.
+fn check_options(mut sizes: Sizes, text: &[u8], limit: u32) {
     let mut end = 0;
     for (name, option) in options(text) {
         // Each is a part of the text, in order, and together they are all of it but separators.
@@ -120,5 +127,4 @@ pub fn control_parameters(data: &[u8]) {
         }
     }
     assert!(text[end..].iter().all(|byte| b",\n".contains(byte)));
-    check_number(text);
 }

@@ -41,10 +41,12 @@ pub(crate) fn growths() -> u64 {
 }
 
 /// Names [`TestArray`].
-pub(crate) struct TestMemory;
+pub(crate) struct TestMemory<const PAGE_SIZE: usize = 4096>;
 
-impl Memory for TestMemory {
+impl<const PAGE_SIZE: usize> Memory for TestMemory<PAGE_SIZE> {
     type Array<T> = TestArray<T>;
+
+    const PAGE_SIZE: usize = PAGE_SIZE;
 }
 
 /// An array on the heap.

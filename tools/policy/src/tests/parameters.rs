@@ -96,9 +96,17 @@ fn configuration_must_leave_room_for_nul() {
     assert_eq!(CONFIG_LEN, 256);
 }
 
+/// The pages that machines have: 4, 16 and 64 KiB.
+const PAGE_SHIFTS: [u32; 3] = [12, 14, 16];
+
+/// The sizes of a new device on a machine with pages of 4 KiB.
+fn sizes() -> Sizes {
+    Sizes::new(12)
+}
+
 #[test]
 fn sizes_of_a_new_device() {
-    let sizes = Sizes::default();
+    let sizes = sizes();
     assert_eq!(sizes.ring_mb(), 8);
     assert_eq!(sizes.data_area_mb(), 1024);
     assert_eq!(sizes.pages_per_block(), 1);
@@ -110,8 +118,45 @@ fn sizes_of_a_new_device() {
 }
 
 #[test]
+fn sizes_with_larger_pages() {
+    for (shift, per_mb) in [(12, 256), (14, 64), (16, 16)] {
+        let mut sizes = Sizes::new(shift);
+        let config = sizes.config();
+        assert_eq!(
+            (config.blocks, config.block_size),
+            (1024 * per_mb, 1 << shift)
+        );
+        assert_eq!(sizes.region_size(), 1032 << 20);
+        // A block is at most the data area, and its size fits 32 bits.
+        assert_eq!(sizes.set_pages_per_block(1024 * per_mb), Ok(()));
+        assert_eq!(
+            (sizes.config().blocks, sizes.config().block_size),
+            (1, 1 << 30)
+        );
+        assert_eq!(
+            sizes.set_pages_per_block(1024 * per_mb + 1),
+            Err(Invalid::Value)
+        );
+        assert_eq!(sizes.set_data_area_mb(4096, 4096), Ok(None));
+        assert_eq!(sizes.set_pages_per_block(2048 * per_mb), Ok(()));
+        assert_eq!(
+            (sizes.config().blocks, sizes.config().block_size),
+            (2, 1 << 31)
+        );
+        assert_eq!(
+            sizes.set_pages_per_block(2048 * per_mb + 1),
+            Err(Invalid::Value)
+        );
+        assert_eq!(sizes.set_data_area_mb(1, 4096), Err(Invalid::Value));
+        assert_eq!(sizes.set_pages_per_block(per_mb), Ok(()));
+        assert_eq!(sizes.set_data_area_mb(1, 4096), Ok(None));
+        assert_eq!(sizes.config().blocks, 1);
+    }
+}
+
+#[test]
 fn large_sizes_are_clamped() {
-    let mut sizes = Sizes::default();
+    let mut sizes = sizes();
     assert_eq!(sizes.set_ring_mb(1), None);
     assert_eq!(sizes.ring_mb(), 1);
     assert_eq!(sizes.set_ring_mb(9), Some(Clamped(8)));
@@ -127,7 +172,7 @@ fn large_sizes_are_clamped() {
 
 #[test]
 fn block_must_fit_data_area() {
-    let mut sizes = Sizes::default();
+    let mut sizes = sizes();
     assert_eq!(sizes.set_data_area_mb(1, 2048), Ok(None));
     assert_eq!(sizes.set_pages_per_block(256), Ok(()));
     assert_eq!(sizes.config().blocks, 1);
@@ -145,8 +190,11 @@ fn block_must_fit_data_area() {
 
 proptest! {
     #[test]
-    fn sizes_always_fit(steps in prop::collection::vec((0..3u32, 1..=i32::MAX as u32, 0..31u32), 1..20)) {
-        let mut sizes = Sizes::default();
+    fn sizes_always_fit(
+        page_shift in prop::sample::select(&PAGE_SHIFTS[..]),
+        steps in prop::collection::vec((0..3u32, 1..=i32::MAX as u32, 0..31u32), 1..20),
+    ) {
+        let mut sizes = Sizes::new(page_shift);
         for (which, value, shift) in steps {
             let value = (value >> shift).max(1);
             let before = sizes;
@@ -162,7 +210,7 @@ proptest! {
                 prop_assert_eq!(sizes, before);
             }
             let config = sizes.config();
-            prop_assert!(config.blocks >= 1 && config.block_size >= 4096);
+            prop_assert!(config.blocks >= 1 && config.block_size >= 1 << page_shift);
             prop_assert!(config.ring_size >= (1 << 20) - 128 && config.ring_size % 8 == 0);
             let area = u64::from(config.blocks) * u64::from(config.block_size);
             prop_assert!(u64::from(sizes.data_offset()) + area <= sizes.region_size());

@@ -182,7 +182,8 @@ impl<K: Completer, M: Memory> Engine<K, M> {
         self.blocked = false;
     }
 
-    /// Empties the ring: completes what is in flight, discards notifications, repairs a broken ring.
+    /// Empties the ring: completes what is in flight, discards notifications, repairs a broken
+    /// ring.
     pub(crate) fn reset_ring<S: SharedIo<K::Command>>(
         &mut self,
         shared: &mut S,

@@ -28,9 +28,13 @@ use super::super::uapi::{
     pair,
     EntryKind,
     ALIGN,
+    CDB_OFF_OFFSET,
     CMD_ENTRY_SIZE,
+    IOV_CNT_OFFSET,
+    IOV_DIF_CNT_OFFSET,
     IOV_OFFSET,
     IOV_SIZE,
+    REQUEST_PAD_OFFSET,
     RING_OFFSET, //
 };
 use super::Engine;
@@ -231,11 +235,12 @@ impl<K: Completer, M: Memory> Engine<K, M> {
         self.write_pad(shared, place);
         let at = place.offset;
         shared.write_word(at, header(EntryKind::Command, size, id));
-        shared.write_word(at + 8, pair(data.runs, bidi.runs));
-        shared.write_word(at + 16, 0);
-        shared.write_word(at + 24, u64::from(RING_OFFSET + at + cdb_offset));
-        shared.write_word(at + 32, 0);
-        shared.write_word(at + 40, 0);
+        shared.write_word(at + IOV_CNT_OFFSET, pair(data.runs, bidi.runs));
+        shared.write_word(at + IOV_DIF_CNT_OFFSET, 0);
+        let cdb_off = u64::from(RING_OFFSET + at + cdb_offset);
+        shared.write_word(at + CDB_OFF_OFFSET, cdb_off);
+        shared.write_word(at + REQUEST_PAD_OFFSET, 0);
+        shared.write_word(at + REQUEST_PAD_OFFSET + 8, 0);
         let mut to = self.write_iovecs(shared, at + IOV_OFFSET, &data);
         to = self.write_iovecs(shared, to, &bidi);
         while to < at + cdb_offset {

@@ -21,7 +21,9 @@ use super::super::uapi::{
     tmr_word,
     EntryKind,
     ALIGN,
-    TMR_IDS_OFFSET, //
+    TMR_IDS_OFFSET,
+    TMR_PAD_OFFSET,
+    TMR_TYPE_OFFSET, //
 };
 use super::Engine;
 
@@ -32,8 +34,8 @@ impl<K: Completer, M: Memory> Engine<K, M> {
     /// `notify`, those in flight are listed in a notification (P6); commands that have timed out
     /// are not in flight any more. Then what waited behind the completed commands gets its chance.
     ///
-    /// Each of `aborted` is a command that has not been completed; the caller holds the device's lock
-    /// from finding them on.
+    /// Each of `aborted` is a command that has not been completed; the caller holds the device's
+    /// lock from finding them on.
     pub(crate) fn tmr_notify<S: SharedIo<K::Command>>(
         &mut self,
         shared: &mut S,
@@ -76,9 +78,12 @@ impl<K: Completer, M: Memory> Engine<K, M> {
             self.write_pad(ring, place);
             let at = place.offset;
             ring.write_word(at, header(EntryKind::Tmr, size, 0));
-            ring.write_word(at + 8, tmr_word(tmr.kind as u8, tmr.ids.len()));
-            ring.write_word(at + 16, 0);
-            ring.write_word(at + 24, 0);
+            ring.write_word(
+                at + TMR_TYPE_OFFSET,
+                tmr_word(tmr.kind as u8, tmr.ids.len()),
+            );
+            ring.write_word(at + TMR_PAD_OFFSET, 0);
+            ring.write_word(at + TMR_PAD_OFFSET + 8, 0);
             let mut to = at + TMR_IDS_OFFSET;
             let mut word = [0; 4];
             let mut filled = 0;

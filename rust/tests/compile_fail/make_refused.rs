@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0
+//@ like: samples/target/ramtmr.o
+//@ uses: output scatterlist
+
+//! A backend makes up a refusal.
+
+#![allow(unused, reason = "only whether it compiles is of interest")]
+
+#[path = "../../ext/mod.rs"]
+pub mod ext;
+#[path = "../../target/mod.rs"]
+pub mod target;
+
+include!("common/backend.rs");
+
+type Kept = Option<Command>;
+
+impl Hostile {
+    fn configure(_device: ArcBorrow<'_, Device<Self>>) -> Result {
+        Ok(())
+    }
+
+    fn execute(&self, command: Command) -> Result<(), Refused> {
+        let reason = target::command::SenseReason::LunBusy;
+        Err(Refused { command, reason }) //~ E0451
+    }
+
+    fn notify(&self, _function: TmrFunction, _aborted: AbortedCommands<'_>) {}
+}
