@@ -9,13 +9,13 @@ its message. A case that expects none must compile: it shows that the others wou
 import re
 import shlex
 import subprocess
+import tempfile
 from pathlib import Path
 
 from . import project
+from .base import CHECKOUT, LabError
 from .env import Lab
-from .base import LabError
 from .kernel import Kernel
-from .paths import CHECKOUT
 from .report import Report
 from .tools import build_environment
 
@@ -61,10 +61,11 @@ def fits(wanted: Errors, got: Errors) -> bool:
     )
 
 
-def command_of(saved: str, source: str, case: Path, parts: list[str]) -> list[str]:
+def command_of(saved: str, source: str, case: Path, parts: list[str], to: Path) -> list[str]:
     """The call of rustc in the text that Kbuild has saved, for `case` instead of `source`.
 
-    Only types and lifetimes are checked; nothing is written.
+    Only types and lifetimes are checked. What is written, `to`, is of no use. (rustc moves it
+    there, so that it must not be a device.)
     """
     match = re.search(r"^savedcmd_\S+ := (.*?)(?: ;.*)?$", saved, re.M)
     words = shlex.split(match[1]) if match else []
@@ -79,7 +80,7 @@ def command_of(saved: str, source: str, case: Path, parts: list[str]) -> list[st
             del command[index - 1 : index + 1]
     for part in parts:
         command += ["--cfg", f"ext_{part}"]
-    return [*command, "--emit=metadata=/dev/null", "--error-format=short", "--cap-lints=allow"]
+    return [*command, f"--emit=metadata={to}", "--error-format=short", "--cap-lints=allow"]
 
 
 def check(report: Report, lab: Lab, kernel: Kernel) -> None:
@@ -88,25 +89,30 @@ def check(report: Report, lab: Lab, kernel: Kernel) -> None:
     cases = sorted(CASES.glob("*.rs"))
     if not cases:
         report.fail("compile_fail", f"there is no case in {CASES}")
-    for case in cases:
-        text = case.read_text(encoding="utf-8")
-        like = Path(setting(text, "like"))
-        saved = folder / like.parent / f".{like.name}.cmd"
-        command = command_of(
-            saved.read_text(encoding="utf-8"),
-            str(like.with_suffix(".rs")), case, setting(text, "uses").split(),
-        )  # fmt: skip
-        bindings = "samples/target" if str(like).startswith("samples/") else "drivers/target"
-        environment = build_environment(lab.cache) | {
-            "RUSTC_BOOTSTRAP": "1",
-            "RUST_BINDINGS": str(folder / bindings / "bindings_generated.rs"),
-        }
-        done = subprocess.run(
-            command, cwd=folder, env=environment, check=False, text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        wanted, got = expected(text), found(done.stdout, case.name)
-        others = len(re.findall(r"^\S+: error", done.stdout, re.M)) - len(got)
-        wrong = "" if fits(wanted, got) and not others else f"expected {wanted}, got:\n{done.stdout}"
-        said = ", ".join(f"line {line}: {what}" for line, what in got)
-        report.verdict(f"compile_fail {case.stem}: {said or 'compiles'}", wrong)
+    with tempfile.TemporaryDirectory() as name:
+        for case in cases:
+            _check(report, lab, folder, case, Path(name) / "metadata")
+
+
+def _check(report: Report, lab: Lab, folder: Path, case: Path, to: Path) -> None:
+    text = case.read_text(encoding="utf-8")
+    like = Path(setting(text, "like"))
+    saved = folder / like.parent / f".{like.name}.cmd"
+    command = command_of(
+        saved.read_text(encoding="utf-8"),
+        str(like.with_suffix(".rs")), case, setting(text, "uses").split(), to,
+    )  # fmt: skip
+    bindings = "samples/target" if str(like).startswith("samples/") else "drivers/target"
+    environment = build_environment(lab.cache) | {
+        "RUSTC_BOOTSTRAP": "1",
+        "RUST_BINDINGS": str(folder / bindings / "bindings_generated.rs"),
+    }
+    done = subprocess.run(
+        command, cwd=folder, env=environment, check=False, text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    wanted, got = expected(text), found(done.stdout, case.name)
+    others = len(re.findall(r"^\S+: error", done.stdout, re.M)) - len(got)
+    wrong = "" if fits(wanted, got) and not others else f"expected {wanted}, got:\n{done.stdout}"
+    said = ", ".join(f"line {line}: {what}" for line, what in got)
+    report.verdict(f"compile_fail {case.stem}: {said or 'compiles'}", wrong)

@@ -46,15 +46,15 @@ class CompileFailTest(unittest.TestCase):
             self.assertFalse(compilefail.fits(wrong, found))
 
     def test_command(self) -> None:
-        command = compilefail.command_of(SAVED, "a/b.rs", Path("/c/case.rs"), ["work"])
+        command = compilefail.command_of(SAVED, "a/b.rs", Path("/c/case.rs"), ["work"], Path("/t/m"))
         self.assertEqual(
             command,
             ["env", "OBJTREE=/k", "rustc", "--edition=2021", "-Zcrate-attr=feature(x,y)",
-             "--cfg", "MODULE", "/c/case.rs", "--cfg", "ext_work", "--emit=metadata=/dev/null",
+             "--cfg", "MODULE", "/c/case.rs", "--cfg", "ext_work", "--emit=metadata=/t/m",
              "--error-format=short", "--cap-lints=allow"],
         )  # fmt: skip
         with self.assertRaises(LabError):
-            compilefail.command_of(SAVED, "a/c.rs", Path("/c/case.rs"), [])
+            compilefail.command_of(SAVED, "a/c.rs", Path("/c/case.rs"), [], Path("/t/m"))
 
 
 if __name__ == "__main__":
