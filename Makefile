@@ -28,7 +28,7 @@ export FLAVOUR IMPL KDIR
 help:
 	@echo 'make env         build what is missing and print where it is'
 	@echo 'make kernel      build the kernel that the modules are built against'
-	@echo 'make modules     build the modules; with KDIR=<built kernel> against it, without the lab'
+	@echo 'make modules     build the modules (KDIR=<built kernel>: against it)'
 	@echo 'make modules_install KDIR=<built kernel>  install those, below INSTALL_MOD_PATH'
 	@echo 'make patches KDIR=<kernel source>         write a series of patches to PATCHES='
 	@echo 'make in-tree KDIR=<kernel source>         apply that series there'
@@ -38,13 +38,13 @@ help:
 	@echo 'make fmt         format all Rust files'
 	@echo 'make clean       remove what was built from this checkout'
 	@echo 'make distclean   clean, and remove the cache: kernels, sources, tools'
-	@echo 'make NAME        run one of these in the virtual machine; the last line is the verdict:'
+	@echo 'make NAME        run a program in a guest; the last line is the verdict:'
 	@echo '    demo, clients, leak, soak, fuzz, kills, memory, c-hazards, iscsi-test'
 	@echo '    COUNT=, SEED=, SECONDS= and FABRIC= are for those that have such an option'
 	@echo '    ("lab/lab run" says what they are, selftests/*/README.rst more)'
 	@echo
 	@echo 'FLAVOUR=debug    with the debug kernel (KASAN, lockdep, kmemleak)'
-	@echo 'FLAVOUR=cfi      with a kernel that checks the type of each function called by a pointer'
+	@echo 'FLAVOUR=cfi      with a kernel that checks the type of each call by a pointer'
 	@echo 'IMPL=c           with the stock C modules'
 	@echo 'KDIR=<path>      with a kernel tree of your own'
 

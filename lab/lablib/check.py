@@ -38,8 +38,11 @@ def main(lab: Lab, implementation: str, steps: list[str], pattern: str) -> int:
                 failed = detail_of(error)
         _host_steps(report, lab, kernel, chosen)
         if guests:
-            guests.finish(report)
-        elif failed:
+            try:
+                guests.finish(report)
+            except LabError as error:
+                failed = detail_of(error)
+        if failed:
             # Last, as the steps of the host may say more.
             report.fail("kselftests", failed)
     except BaseException:

@@ -9,7 +9,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from lablib import hostcheck, subsystem, vmcheck
+from lablib import check, hostcheck, subsystem, vmcheck
 from lablib.base import Cache, LabError
 from lablib.hostcheck import cargo_counts
 from lablib.kernel import Kernel
@@ -274,6 +274,47 @@ class OrderTest(unittest.TestCase):
         self.assertEqual(
             shown, ["nvme/test_kunit", "nvme/test_nvme", "target/test_kunit", "target/test_target"]
         )
+
+
+class MainTest(unittest.TestCase):
+    """The guests run beside the steps of the host, and are counted last."""
+
+    def main(self, *steps: str, start: object = None, implementation: str = "rust") -> list[str]:
+        """What happens, in order."""
+        happened: list[str] = []
+        guests = mock.Mock()
+        guests.finish = lambda report: (happened.append("finish"), report.ok("guests"))
+
+        def started(*_: object) -> object:
+            happened.append("start")
+            if isinstance(start, Exception):
+                raise start
+            return guests
+
+        def host(_report: object, _lab: object, _kernel: object, chosen: list[str]) -> None:
+            happened.append("host " + " ".join(chosen))
+
+        sink = io.StringIO()
+        with (
+            mock.patch.object(check, "_start", started),
+            mock.patch.object(check, "_host_steps", host),
+            mock.patch.object(check, "say"),
+            contextlib.redirect_stdout(sink),
+        ):
+            check.main(mock.Mock(flavour="fast"), implementation, list(steps), "*")
+        return [*happened, sink.getvalue().splitlines()[-1]]
+
+    def test_everything(self) -> None:
+        steps = f"host {' '.join(check.STEPS)}"
+        self.assertEqual(self.main(), ["start", steps, "finish", "1 passed, 0 failed"])
+
+    def test_chosen_steps(self) -> None:
+        self.assertEqual(self.main("style")[:-1], ["host style"])
+        self.assertEqual(self.main(implementation="c")[:2], ["start", "host kselftest"])
+
+    def test_what_the_guests_need_cannot_be_built(self) -> None:
+        happened = self.main("style", "kselftest", start=LabError("why"))
+        self.assertEqual(happened[1:], ["host style kselftest", "0 passed, 1 failed"])
 
 
 class CfiTest(unittest.TestCase):
