@@ -88,7 +88,7 @@ OPTIONS += $(addprefix --seconds ,$(or $(SOAK_SECONDS),$(SECONDS)))
 
 clean:
 	@$(LAB) clean
-	@rm -rf tools/target
+	@rm -rf tools/target host/target
 
 distclean: clean
 	@$(LAB) distclean

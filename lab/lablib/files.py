@@ -7,6 +7,9 @@ from pathlib import Path
 from .base import CHECKOUT
 from .run import output
 
+#: What cargo builds: programs for user space, and the logic of kernel modules with its tests.
+_CARGO = ("tools", "host")
+
 _SHELL = re.compile(rb"^#!\s*\S*(?:/|/env\s+)(?:ba|da)?sh\b")
 
 
@@ -20,8 +23,8 @@ def project_files() -> list[Path]:
 
 
 def kernel_rust(files: list[Path]) -> list[Path]:
-    """Rust files that are built by Kbuild: all outside tools/."""
-    return [path for path in files if path.suffix == ".rs" and not _in_tools(path)]
+    """Rust files that are built by Kbuild: all that are not built by cargo."""
+    return [path for path in files if path.suffix == ".rs" and not _by_cargo(path)]
 
 
 def shell_scripts(files: list[Path]) -> list[Path]:
@@ -41,12 +44,12 @@ def kernel_style(files: list[Path]) -> list[Path]:
 
 
 def cargo_workspaces(files: list[Path]) -> list[Path]:
-    """Folders below tools/ with a Cargo.lock of their own."""
-    return [path.parent for path in files if path.name == "Cargo.lock" and _in_tools(path)]
+    """Folders with a Cargo.lock, among those that cargo builds."""
+    return [path.parent for path in files if path.name == "Cargo.lock" and _by_cargo(path)]
 
 
-def _in_tools(path: Path) -> bool:
-    return path.is_relative_to(CHECKOUT / "tools")
+def _by_cargo(path: Path) -> bool:
+    return any(path.is_relative_to(CHECKOUT / folder) for folder in _CARGO)
 
 
 def _shell_shebang(path: Path) -> bool:

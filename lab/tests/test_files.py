@@ -38,12 +38,14 @@ class KindsTest(unittest.TestCase):
         self.assertEqual(files.kernel_style([*judged, *others]), judged)
 
     def test_rust_of_kernel_and_tools(self) -> None:
-        kernel, tool = CHECKOUT / "drivers/a.rs", CHECKOUT / "tools/x/a.rs"
-        self.assertEqual(files.kernel_rust([kernel, tool]), [kernel])
+        kernel = CHECKOUT / "drivers/a.rs"
+        others = [CHECKOUT / "tools/x/a.rs", CHECKOUT / "host/x/a.rs"]
+        self.assertEqual(files.kernel_rust([kernel, *others]), [kernel])
 
     def test_cargo_workspaces(self) -> None:
-        locks = [CHECKOUT / "tools/Cargo.lock", CHECKOUT / "drivers/Cargo.lock"]
-        self.assertEqual(files.cargo_workspaces(locks), [CHECKOUT / "tools"])
+        folders = [CHECKOUT / name for name in ("tools", "host", "drivers")]
+        locks = [folder / "Cargo.lock" for folder in folders]
+        self.assertEqual(files.cargo_workspaces(locks), folders[:2])
 
     def test_this_project(self) -> None:
         listed = files.project_files()

@@ -196,7 +196,7 @@ def waiting(bench: Bench) -> None:
     bench.handler.do(see, 8)
     bench.send(2, blocks=256)
     if implementation() == "rust":
-        until(lambda: Status.of(bench.device)["commands_waiting"] == 2, "commands that wait")
+        until(lambda: Status.of(bench.device)["commands_qfull"] == 2, "commands that wait")
 
 
 @closed("with commands on the ring that have timed out", cmd_time_out=int(PACE))

@@ -47,35 +47,35 @@ def queues(context: Context) -> None:
     disk = rig.disk()
     fill = Fill(rig, disk)
     late = disk.task_sg(read10(0, 8), data_in=8 * BLOCK)
-    until(lambda: Status.of(rig.device)["commands_waiting"] == 1, "a command that waits")
+    until(lambda: Status.of(rig.device)["commands_qfull"] == 1, "a command that waits")
     full = Status.of(rig.device)
     full.check()
     equal((full["commands_on_ring"], full["data_blocks_used"]), (8, full["data_blocks"]), "in use")
-    until(lambda: Status.of(rig.device)["total_expired"], "the end of the wait")
+    until(lambda: Status.of(rig.device)["total_timed_out"], "the end of the wait")
     fill.release()
     # The SCSI layer has tried again until there was space.
     equal(late.wait().status, GOOD, "status of the command that waited")
     after = Status.of(rig.device)
     after.check()
-    equal((after["commands_waiting"], after["commands_on_ring"]), (0, 0), "what is left")
+    equal((after["commands_qfull"], after["commands_on_ring"]), (0, 0), "what is left")
 
 
 @suite.test("a command past its time stays on the ring until user space gives it back")
 def late(context: Context) -> None:
     rig = Rig(context, attributes={"cmd_time_out": int(PACE)})
     disk = rig.disk()
-    before = Status.of(rig.device)["total_expired"]
+    before = Status.of(rig.device)["total_timed_out"]
     rig.daemon.ctl(f"hold {OWN_READS},count=1")
     task = disk.task_sg(read10(OWN, 8), data_in=8 * BLOCK)
     (held,) = rig.daemon.ids(read10(OWN, 8))
-    until(lambda: Status.of(rig.device)["commands_late"], "the end of its time")
+    until(lambda: Status.of(rig.device)["commands_timed_out"], "the end of its time")
     status = Status.of(rig.device)
     status.check()
-    found = (status["total_expired"] - before, status["commands_late"], status["commands_on_ring"])
+    found = (status["total_timed_out"] - before, status["commands_timed_out"], status["commands_on_ring"])
     equal(found, (1, 1, 0), "expired, late and owed commands")
     task.wait()
     rig.daemon.ctl(f"release {held}")
-    until(lambda: not Status.of(rig.device)["commands_late"], "its completion")
+    until(lambda: not Status.of(rig.device)["commands_timed_out"], "its completion")
     equal(Status.of(rig.device)["data_blocks_used"], 0, "blocks in use")
 
 

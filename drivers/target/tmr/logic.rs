@@ -3,7 +3,7 @@
 //! What task management decides, apart from how it is carried out.
 //!
 //! No kernel types, no unsafe code: the file also compiles on the host, where
-//! `tools/tmr-policy` checks it in all interleavings of small scenarios.
+//! `host/tmr-logic` checks it in all interleavings of small scenarios.
 //!
 //! # Who waits for whom
 //!

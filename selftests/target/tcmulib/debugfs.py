@@ -35,7 +35,7 @@ class Status(Values):
         ends = sum(self[f"total_{end}"] for end in (
             "completed", "expired", "aborted_waiting", "failed"
         ))  # fmt: skip
-        owed = self["commands_on_ring"] + self["commands_waiting"]
+        owed = self["commands_on_ring"] + self["commands_qfull"]
         assert self["total_queued"] == ends + owed, f"commands are missing: {self}"
         tmrs = self["total_tmrs_delivered"] + self["total_tmrs_dropped"] + self["tmrs_waiting"]
         assert self["total_tmrs_announced"] == tmrs, f"notifications are missing: {self}"

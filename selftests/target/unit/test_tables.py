@@ -17,7 +17,7 @@ TABLE = """\
      - | ``tcmu/node.rs``: ``Node::open``, ``release``
      - | test_a.py: opening, twice
        | test_a.py: closing \\*
-       | policy node.rs: closes
+       | tcmu-logic node.rs: closes
    * - | ``tcmu_mmap()``
      - | none; ``tcmu/node.rs``: ``Node``
      - | gap: nobody can
@@ -78,7 +78,7 @@ class RowsTest(unittest.TestCase):
         first, second = tables.rows(TABLE)
         self.assertEqual(first.functions, ["tcmu_open", "tcmu_release"])
         self.assertEqual(first.places, [("tcmu/node.rs", ["Node::open", "release"])])
-        self.assertEqual(first.tests[1:], [("test_a.py", "closing *"), ("policy node.rs", "closes")])
+        self.assertEqual(first.tests[1:], [("test_a.py", "closing *"), ("tcmu-logic node.rs", "closes")])
         self.assertEqual((second.tests, second.gaps), ([], ["nobody can"]))
 
     def test_a_good_table(self) -> None:

@@ -3,7 +3,7 @@
 //! Logic of the tcmu backend: pure logic without kernel types.
 //!
 //! These files depend on `core` alone and contain no `unsafe`, so the very same files are compiled
-//! into the kernel module and into a host crate (`tools/policy`) that tests them. What the logic
+//! into the kernel module and into a host crate (`host/tcmu-logic`) that tests them. What the logic
 //! needs of its surroundings comes through the small traits of [`ops`].
 //!
 //! [`Engine`] ties the parts together; its documentation states the properties that hold.

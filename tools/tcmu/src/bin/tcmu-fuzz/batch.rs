@@ -358,7 +358,7 @@ impl Attack {
             // The longer an id is free, the sooner it is given again.
             _ => {
                 let status = self.control.status()?;
-                let waiting = status.number("commands_waiting") > 0;
+                let waiting = status.number("commands_qfull") > 0;
                 *self.view.stale.front().filter(|_| waiting)?
             }
         };

@@ -143,7 +143,7 @@ impl Status {
             "ring_cleaned",
             "ring_tail",
             "commands_on_ring",
-            "commands_waiting",
+            "commands_qfull",
         ];
         names
             .map(|name| format!("{name} {}", self.text(name)))

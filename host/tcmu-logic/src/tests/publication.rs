@@ -12,13 +12,13 @@ use super::TestEngine;
 use crate::logic::data_area::Blocks;
 use crate::logic::engine::{Config, Engine};
 use crate::logic::ops::{DataIo, Direction, NoMemory, RingIo};
-use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use loom::sync::Arc;
 use loom::thread;
 use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
+use sync::loom::atomic::ordering::{AcquireOrRelaxed, ReleaseOrRelaxed};
+use sync::loom::atomic::{Acquire, Atomic, Relaxed, Release};
 
 /// Size of a command entry without data and with a CDB of 6 bytes.
 const ENTRY: u32 = 120;
@@ -34,30 +34,19 @@ const STATUS: u8 = 0x55;
 
 /// What is mapped.
 struct Shared {
-    words: Vec<AtomicU64>,
-    head: AtomicU32,
-    tail: AtomicU32,
+    words: Vec<Atomic<u64>>,
+    head: Atomic<u32>,
+    tail: Atomic<u32>,
 }
 
-/// How head and tail are accessed.
-#[derive(Clone, Copy)]
-struct Orders {
-    publish: Ordering,
-    tail: Ordering,
-}
-
-/// As `drivers/target/tcmu/memory.rs` has them, and as [`RingIo`] demands.
-const ORDERS: Orders = Orders {
-    publish: Release,
-    tail: Acquire,
-};
-
-struct LoomHost {
+/// What the engine works on; `publish` and `tail` are how head and tail are accessed.
+struct LoomHost<P, T> {
     shared: Arc<Shared>,
-    orders: Orders,
+    publish: P,
+    tail: T,
 }
 
-impl RingIo for LoomHost {
+impl<P: ReleaseOrRelaxed + Copy, T: AcquireOrRelaxed + Copy> RingIo for LoomHost<P, T> {
     fn read_word(&self, offset: u32) -> u64 {
         self.shared.words[offset as usize / 8].load(Relaxed)
     }
@@ -67,11 +56,11 @@ impl RingIo for LoomHost {
     }
 
     fn tail(&self) -> u32 {
-        self.shared.tail.load(self.orders.tail)
+        self.shared.tail.load(self.tail)
     }
 
     fn publish_head(&mut self, head: u32) {
-        self.shared.head.store(head, self.orders.publish);
+        self.shared.head.store(head, self.publish);
     }
 
     fn reset_mailbox(&mut self) {
@@ -79,7 +68,7 @@ impl RingIo for LoomHost {
     }
 }
 
-impl DataIo<TestCommand> for LoomHost {
+impl<P, T> DataIo<TestCommand> for LoomHost<P, T> {
     fn populate(&mut self, _: u32, _: u32) -> Result<(), NoMemory> {
         Ok(())
     }
@@ -107,18 +96,23 @@ fn user_space(shared: &Shared) {
     }
 }
 
-fn run(orders: Orders) {
+fn run<P, T>(publish: P, tail: T)
+where
+    P: ReleaseOrRelaxed + Copy + Send + Sync + 'static,
+    T: AcquireOrRelaxed + Copy + Send + Sync + 'static,
+{
     loom::model(move || {
-        let words = (0..CONFIG.ring_size / 8).map(|_| AtomicU64::new(0));
+        let words = (0..CONFIG.ring_size / 8).map(|_| Atomic::new(0));
         let shared = Arc::new(Shared {
             words: words.collect(),
-            head: AtomicU32::new(0),
-            tail: AtomicU32::new(0),
+            head: Atomic::new(0),
+            tail: Atomic::new(0),
         });
         let ledger = Rc::<RefCell<Ledger>>::default();
         let mut host = LoomHost {
             shared: shared.clone(),
-            orders,
+            publish,
+            tail,
         };
         let user = thread::spawn(move || user_space(&shared));
 
@@ -144,26 +138,21 @@ fn run(orders: Orders) {
     });
 }
 
+/// The orders that `drivers/target/tcmu/memory.rs` has, and that [`RingIo`] demands.
 #[test]
 fn entries_and_responses_are_complete() {
-    run(ORDERS);
+    run(Release, Acquire);
 }
 
 #[test]
 #[should_panic(expected = "is stale")]
 fn head_must_be_released() {
-    run(Orders {
-        publish: Relaxed,
-        ..ORDERS
-    });
+    run(Relaxed, Acquire);
 }
 
 /// The C module does so: there, only on strongly ordered machines nothing happens.
 #[test]
 #[should_panic(expected = "the response is stale")]
 fn tail_must_be_acquired() {
-    run(Orders {
-        tail: Relaxed,
-        ..ORDERS
-    });
+    run(Release, Relaxed);
 }

@@ -4,7 +4,7 @@
 //! the other properties. The shortest ways there are printed:
 //!
 //! ```text
-//! cargo test -p tcmu-policy --test counterexample -- --nocapture
+//! cargo test -p tcmu-logic --test counterexample -- --nocapture
 //! ```
 //!
 //! Engine, reference and search are those of the other tests; only the logic is a copy that was

@@ -6,7 +6,7 @@
 //! in `fuzz_targets` give it to libFuzzer, `tests/corpus.rs` plays the saved inputs.
 //! `Documentation/target/proof.rst` says how to run both.
 
-#[expect(dead_code, unused_imports, reason = "as in tools/policy/src/lib.rs")]
+#[expect(dead_code, unused_imports, reason = "as in host/tcmu-logic/src/lib.rs")]
 #[path = "../../../../drivers/target/tcmu/logic/mod.rs"]
 mod logic;
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! See `tcmu_policy_fuzz::control_parameters`.
+//! See `tcmu_logic_fuzz::control_parameters`.
 
 #![no_main]
 
-use tcmu_policy_fuzz::control_parameters;
+use tcmu_logic_fuzz::control_parameters;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| control_parameters(data));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The policy of the core's task management (`drivers/target/tmr/logic.rs`), compiled for the
+//! The logic of the core's task management (`drivers/target/tmr/logic.rs`), compiled for the
 //! host, and its tests.
 
 #![cfg_attr(not(test), no_std)]

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::path::Path;
-use tcmu_policy_fuzz::{control_parameters, ring_consumer};
+use tcmu_logic_fuzz::{control_parameters, ring_consumer};
 
 /// Plays each input of a target; libFuzzer keeps one only if it reaches code that no other reaches.
 fn play(name: &str, target: fn(&[u8])) {
