@@ -144,6 +144,7 @@ impl<'a> Reset<'a> {
     }
 
     /// Whether the reset reaches what came with `command` from `session`.
+    #[inline]
     fn reaches(&self, command: &Command, session: &Session) -> bool {
         logic::reaches_nexus(self.cause, self.is_same_nexus(session))
             && self

@@ -27,7 +27,10 @@ use super::{
 };
 use crate::{
     bindings,
-    lock::IrqSpinLock,
+    lock::{
+        IrqSpinLock,
+        SpinLock, //
+    },
     logic::{
         self,
         Found,
@@ -80,8 +83,10 @@ c_object! {
         fn cdb: Constant<Option<&'a [u8; 2]>> = t_task_cdb;
         fn fabric: Constant<Option<&'a FabricOps>> = se_tfo;
         fn session_field: Constant<Option<&'a Session>> = se_sess;
-        /// Protects the transport state.
-        fn state_lock: IrqSpinLock = t_state_lock;
+        /// Protects the transport state. Taken with interrupts off.
+        fn state_lock: SpinLock = t_state_lock;
+        /// The same, taken with interrupts on.
+        fn state_lock_irq: IrqSpinLock = t_state_lock;
         /// C reads it without the lock, too.
         fn transport_state: Atomic<u32> = transport_state;
         fn references: Opaque<bindings::kref> = cmd_kref;
@@ -149,8 +154,10 @@ impl Command {
     /// Marks the command as aborted (C: `__target_check_io_state()` without its reference), unless
     /// it is too late.
     ///
-    /// `device` is the command's. From then on no path of the core lets the command succeed. `answer` is as in
-    /// [`logic::find()`].
+    /// `device` is the command's. From then on no path of the core lets the command succeed.
+    /// `answer` is as in [`logic::find()`]. The caller holds the lock of the list that the command
+    /// or its request is on: interrupts are off.
+    #[inline]
     pub(crate) fn abort(
         &self,
         device: &impl CObject<C = bindings::se_device>,
@@ -197,7 +204,7 @@ impl Command {
             return None;
         }
         // The shutdown sets the bit under this lock and then lets go of the logical unit.
-        let _state = self.state_lock().lock();
+        let _state = self.state_lock_irq().lock();
         if self.transport_state().load(Relaxed) & logic::FABRIC_STOP != 0 {
             Some(End::Shutdown)
         } else {

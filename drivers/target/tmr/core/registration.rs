@@ -99,6 +99,7 @@ impl Registrations<'_> {
     }
 
     /// Whether one of them is that of the nexus from which `command` came.
+    #[inline(never)]
     pub(crate) fn contain(&self, command: &Command) -> bool {
         self.0
             .iter()

@@ -15,7 +15,7 @@ use kernel::{
 
 use crate::{
     bindings,
-    lock::IrqSpinLock,
+    lock::SpinLock,
     object::{
         c_object,
         Constant, //
@@ -27,8 +27,8 @@ c_object! {
     // SAFETY: A session has its lock, and its ACL unless it has none, before it has a command. It
     // keeps both as long as it has one, and what task management knows are sessions of commands.
     pub(crate) unsafe struct Session(bindings::se_session) {
-        /// Orders aborts of the session's commands.
-        pub(super) fn command_lock: IrqSpinLock = sess_cmd_lock;
+        /// Orders aborts of the session's commands. Taken with interrupts off.
+        pub(super) fn command_lock: SpinLock = sess_cmd_lock;
         /// To be compared only.
         pub(super) fn acl: Constant<*mut bindings::se_node_acl> = se_node_acl;
     }
