@@ -150,8 +150,10 @@ def covers(pattern: str, name: str) -> bool:
 
 
 def _run(command: list[str], folder: Path, **environment: str) -> str:
+    # A hook or "git rebase --exec" has variables that name another repository.
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     done = subprocess.run(
-        command, cwd=folder, env={**os.environ, **environment}, check=False, text=True,
+        command, cwd=folder, env={**clean, **environment}, check=False, text=True,
         stdin=subprocess.DEVNULL, capture_output=True,
     )  # fmt: skip
     if done.returncode:
