@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The tables of features in Documentation: what they name exists, and they name every function
+"""The tables of coverage in reports/: what they name exists, and they name every function
 of a C file.
 
 A row of a table has three cells of lines ``| text``: C functions, files with names
@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-DOCUMENTATION = CHECKOUT / "Documentation" / "target"
+REPORTS = CHECKOUT / "selftests" / "target" / "reports"
 SELFTESTS = CHECKOUT / "selftests" / "target"
 DRIVERS = CHECKOUT / "drivers" / "target"
 
 #: The tables, and the C file in drivers/target that each describes.
 TABLES = {
-    "features.rst": "target_core_user.c",
+    "tcmu-coverage.rst": "target_core_user.c",
     "core-tmr-coverage.rst": "target_core_tmr.c",
 }
 
@@ -171,8 +171,8 @@ def _place(path: Path, file: str, names: list[str]) -> list[str]:
 
 
 def check(document: str, source: Path | None) -> list[str]:
-    """What is wrong with a table in Documentation/target; `source` is a kernel of RELEASE."""
-    table = rows((DOCUMENTATION / document).read_text(encoding="utf-8"))
+    """What is wrong with a table in reports; `source` is a kernel of RELEASE."""
+    table = rows((REPORTS / document).read_text(encoding="utf-8"))
     functions: list[str] = []
     code: list[int] = []
     if source:

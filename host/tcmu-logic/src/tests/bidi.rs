@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Bidirectional commands. The initiators of today's kernel send none, see
-//! `Documentation/target/features.rst`, so that what they become on the ring is tested here.
+//! `selftests/target/reports/tcmu-coverage.rst`, so that what they become on the ring is tested here.
 
 use super::command::Reply;
 use super::model::Place;
