@@ -31,6 +31,9 @@ RELEASE = "7.3.4"
 #: Decorators of tests; the first argument is the test's name.
 _DECORATORS = ("test", "section")
 
+#: Names in files, in the text of a document: ``file``: ``name``, ``name``.
+_PLACE = re.compile(r"``([\w/]+\.rs)``:((?:,?\s+``\w+``)+)")
+
 _CELL = re.compile(r"^   (\* -|  -|   ) \| (.*)$")
 _LITERAL = re.compile(r"``([^`]+)``")
 
@@ -49,7 +52,7 @@ class Row:
     """A row of the table."""
 
     functions: list[str]
-    #: Files below drivers/target, each with names in it.
+    #: Files below drivers/target, or of rust/, each with names in it.
     places: list[tuple[str, list[str]]]
     #: Program (or suite and file of the host's tests) and the name of its test, maybe a pattern.
     tests: list[tuple[str, str]]
@@ -151,7 +154,9 @@ def problems(
         if not row.tests and not row.gaps:
             found.append(f"{what}: neither a test nor a gap")
         for file, names in row.places:
-            found += [f"{what}: {problem}" for problem in _place(drivers / file, file, names)]
+            # The layers under the drivers are named from the top.
+            folder = CHECKOUT if file.startswith("rust/") else drivers
+            found += [f"{what}: {problem}" for problem in _place(folder / file, file, names)]
         for program, name in row.tests:
             known = program.endswith(".py")
             if known and not fnmatch.filter(tests.get(program, []), name):
@@ -179,3 +184,13 @@ def check(document: str, source: Path | None) -> list[str]:
         text = (source / "drivers/target" / TABLES[document]).read_text(encoding="utf-8")
         functions, code = c_functions(text), code_lines(text)
     return problems(table, selftests(), DRIVERS, functions) + uncovered(table, code)
+
+
+def ways() -> list[str]:
+    """What Documentation/target/ways.rst names and is not there."""
+    text = (CHECKOUT / "Documentation/target/ways.rst").read_text(encoding="utf-8")
+    return [
+        problem
+        for match in _PLACE.finditer(text)
+        for problem in _place(CHECKOUT / match[1], match[1], _LITERAL.findall(match[2]))
+    ]
