@@ -155,6 +155,9 @@ class TablesTest(unittest.TestCase):
             with self.subTest(document):
                 self.assertEqual(tables.check(document, tree), [])
 
+    def test_ways(self) -> None:
+        self.assertEqual(tables.ways(), [])
+
 
 if __name__ == "__main__":
     unittest.main()
