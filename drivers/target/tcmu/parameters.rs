@@ -27,11 +27,11 @@ use kernel::{
     },
 };
 
-/// `global_max_data_area_mb`: what the data area of a device can have at most in MiB, and what all
-/// of them together should have at most.
+/// `global_max_data_area_mb`: the most that one data area can have in MiB, and that all together
+/// should have.
 static MAX_DATA_AREA_MB: Atomic<u32> = Atomic::new(DEFAULT_MAX_DATA_AREA_MB);
 
-/// What the data area of a device can have at most, and all should have together, in MiB.
+/// The most that one data area can have, and that all together should have, in MiB.
 pub(crate) fn max_data_area_mb() -> u32 {
     MAX_DATA_AREA_MB.load(Relaxed)
 }

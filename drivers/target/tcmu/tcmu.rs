@@ -51,7 +51,7 @@ module! {
 
 kernel::sync::global_lock! {
     // SAFETY: Initialised in `TcmuModule::init` before its first use.
-    /// Users of a node, who come with UIO's `info_lock` held, never take it.
+    /// Not taken in UIO's callbacks, which hold `info_lock`.
     pub(crate) unsafe(uninit) static ROOT: Mutex<Option<Root>> = None;
 }
 
