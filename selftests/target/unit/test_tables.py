@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The table of features and what it is compared with."""
+"""The tables of coverage and what they are compared with."""
 
 import os
 import tempfile
