@@ -27,9 +27,9 @@ use crate::{
             Protocol,
             Request, //
         },
+        global::global_mutex,
         memalloc::NoIoScope,
     },
-    is_ready,
     target::backend::Device,
     TcmuModule, //
 };
@@ -74,9 +74,9 @@ static REPLY_SUPPORTED: Atomic<u32> = Atomic::new(0);
 /// Whether messages that need a reply are held back (module parameter `block_netlink`).
 static BLOCKED: Atomic<u32> = Atomic::new(0);
 
-kernel::sync::global_lock! {
-    // SAFETY: Initialised in `TcmuModule::init` before its first use.
-    pub(crate) unsafe(uninit) static BOOK: Mutex<Book> = Book::new();
+global_mutex! {
+    /// The replies of daemons.
+    pub(crate) static BOOK: Book = Book::new();
 }
 
 /// The replies that are waited for, and those that may still come although nobody waits.
@@ -397,9 +397,6 @@ pub(crate) fn is_blocked() -> bool {
 ///
 /// As in C, nothing is checked if nobody waits.
 pub(crate) fn reset() -> Result {
-    if !is_ready() {
-        return Ok(());
-    }
     let book = BOOK.lock();
     if !book.waiting.is_empty() && !is_blocked() {
         pr_err!("netlink cannot be reset while it is not blocked: {EBUSY:?}\n");

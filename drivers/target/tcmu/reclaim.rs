@@ -15,13 +15,13 @@
 use crate::{
     device::Tcmu,
     ext::{
+        global::global_mutex,
         memalloc::NoIoScope,
         work::{
             Work,
             WorkItem, //
         },
     },
-    is_ready,
     parameters::max_data_area_mb,
     target::backend::Device, //
 };
@@ -44,20 +44,18 @@ const INTERVAL_MS: u32 = 5_000;
 /// Pages that the data areas of all devices have.
 static PAGES: Atomic<usize> = Atomic::new(0);
 
-kernel::sync::global_lock! {
-    // SAFETY: Initialised in `TcmuModule::init` before its first use.
+global_mutex! {
     /// The devices that have a data area. Taken before the lock of a device.
-    pub(crate) unsafe(uninit) static DEVICES: Mutex<KVec<Arc<Device<Tcmu>>>> = KVec::new();
+    static DEVICES: KVec<Arc<Device<Tcmu>>> = KVec::new();
 }
 
-kernel::sync::global_lock! {
-    // SAFETY: Initialised in `TcmuModule::init` before its first use.
-    /// The work item, as long as the module is there.
-    pub(crate) unsafe(uninit) static WORK: SpinLock<Option<Arc<Work<Worker>>>> = None;
+global_mutex! {
+    /// The work item, as long as the module is there. Taken inside of all other locks.
+    static WORK: Option<Arc<Work<Worker>>> = None;
 }
 
 /// The worker.
-pub(crate) struct Worker;
+struct Worker;
 
 /// Makes the work item.
 pub(crate) fn begin() -> Result {
@@ -100,9 +98,6 @@ pub(crate) fn subtract(pages: usize) {
 
 /// The module parameter has changed.
 pub(crate) fn limit_changed() {
-    if !is_ready() {
-        return;
-    }
     if is_above_limit() {
         schedule(0);
     } else {
