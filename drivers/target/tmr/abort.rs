@@ -35,12 +35,12 @@ use crate::{
 /// Returns when the fabric has released the command. C: `core_tmr_abort_task()`.
 ///
 /// Unlike C, all submission queues are waited for before the first state list is searched. From
-/// the search on the request waits for its command alone, which is what resets rely on that wait
-/// for a request (see [`Phase`]).
+/// the search on the request waits only for its command. Resets that wait for a request rely on
+/// that (see [`Phase`]).
 ///
-/// A request that a reset of another nexus has overtaken may find nothing because the reset has
-/// taken the command. It is answered once the reset has seen the end of what it aborted: the
-/// command is not in the task set then, which is FUNCTION COMPLETE.
+/// If a reset of another nexus has overtaken the request, it may find nothing because the reset has
+/// taken the command. It is answered once the reset has seen the end of what it aborted, with
+/// FUNCTION COMPLETE: the command is not in the task set any more.
 pub(crate) fn abort_task(device: &Device, request: &TmrRequest, nexus: &Session) {
     let tag = request.referenced_tag();
 
@@ -95,7 +95,7 @@ fn find(device: &Device, request: &TmrRequest, nexus: &Session) -> Option<(Taken
             if !is_meant(&task, request, nexus) {
                 continue;
             }
-            // What has this tag now may have come after the reset that has aborted the request.
+            // A reset has aborted the request; the command with this tag may have come after it.
             if request.is_aborted() {
                 return None;
             }

@@ -87,8 +87,8 @@ impl<'a> Reset<'a> {
     /// as far as the reset reaches. C: `core_tmr_lun_reset()`.
     ///
     /// Everything is aborted before anything is waited for, so that the backend learns at once
-    /// what it may cancel, and what may itself be waiting for the reset mutex is waited for when
-    /// that is free again. `logic.rs` says why, and why commands come before requests.
+    /// what it may cancel. What may need the reset mutex to end is waited for after the mutex has
+    /// been released. `logic.rs` says why, and why commands come before requests.
     pub(crate) fn run(&self) {
         pin_init::stack_pin_init!(let commands = TakenCommands::new());
         pin_init::stack_pin_init!(let ending = TakenCommands::new());
@@ -113,8 +113,8 @@ impl<'a> Reset<'a> {
             while let Some(command) = commands.as_mut().pop_front() {
                 match self.time_for(&command, command.is_sent()) {
                     Wait::AfterMutex => later.as_mut().push_back(command),
-                    // `abort_commands()` leaves those that need not be waited for on their list:
-                    // off it, nobody else would.
+                    // `abort_commands()` has left commands that need no wait on their list: nobody
+                    // else would wait for one that is off it.
                     Wait::WithMutex | Wait::Never => {
                         command.show();
                         command.wait();
@@ -130,7 +130,7 @@ impl<'a> Reset<'a> {
             pr_debug!("LUN_RESET: released the SPC-2 reservation\n");
         }
         self.device.resets().fetch_add(1, Relaxed);
-        // The core answers a LUN_RESET so when this returns.
+        // What the core answers to a LUN_RESET when this returns.
         let response = bindings::tcm_tmrsp_table_TMR_FUNCTION_COMPLETE;
         trace::done(self.device, self.function(), 0, response);
     }
@@ -178,11 +178,10 @@ impl<'a> Reset<'a> {
 
     /// What a task management request comes to because of the reset.
     ///
-    /// Of the nexus that sent the LUN_RESET it is aborted without an answer, as in C: an initiator
-    /// that has given up on a request and sent the reset instead could take the late answer for
-    /// that of the reset. Others are answered when they have been carried out: an initiator that
-    /// gets another answer than FUNCTION COMPLETE for its ABORT_TASK would go on to a reset of its
-    /// own.
+    /// A request of the nexus that sent the LUN_RESET is aborted without an answer, as in C: the
+    /// initiator may have given up on it and sent the reset instead, and could take a late answer
+    /// for that of the reset. Others are carried out and answered: an initiator that gets another
+    /// answer than FUNCTION COMPLETE for its ABORT_TASK would go on to a reset of its own.
     fn meet_request(&self, request: &TmrRequest) {
         let Some((command, session)) = self.reached(request) else {
             return;
@@ -219,9 +218,9 @@ impl<'a> Reset<'a> {
         found
     }
 
-    /// Aborts the commands of the task set that the reset reaches, and takes those out of it that
-    /// it will wait for: what it has aborted is on `commands` then, what it has found at its end on
-    /// `ending`. C: `core_tmr_drain_state_list()`.
+    /// Aborts the commands that the reset reaches, and takes those that it will wait for out of the
+    /// task set: aborted ones onto `commands`, those found at their end onto `ending`. C:
+    /// `core_tmr_drain_state_list()`.
     fn abort_commands(
         &self,
         mut commands: Pin<&mut TakenCommands>,

@@ -13,9 +13,9 @@ use crate::core::device::Device;
 /// management request that comes in after the command would miss it, and the initiator would take
 /// the command for gone when it is about to run. (C: `flush_work()` for each queue.)
 ///
-/// A PREEMPT AND ABORT can run inside the work item of such a queue. To wait for this work item
-/// would be to wait for itself, and two work items that wait for each other are no better. So
-/// nothing is waited for then, which is right for what may be missed:
+/// A PREEMPT AND ABORT can run inside the work item of such a queue. It must not wait for this work
+/// item, which is itself, and two work items must not wait for each other. So it waits for none.
+/// This is right for the commands that it may miss:
 ///
 /// - A command ahead of the PREEMPT AND ABORT in the same batch has been submitted, so it is in the
 ///   task set.
