@@ -7,7 +7,7 @@
 //! pages above. So a table fills what the allocator gives it, and grows by an eighth when it is
 //! large: that keeps the cost of copying constant for each command all the same.
 
-use super::ops::Memory;
+use super::alloc::Memory;
 
 /// The least that a table has, in bytes.
 const LEAST: usize = 256;

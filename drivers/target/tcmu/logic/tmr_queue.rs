@@ -7,13 +7,13 @@
 //! commands that have these ids, and its place is reserved when such a command gets its id
 //! ([`TmrQueue::reserve`]). Notifications without ids are counted in runs of one kind.
 
-use super::growth::grown;
-use super::ids::IdList;
-use super::ops::{
+use super::alloc::{
     Array,
     Memory,
     NoMemory, //
 };
+use super::growth::grown;
+use super::ids::IdList;
 
 /// Task management function as user space is told (`TCMU_TMR_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

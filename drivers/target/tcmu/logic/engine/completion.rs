@@ -2,12 +2,12 @@
 
 //! What user space gives back.
 
+use super::super::alloc::Memory;
 use super::super::ops::{
     Command as _,
     Completer,
     Completion,
     Direction,
-    Memory,
     RingIo,
     SharedIo, //
 };
