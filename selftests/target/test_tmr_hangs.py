@@ -170,7 +170,7 @@ def one_cpu(context: Context) -> None:
 def full_workqueue(context: Context) -> None:
     one_cpu(context)
     sessions, each = 4, MAX_ACTIVE // 4
-    exported = ExportedTcmu(context, notify=False, window=each + 8, timeout=int(8 * PACE))
+    exported = ExportedTcmu(context, notify=False, window=each + 8, timeout=int(10 * PACE))
     exported.daemon.ctl("hold read")
     users = [exported.session() for _ in range(sessions)]
     start = time.monotonic()
