@@ -149,8 +149,8 @@ impl<T: Send + Sync + 'static, D: Directory, A: Attribute<T>> Operations<T, D, A
 ///
 /// # Invariants
 ///
-/// `pointers` ends with `None`; the others point to attributes that live as long as `self`, in `own`
-/// or in LIO. All are for that directory, those in `own` for that backend.
+/// `pointers` ends with `None`; the others point to attributes that live as long as `self`, in
+/// `own` or in LIO. All are for that directory, those in `own` for that backend.
 pub struct AttributeTable<T, D> {
     /// As C has it: pointers of which the last is null.
     pointers: KVec<Option<ForeignPtr<bindings::configfs_attribute>>>,

@@ -292,9 +292,9 @@ impl<T: Backend> Operations<T> {
     device_callbacks! {
         /// Attribute `enable`.
         fn configure_device(device) -> c_int {
-            // LIO gives the device a new number for each writer of `enable`, also for one that comes
-            // while another is in here, and forgets the older one: after the device is freed the
-            // older number would still lead to it.
+            // LIO gives the device a new number for each writer of `enable`, also for one that
+            // comes while another is in here, and forgets the older one: after the device is freed
+            // the older number would still lead to it.
             let number = device.dev_index();
             let index = number.load(Relaxed);
             let is_first = device.taken.cmpxchg(0, 1, Full).is_ok();

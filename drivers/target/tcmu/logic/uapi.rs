@@ -6,8 +6,8 @@
 //! read a word at a time: a field cannot be fetched twice by accident. The words are put together
 //! in memory order, whatever the byte order of the machine.
 //!
-//! The numbers are literals, because these files know no kernel types; `uapi_check.rs` compares each
-//! with the header.
+//! The numbers are literals, because these files know no kernel types; `uapi_check.rs` compares
+//! each with the header.
 
 /// Version of the interface (`TCMU_MAILBOX_VERSION`).
 pub(crate) const MAILBOX_VERSION: u16 = 2;
