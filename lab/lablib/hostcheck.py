@@ -207,6 +207,12 @@ class _Count(unittest.TestResult):
         super().addError(test, err)
         self._report.fail(f"lab test {test.id()}", self.errors[-1][1])
 
+    def addSubTest(self, test: unittest.TestCase, subtest: unittest.TestCase, err) -> None:  # type: ignore[no-untyped-def]
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            wrong = self.failures if issubclass(err[0], test.failureException) else self.errors
+            self._report.fail(f"lab test {subtest.id()}", wrong[-1][1])
+
 
 #: Run in a guest: a kernel report on the console and a status of its own.
 _GUEST_SCRIPT = "echo to the output; echo 'WARNING: lab self-test' > /dev/kmsg; exit 3"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Walking the scatterlist of a command.
+//! Walking a scatterlist.
 //!
 //! C header: `include/linux/scatterlist.h` (`struct sg_mapping_iter`)
 

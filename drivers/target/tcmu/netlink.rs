@@ -3,9 +3,9 @@
 //! The generic netlink family `TCM-USER`: daemons are told of devices and answer.
 //!
 //! A daemon that has announced replies (`TCMU_CMD_SET_FEATURES`) is waited for. Unlike C, that wait
-//! ends: when the waiting process is killed, and after [`REPLY_TIMEOUT_S`] (property P9). A reply
-//! to another command than the one that is waited for is refused and ends nothing, and so is a
-//! reply that an earlier event of the same kind is still owed: see [`Replies`].
+//! ends: when the waiting process is killed, and after [`REPLY_TIMEOUT_S`] (property P9). It is not
+//! ended by a reply to another command, nor by a late reply to an earlier event of the same kind
+//! (see [`Replies`]); both are refused.
 
 use super::logic::{
     EventId,
@@ -177,7 +177,7 @@ enum End {
     Reset,
 }
 
-/// What has come while a reply was waited for.
+/// What has come during a wait for a reply.
 struct Outcome {
     /// What ended the wait, if it was neither time nor a signal.
     end: Option<End>,

@@ -48,7 +48,7 @@ module! {
 }
 
 global_mutex! {
-    /// Users of a node, who come with UIO's `info_lock` held, never take it.
+    /// Not taken in UIO's callbacks, which hold `info_lock`.
     pub(crate) static ROOT: Option<Root> = None;
 }
 

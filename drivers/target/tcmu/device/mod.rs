@@ -89,8 +89,8 @@ enum Phase {
     Enabled(Enabled),
 }
 
-/// What an enabled device has, besides what its mappings need. Dropped without the device's lock,
-/// in the order of the fields: that waits for who takes the lock.
+/// The guards of an enabled device. Dropped in the order of the fields, and without the device's
+/// lock: dropping waits for callbacks that take it.
 struct Enabled {
     /// What debugfs shows.
     _status: debugfs::File<Device<Tcmu>>,
@@ -98,7 +98,7 @@ struct Enabled {
     notifier: uio::Notifier,
     /// Answers commands whose time is over.
     timer: Work<Device<Tcmu>>,
-    /// What the timer waits for, in milliseconds, if it is queued. It may run earlier.
+    /// The time in milliseconds that the timer is set for, if it is. It may run earlier.
     armed: Option<u64>,
 }
 
@@ -112,7 +112,7 @@ pub(crate) struct State {
     open: bool,
 }
 
-/// What an enabled device has.
+/// What commands and mappings need.
 struct Active {
     engine: Engine<LioCompleter, Kernel>,
     memory: SharedMemory,
@@ -125,21 +125,20 @@ pub(crate) struct Tcmu {
     name: CString,
     /// The device's clock counts milliseconds from here.
     epoch: Instant<Monotonic>,
-    /// How often it is said that the ring is broken.
+    /// Limits messages about a broken ring.
     broken_messages: RateLimit,
     /// The socket from which the last netlink reply about the device came, 0 if none did.
     daemon: Atomic<u32>,
-    /// `dev_size` in bytes. No lock: LIO asks for it to build sense data, wherever it does that.
+    /// `dev_size` in bytes. Read without the lock: LIO asks for it in any context, for sense data.
     size: Atomic<u64>,
     #[pin]
     state: Mutex<State>,
-    /// The UIO device, while there is one. Taken before UIO's `info_lock`, under which the lock of
-    /// the state is taken.
+    /// The UIO device, while there is one. Taken before UIO's `info_lock`, and that before `state`.
     #[pin]
     uio: Mutex<Option<uio::Registration<Device<Tcmu>>>>,
-    /// The thread in which LIO submits a batch of commands, 0 if there is none. User space is woken
-    /// for that thread's commands at the end of the batch, for others' at once: the thread may
-    /// execute commands of LIO's own, which wait for whatever it is.
+    /// The thread in which LIO submits a batch of commands, 0 if there is none. Its commands wake
+    /// user space at the end of the batch. Those of other threads do so at once: LIO may execute
+    /// commands of its own in the batch, which can wait for anything.
     submitter: Atomic<usize>,
 }
 
@@ -154,6 +153,7 @@ impl Tcmu {
         self.state.lock()
     }
 
+    /// Takes the device's lock and sets the engine's clock; [`Locked::finish`] ends the access.
     fn locked(device: &Device<Self>) -> Locked<'_> {
         let noio = NoIoScope::enter();
         let mut guard = device.state.lock();
@@ -190,7 +190,7 @@ impl Tcmu {
         u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(0)
     }
 
-    /// Calls `with` with engine and memory of an enabled device.
+    /// Calls `with` with engine and memory, if the device has them.
     fn with_active<R>(
         device: &Device<Self>,
         with: impl FnOnce(&mut Engine<LioCompleter, Kernel>, &mut SharedMemory) -> R,
@@ -260,7 +260,7 @@ impl Tcmu {
         !matches!(state.phase, Phase::Disabled)
     }
 
-    /// What `configure` does; on error the caller undoes it.
+    /// What `configure_device` does; on error the caller undoes it.
     fn enable(device: ArcBorrow<'_, Device<Self>>, sizes: &Sizes) -> Result {
         let name = device.uio_name()?;
         let memory = SharedMemory::new(sizes)?;
@@ -271,7 +271,7 @@ impl Tcmu {
         let old = device.state.lock().active.replace(active);
         drop(old);
         let (root, status) = {
-            // Who holds it must not wait for reclaim: a daemon that serves a disk may want it.
+            // Reclaim may wait for a disk whose daemon waits for this lock.
             let _noio = NoIoScope::enter();
             let root = ROOT.lock();
             let root = root.as_ref().ok_or(ENODEV)?;
@@ -321,7 +321,7 @@ impl Tcmu {
         drop(registration);
         let mut state = device.state.lock();
         state.phase = Phase::Disabled;
-        // Who has the node open closes it without our being told.
+        // Whoever has the node open will close it without our being told.
         state.open = false;
         state
     }

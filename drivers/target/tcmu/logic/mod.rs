@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Logic of the tcmu backend: pure logic without kernel types.
+//! The logic of tcmu, without kernel types.
 //!
-//! These files depend on `core` alone and contain no `unsafe`, so the very same files are compiled
-//! into the kernel module and into a host crate (`host/tcmu-logic`) that tests them. What the logic
-//! needs of its surroundings comes through the small traits of [`ops`] and [`alloc`].
+//! These files need nothing but `core` and have no `unsafe`. The kernel module and a host crate
+//! that tests them (`host/tcmu-logic`) are compiled from the same files. What the logic needs of
+//! its surroundings comes through the traits of [`ops`] and [`alloc`].
 //!
-//! [`Engine`] ties the parts together; its documentation states the properties that hold.
-//! The modules are visible beside it for the sake of their tests; the driver uses what is named
-//! below.
+//! [`Engine`] ties the parts together and says which properties hold. The modules are visible for
+//! their tests; the driver uses what is named below.
 
 #![deny(unsafe_code)]
 

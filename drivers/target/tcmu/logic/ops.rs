@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The operations that the logic needs of what surrounds it.
+//! The traits through which the logic uses its surroundings.
 //!
 //! | trait | what it stands for |
 //! |---|---|

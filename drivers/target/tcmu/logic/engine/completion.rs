@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What user space gives back.
+//! How commands are completed by user space.
 
 use super::super::alloc::Memory;
 use super::super::ops::{
