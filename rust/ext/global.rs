@@ -36,8 +36,8 @@ const READY: u32 = 2;
 ///
 /// # Invariants
 ///
-/// In state `READY`, which is not left, `mutex` is initialised; in state `BUSY` who has entered that
-/// state has it alone.
+/// In state `READY`, which is not left, `mutex` is initialised; in state `BUSY` who has entered
+/// that state has it alone.
 pub struct GlobalMutex<T: 'static> {
     state: Atomic<u32>,
     mutex: Opaque<Mutex<T>>,

@@ -89,8 +89,8 @@ impl SgCursor<'_> {
         }
     }
 
-    /// Puts `from` where the cursor is, as far as there is room. Does nothing if the memory must not
-    /// be written.
+    /// Puts `from` where the cursor is, as far as there is room. Does nothing if the memory must
+    /// not be written.
     #[inline]
     pub fn write(&mut self, from: &[u8]) {
         if !self.is_writable() {

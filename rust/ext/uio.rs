@@ -229,7 +229,8 @@ impl<T: Operations> Registration<T> {
     /// Registers a UIO device under `name`; `region` is the address of its memory, which users are
     /// shown and nothing else is done with.
     ///
-    /// `ENAMETOOLONG`: sysfs could not show the name. `EEXIST`: another driver's device keeps the number for too long.
+    /// `ENAMETOOLONG`: sysfs could not show the name. `EEXIST`: another driver's device keeps the
+    /// number for too long.
     pub fn new(
         data: Arc<T>,
         module: &'static ThisModule,
@@ -275,8 +276,9 @@ impl<T: Operations> Registration<T> {
         let noio = NoIoScope::enter();
         let numbers = root.numbers.lock();
         for attempt in 1..=TRIES {
-            // SAFETY: The struct, its strings, which fit a page of sysfs, and `data` live until the result of this function is
-            // dropped, which unregisters the struct; the functions keep UIO's contract.
+            // SAFETY: The struct, its strings, which fit a page of sysfs, and `data` live until the
+            // result of this function is dropped, which unregisters the struct; the functions keep
+            // UIO's contract.
             let result = kernel::error::to_result(unsafe {
                 let parent = root.device.0.as_ptr();
                 bindings::__uio_register_device(module.as_ptr(), parent, info.info.as_ptr())

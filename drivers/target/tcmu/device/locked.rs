@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     ext::memalloc::NoIoScope,
-    target::backend::Device, //
+    target::device::Device, //
 };
 use kernel::sync::MutexGuard;
 

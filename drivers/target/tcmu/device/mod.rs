@@ -13,12 +13,16 @@ use super::logic::{
     Engine,
     ResetStatus,
     Sizes,
+    Socket,
     Timeouts, //
 };
 use super::memory::SharedMemory;
 use super::netlink;
 use super::{
-    reclaim,
+    reclaim::{
+        self,
+        Reclaim, //
+    },
     table::Kernel,
     TcmuModule,
     ROOT, //
@@ -31,14 +35,14 @@ use crate::{
         uio,
         work::Work, //
     },
-    target::backend::{
+    target::device::{
         Device,
         Limit, //
     },
 };
 use completer::LioCompleter;
 use kernel::{
-    module,
+    fmt, module,
     prelude::*,
     str::CString,
     sync::{
@@ -47,6 +51,7 @@ use kernel::{
             Full,
             Relaxed, //
         },
+        Arc,
         ArcBorrow,
         Mutex,
         MutexGuard, //
@@ -207,16 +212,6 @@ impl Tcmu {
         self.size.store(size, Relaxed);
     }
 
-    /// The netlink socket that has last replied about the device; 0 is none.
-    pub(crate) fn daemon(&self) -> u32 {
-        self.daemon.load(Relaxed)
-    }
-
-    /// A netlink socket has replied about the device.
-    pub(crate) fn set_daemon(&self, socket: u32) {
-        self.daemon.store(socket, Relaxed);
-    }
-
     /// Whether the device is blocked (action `block_dev`).
     pub(crate) fn is_blocked(&self) -> bool {
         let state = self.state.lock();
@@ -250,7 +245,7 @@ impl Tcmu {
     }
 
     /// Gives back the memory of the data area that no command has.
-    pub(crate) fn reclaim(device: &Device<Self>) {
+    fn reclaim(device: &Device<Self>) {
         let result = Self::with_active(device, |engine, memory| {
             // What user space is done with is free after this.
             let result = engine.handle_completions(memory);
@@ -307,8 +302,9 @@ impl Tcmu {
                 state.settings.nl_reply_supported = supported;
             }
         }
-        reclaim::enter(device.into())?;
-        netlink::added(&device)
+        let owner: Arc<Device<Self>> = device.into();
+        reclaim::enter(owner)?;
+        netlink::added(&*device)
     }
 
     /// Ends the UIO device, if there is one, and the timer; the result is the state after that.
@@ -355,9 +351,36 @@ impl Tcmu {
         }
         Ok(())
     }
+}
 
-    /// Calls `with` with name and minor number of the UIO device, if there is one.
-    pub(crate) fn with_uio<R>(&self, with: impl FnOnce(&CStr, u32) -> R) -> Option<R> {
+impl Reclaim for Device<Tcmu> {
+    fn reclaim(&self) {
+        Tcmu::reclaim(self);
+    }
+}
+
+impl netlink::Subject for Device<Tcmu> {
+    fn index(&self) -> u32 {
+        Device::index(self)
+    }
+
+    fn label(&self) -> impl fmt::Display {
+        Tcmu::label(self)
+    }
+
+    fn waits_for_replies(&self) -> bool {
+        self.lock().settings.nl_reply_supported > 0
+    }
+
+    fn daemon(&self) -> Socket {
+        self.daemon.load(Relaxed)
+    }
+
+    fn set_daemon(&self, socket: Socket) {
+        self.daemon.store(socket, Relaxed);
+    }
+
+    fn with_uio<R>(&self, with: impl FnOnce(&CStr, u32) -> R) -> Option<R> {
         let registration = self.uio.lock();
         let registration = registration.as_ref()?;
         Some(with(registration.name(), registration.minor()))

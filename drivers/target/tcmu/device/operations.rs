@@ -28,7 +28,6 @@ use crate::{
     target::{
         backend::{
             Backend,
-            Device,
             Mode, //
         },
         command::{
@@ -37,6 +36,7 @@ use crate::{
             Refused,
             SenseReason, //
         },
+        device::Device,
         tmr_function::TmrFunction,
     },
 };
@@ -126,7 +126,7 @@ impl Backend for Tcmu {
 
     fn destroy_device(device: ArcBorrow<'_, Device<Self>>) {
         // Nobody listens, or does not answer in time: the device goes all the same.
-        match netlink::removed(&device) {
+        match netlink::removed(&*device) {
             Err(error) if error != ESRCH => {
                 pr_warn!("{}: removal not confirmed: {error:?}\n", device.label());
             }

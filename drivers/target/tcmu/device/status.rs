@@ -16,7 +16,7 @@ use crate::{
         File,
         Show, //
     },
-    target::backend::Device,
+    target::device::Device,
     TcmuModule, //
 };
 use kernel::{

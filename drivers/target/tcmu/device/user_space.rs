@@ -17,7 +17,7 @@ use crate::{
         },
         work::WorkItem, //
     },
-    target::backend::Device,
+    target::device::Device,
 };
 use kernel::{
     prelude::*,

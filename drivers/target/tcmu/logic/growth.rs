@@ -7,7 +7,7 @@
 //! page, to whole pages above. So a table fills what the allocator gives it, and grows by an eighth
 //! when it is large. The cost of copying per command stays constant.
 
-use super::ops::Memory;
+use super::alloc::Memory;
 
 /// The least that a table has, in bytes.
 const LEAST: usize = 256;

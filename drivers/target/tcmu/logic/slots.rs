@@ -8,13 +8,13 @@
 
 use core::num::NonZeroU32;
 
-use super::data_area::BlockList;
-use super::growth::grown;
-use super::ops::{
+use super::alloc::{
     Array,
     Memory,
     NoMemory, //
 };
+use super::data_area::BlockList;
+use super::growth::grown;
 use super::timeouts::Deadline;
 
 /// Number of a slot, counted from 1.

@@ -7,13 +7,13 @@
 //! reserved when the commands get their ids ([`TmrQueue::reserve`]); notifications without ids are
 //! counted in runs of one kind.
 
-use super::growth::grown;
-use super::ids::IdList;
-use super::ops::{
+use super::alloc::{
     Array,
     Memory,
     NoMemory, //
 };
+use super::growth::grown;
+use super::ids::IdList;
 
 /// A task management function in the interface to user space (`TCMU_TMR_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

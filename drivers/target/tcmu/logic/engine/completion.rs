@@ -2,12 +2,12 @@
 
 //! How commands are completed by user space.
 
+use super::super::alloc::Memory;
 use super::super::ops::{
     Command as _,
     Completer,
     Completion,
     Direction,
-    Memory,
     RingIo,
     SharedIo, //
 };

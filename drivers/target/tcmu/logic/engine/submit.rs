@@ -2,6 +2,7 @@
 
 //! How a command gets onto the ring.
 
+use super::super::alloc::Memory;
 use super::super::data_area::{
     AllocError,
     Allocation, //
@@ -12,7 +13,6 @@ use super::super::ops::{
     Completer,
     DataIo,
     Direction,
-    Memory,
     RingIo,
     SharedIo, //
 };

@@ -2,10 +2,10 @@
 
 //! Commands whose time is over.
 
+use super::super::alloc::Memory;
 use super::super::ops::{
     Completer,
     Completion,
-    Memory,
     SharedIo, //
 };
 use super::super::sam::SamStatus;

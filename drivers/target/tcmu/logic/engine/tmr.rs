@@ -2,10 +2,10 @@
 
 //! Notifications of task management functions.
 
+use super::super::alloc::Memory;
 use super::super::ids::IdList;
 use super::super::ops::{
     Completer,
-    Memory,
     RingIo,
     SharedIo, //
 };

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0
+//@ like: drivers/target/tmr/target_core_tmr.o
+//@ uses: list lock object ratelimit
+
+//! A C structure is seen as it likes, and nobody says that it is.
+
+#![allow(unused, reason = "only whether it compiles is of interest")]
+
+#[path = "../../../drivers/target/tmr/abort.rs"]
+mod abort;
+#[path = "../../../drivers/target/tmr/core/mod.rs"]
+mod core;
+#[path = "../../ext/mod.rs"]
+pub mod ext;
+#[path = "../../../drivers/target/tmr/log.rs"]
+mod log;
+#[path = "../../../drivers/target/tmr/logic.rs"]
+mod logic;
+#[path = "../../../drivers/target/tmr/reset.rs"]
+mod reset;
+#[path = "../../../drivers/target/tmr/submission.rs"]
+mod submission;
+#[path = "../../target/tmr_function.rs"]
+pub mod tmr_function;
+
+use ext::{
+    bindings,
+    list,
+    lock,
+    object, //
+};
+
+const __LOG_PREFIX: &[u8] = b"case\0";
+
+use object::{
+    c_object,
+    Constant, //
+};
+
+c_object! {
+    /// A command.
+    pub(crate) struct Tagged(bindings::se_cmd) { //~ rules
+        fn tag: Constant<u64> = tag;
+    }
+}
