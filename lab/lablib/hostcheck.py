@@ -23,6 +23,9 @@ _CARGO_SUMMARY = re.compile(
 )
 _CARGO_FAILED = re.compile(r"^test (.+) \.\.\. FAILED$", re.M)
 
+#: The kernel's limit for a line.
+_COLUMNS = 100
+
 
 def _captured(command: Sequence[str], cwd: Path = CHECKOUT) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
@@ -43,12 +46,19 @@ def _relative(path: Path) -> str:
 
 
 def formatting(report: Report, kernel: Kernel, listed: list[Path]) -> None:
-    """rustfmt with the kernel's settings on the kernel's Rust files."""
+    """rustfmt with the kernel's settings on the kernel's Rust files, and lines that it leaves."""
     config = str(kernel.source / ".rustfmt.toml")
     command = ["rustfmt", "--check", "--color", "never", "--config-path", config]
     for path in files.kernel_rust(listed):
         done = _captured([*command, "--edition", "2021", str(path)])
-        report.verdict(f"rustfmt {_relative(path)}", _status(done))
+        report.verdict(f"rustfmt {_relative(path)}", _status(done) or long_lines(path))
+
+
+def long_lines(path: Path) -> str:
+    """Lines that checkpatch has to say something of: rustfmt wraps no comments."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    found = [number for number, line in enumerate(lines, 1) if len(line) > _COLUMNS]
+    return "\n".join(f"{_relative(path)}:{number}: above {_COLUMNS} columns" for number in found)
 
 
 def module_build(report: Report, lab: Lab, kernel: Kernel) -> None:
@@ -196,6 +206,12 @@ class _Count(unittest.TestResult):
     def addError(self, test: unittest.TestCase, err) -> None:  # type: ignore[no-untyped-def]
         super().addError(test, err)
         self._report.fail(f"lab test {test.id()}", self.errors[-1][1])
+
+    def addSubTest(self, test: unittest.TestCase, subtest: unittest.TestCase, err) -> None:  # type: ignore[no-untyped-def]
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            wrong = self.failures if issubclass(err[0], test.failureException) else self.errors
+            self._report.fail(f"lab test {subtest.id()}", wrong[-1][1])
 
 
 #: Run in a guest: a kernel report on the console and a status of its own.

@@ -317,6 +317,33 @@ class MainTest(unittest.TestCase):
         self.assertEqual(happened[1:], ["host style kselftest", "0 passed, 1 failed"])
 
 
+_SUB_TESTS = """
+import unittest
+
+class Test(unittest.TestCase):
+    def test(self):
+        for number in range(3):
+            with self.subTest(number):
+                self.assertNotEqual(number, 1)
+"""
+
+
+class UnitTestsTest(unittest.TestCase):
+    """What is counted of unit tests."""
+
+    def test_a_sub_test_that_fails(self) -> None:
+        report = Report()
+        with (
+            tempfile.TemporaryDirectory() as name,
+            mock.patch.object(hostcheck, "CHECKOUT", Path(name)),
+            contextlib.redirect_stdout(io.StringIO()),
+        ):
+            (Path(name) / "test_subtests_of_a_test.py").write_text(_SUB_TESTS, encoding="utf-8")
+            hostcheck._unit_tests(report, Path(name), Path(name))
+        self.assertEqual((report.passed, len(report.failures)), (0, 1))
+        self.assertIn("[1]", report.failures[0])
+
+
 class CfiTest(unittest.TestCase):
     """The mismatch that is made on purpose on the cfi kernel."""
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Bindings of the target, UIO and uapi headers.
+//! Bindings of C headers that the kernel crate has none of.
 //!
 //! Types that the kernel crate's bindings have are theirs; `bindings.h` of the subsystem names the
 //! headers.

@@ -86,7 +86,8 @@ pub trait Protocol: Sized + 'static {
     /// The family.
     fn family() -> &'static Family;
 
-    /// Policies of the attributes, by number; the one of number 0, which no attribute has, is not used.
+    /// Policies of the attributes, by number; the one of number 0, which no attribute has, is not
+    /// used.
     const POLICY: &'static [Policy];
 
     /// First command whose requests are checked strictly, as is the rule for new ones

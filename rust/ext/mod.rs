@@ -19,6 +19,8 @@ pub mod completion;
 pub mod debugfs;
 #[cfg(ext_genl)]
 pub mod genl;
+#[cfg(ext_global)]
+pub mod global;
 #[cfg(ext_list)]
 pub mod list;
 #[cfg(ext_lock)]

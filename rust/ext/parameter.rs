@@ -69,6 +69,7 @@ unsafe extern "C" fn get<P: Parameter>(
 /// Makes `$parameter` the parameter `$name` of the module `$module`, with a text for `modinfo`.
 macro_rules! module_parameter {
     ($module:literal, $name:literal, $parameter:ty, $description:literal) => {
+        #[allow(unsafe_code, reason = "names of sections count as unsafe")]
         const _: () = {
             use $crate::ext::{
                 bindings,

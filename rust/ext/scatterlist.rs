@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Walking the scatterlist of a command.
+//! Walking a scatterlist.
 //!
 //! C header: `include/linux/scatterlist.h` (`struct sg_mapping_iter`)
 
@@ -89,8 +89,8 @@ impl SgCursor<'_> {
         }
     }
 
-    /// Puts `from` where the cursor is, as far as there is room. Does nothing if the memory must not
-    /// be written.
+    /// Puts `from` where the cursor is, as far as there is room. Does nothing if the memory must
+    /// not be written.
     #[inline]
     pub fn write(&mut self, from: &[u8]) {
         if !self.is_writable() {

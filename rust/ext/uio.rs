@@ -297,8 +297,9 @@ impl<T: Operations> Registration<T> {
         let noio = NoIoScope::enter();
         let numbers = root.numbers.lock();
         for attempt in 1..=TRIES {
-            // SAFETY: The struct, its strings, which fit a page of sysfs, and `data` live until the result of this function is
-            // dropped, which unregisters the struct; the functions keep UIO's contract.
+            // SAFETY: The struct, its strings, which fit a page of sysfs, and `data` live until the
+            // result of this function is dropped, which unregisters the struct; the functions keep
+            // UIO's contract.
             let result = kernel::error::to_result(unsafe {
                 let parent = root.device.0.as_ptr();
                 bindings::__uio_register_device(module.as_ptr(), parent, info.info.as_ptr())

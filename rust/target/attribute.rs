@@ -6,10 +6,7 @@
 //! not fit: a backend only gives tables of attributes (`tb_dev_attrib_attrs` and
 //! `tb_dev_action_attrs`).
 
-use super::backend::{
-    Backend,
-    Device, //
-};
+use super::device::Device;
 use crate::ext::{
     bindings,
     foreign::{
@@ -59,7 +56,7 @@ impl Directory for Action {
 
 /// An attribute of the devices of backend `T`.
 #[vtable]
-pub trait Attribute<T: Backend> {
+pub trait Attribute<T: Send + Sync + 'static> {
     /// File name.
     const NAME: &'static CStr;
 
@@ -80,7 +77,7 @@ pub trait Attribute<T: Backend> {
 /// Attribute `A` in directory `D` of the devices of backend `T`, as configfs sees it.
 struct Operations<T, D, A>(PhantomData<(T, D, A)>);
 
-impl<T: Backend, D: Directory, A: Attribute<T>> Operations<T, D, A> {
+impl<T: Send + Sync + 'static, D: Directory, A: Attribute<T>> Operations<T, D, A> {
     const ATTRIBUTE: bindings::configfs_attribute = {
         let read = if A::HAS_SHOW { 0o444 } else { 0 };
         let write = if A::HAS_STORE { 0o200 } else { 0 };
@@ -152,8 +149,8 @@ impl<T: Backend, D: Directory, A: Attribute<T>> Operations<T, D, A> {
 ///
 /// # Invariants
 ///
-/// `pointers` ends with `None`; the others point to attributes that live as long as `self`, in `own`
-/// or in LIO. All are for that directory, those in `own` for that backend.
+/// `pointers` ends with `None`; the others point to attributes that live as long as `self`, in
+/// `own` or in LIO. All are for that directory, those in `own` for that backend.
 pub struct AttributeTable<T, D> {
     /// As C has it: pointers of which the last is null.
     pointers: KVec<Option<ForeignPtr<bindings::configfs_attribute>>>,
@@ -161,7 +158,7 @@ pub struct AttributeTable<T, D> {
     devices: PhantomData<fn() -> (T, D)>,
 }
 
-impl<T: Backend> AttributeTable<T, Attrib> {
+impl<T: Send + Sync + 'static> AttributeTable<T, Attrib> {
     /// Makes a table with the attributes that LIO has for passthrough backends.
     pub fn passthrough() -> Result<Self> {
         let mut table = Self::new()?;
@@ -182,7 +179,7 @@ impl<T: Backend> AttributeTable<T, Attrib> {
     }
 }
 
-impl<T: Backend, D: Directory> AttributeTable<T, D> {
+impl<T: Send + Sync + 'static, D: Directory> AttributeTable<T, D> {
     /// Makes an empty table.
     pub fn new() -> Result<Self> {
         let mut pointers = KVec::new();

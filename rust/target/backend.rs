@@ -18,6 +18,10 @@ use super::{
         Command,
         Refused, //
     },
+    device::{
+        Device,
+        Limit, //
+    },
     tmr_function::{
         tcm_tmreq_table,
         TmrFunction,
@@ -55,134 +59,6 @@ use kernel::{
         ArcBorrow, //
     },
 };
-
-/// What the hardware of a device can do, as its backend says (attributes `hw_*`).
-#[derive(Clone, Copy, Debug)]
-pub enum Limit {
-    /// Block size in bytes.
-    BlockSize,
-    /// Longest transfer in blocks.
-    MaxSectors,
-    /// Commands at a time.
-    QueueDepth,
-}
-
-/// A device of LIO with its backend's part.
-///
-/// LIO knows it by the address of `se_dev`.
-#[pin_data]
-#[repr(C)]
-pub struct Device<T> {
-    #[pin]
-    se_dev: Foreign<bindings::se_device>,
-    #[pin]
-    plug: Foreign<bindings::se_dev_plug>,
-    /// The number by which LIO has known the device since its configuration began.
-    index: Atomic<u32>,
-    /// Whether the device is configured, or its configuration has begun.
-    taken: Atomic<u32>,
-    #[pin]
-    backend: T,
-}
-
-impl<T> core::ops::Deref for Device<T> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        &self.backend
-    }
-}
-
-/// Pointer to a field of the `se_device` at `$dev`.
-macro_rules! field_ptr {
-    ($dev:expr, $($field:tt)+) => {{
-        let _: fn(&bindings::se_device) -> &u32 = |dev| &dev.$($field)+;
-        $dev.wrapping_byte_add(core::mem::offset_of!(bindings::se_device, $($field)+)).cast()
-    }};
-}
-
-impl<T> Device<T> {
-    /// Returns the device that LIO knows as `raw`.
-    ///
-    /// # Safety
-    ///
-    /// `raw` is the `se_dev` of a `Device<T>` in an [`Arc`], of which the caller (LIO) holds a
-    /// reference for `'a`.
-    #[inline]
-    pub unsafe fn from_raw<'a>(raw: *mut bindings::se_device) -> ArcBorrow<'a, Self> {
-        // SAFETY: By the safety requirements. `se_dev` is the first field of a `repr(C)` struct.
-        unsafe { ArcBorrow::from_raw(raw.cast::<Self>()) }
-    }
-
-    /// A number in `struct se_device`, as `field` finds it.
-    fn number(&self, field: impl FnOnce(*mut bindings::se_device) -> *mut u32) -> &Atomic<u32> {
-        // SAFETY: All callers are in this module and name a field of the device, which is aligned
-        // and lives as long. LIO reads and writes it without a lock, as a plain word; an atomic
-        // access is compatible with that.
-        unsafe { Atomic::from_ptr(field(self.se_dev.as_ptr())) }
-    }
-
-    /// Number of the device, unique in the system, from its configuration on.
-    pub fn index(&self) -> u32 {
-        self.index.load(Relaxed)
-    }
-
-    /// Whether a LUN exports the device.
-    pub fn is_exported(&self) -> bool {
-        self.number(|dev| field_ptr!(dev, export_count))
-            .load(Relaxed)
-            != 0
-    }
-
-    /// Block size in bytes, as initiators see it.
-    pub fn block_size(&self) -> u32 {
-        self.number(|dev| field_ptr!(dev, dev_attrib.block_size))
-            .load(Relaxed)
-    }
-
-    fn limit_field(&self, limit: Limit) -> &Atomic<u32> {
-        self.number(|dev| match limit {
-            Limit::BlockSize => field_ptr!(dev, dev_attrib.hw_block_size),
-            Limit::MaxSectors => field_ptr!(dev, dev_attrib.hw_max_sectors),
-            Limit::QueueDepth => field_ptr!(dev, dev_attrib.hw_queue_depth),
-        })
-    }
-
-    /// What the hardware can do; 0 if nobody has said so yet.
-    pub fn limit(&self, limit: Limit) -> u32 {
-        self.limit_field(limit).load(Relaxed)
-    }
-
-    /// Says what the hardware can do. Blocks of no size are ignored: LIO divides by it.
-    pub fn set_limit(&self, limit: Limit, value: u32) {
-        if matches!(limit, Limit::BlockSize) && value == 0 {
-            return;
-        }
-        self.limit_field(limit).store(value, Relaxed);
-    }
-
-    /// Whether the attribute `emulate_write_cache` is set.
-    pub fn write_cache(&self) -> bool {
-        self.write_cache_field().load(Relaxed)
-    }
-
-    /// Sets the attribute `emulate_write_cache`.
-    pub fn set_write_cache(&self, on: bool) {
-        self.write_cache_field().store(on, Relaxed);
-    }
-
-    fn write_cache_field(&self) -> &Atomic<bool> {
-        let dev = self.se_dev.as_ptr();
-        // SAFETY: The field lives as long as the device; LIO reads and writes it without a lock.
-        unsafe { Atomic::from_ptr(&raw mut (*dev).dev_attrib.emulate_write_cache) }
-    }
-
-    /// Whether LIO has configured the device (attribute `enable`).
-    pub fn is_configured(&self) -> bool {
-        self.number(|dev| field_ptr!(dev, dev_flags)).load(Relaxed) & bindings::DF_CONFIGURED != 0
-    }
-}
 
 /// Who executes which commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -431,10 +307,10 @@ impl<T: Backend> Operations<T> {
     device_callbacks! {
         /// Attribute `enable`.
         fn configure_device(device) -> c_int {
-            // LIO gives the device a new number for each writer of `enable`, also for one that comes
-            // while another is in here, and forgets the older one: after the device is freed the
-            // older number would still lead to it.
-            let number = device.number(|dev| field_ptr!(dev, dev_index));
+            // LIO gives the device a new number for each writer of `enable`, also for one that
+            // comes while another is in here, and forgets the older one: after the device is freed
+            // the older number would still lead to it.
+            let number = device.dev_index();
             let index = number.load(Relaxed);
             let is_first = device.taken.cmpxchg(0, 1, Full).is_ok();
             if is_first {

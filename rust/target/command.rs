@@ -254,8 +254,8 @@ impl Command {
 
     /// Cursor over the data buffer, or over the Data-In buffer of a bidirectional command.
     ///
-    /// `write` says whether the buffer will be written, which only a buffer can be whose data goes to
-    /// the initiator.
+    /// `write` says whether the buffer will be written, which only a buffer can be whose data goes
+    /// to the initiator.
     #[inline]
     pub fn buffer(&self, bidi: bool, write: bool) -> SgCursor<'_> {
         // SAFETY: By the type invariant the tables stay valid while the command is borrowed, and

@@ -9,4 +9,5 @@
 pub mod attribute;
 pub mod backend;
 pub mod command;
+pub mod device;
 pub mod tmr_function;

@@ -11,7 +11,7 @@ use super::{
             Attribute,
             AttributeTable, //
         },
-        backend::Device,
+        device::Device,
     },
     Inner,
     RamTmr, //

@@ -46,8 +46,6 @@ use kernel::{
 use target::{
     backend::{
         Backend,
-        Device,
-        Limit,
         Mode,
         Registration, //
     },
@@ -58,6 +56,10 @@ use target::{
         Refused,
         SamStatus,
         SenseReason, //
+    },
+    device::{
+        Device,
+        Limit, //
     },
     tmr_function::TmrFunction,
 };

@@ -150,8 +150,10 @@ def covers(pattern: str, name: str) -> bool:
 
 
 def _run(command: list[str], folder: Path, **environment: str) -> str:
+    # A hook or "git rebase --exec" has variables that name another repository.
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     done = subprocess.run(
-        command, cwd=folder, env={**os.environ, **environment}, check=False, text=True,
+        command, cwd=folder, env={**clean, **environment}, check=False, text=True,
         stdin=subprocess.DEVNULL, capture_output=True,
     )  # fmt: skip
     if done.returncode:
@@ -375,10 +377,14 @@ def _replace(path: Path, data: bytes, mode: int) -> bool:
 
 
 def checkpatch(tree: Path, mails: list[Path]) -> list[str]:
-    """What the tree's own checkpatch says of the patches."""
+    """What the tree's own checkpatch says of the patches.
+
+    It is not told that it has a tree: it would look for the maintainers of every file.
+    """
     done = subprocess.run(
-        ["perl", "scripts/checkpatch.pl", "--strict", "--terse", "--no-summary", "--show-types",
-         "--no-signoff", "--ignore", _NOT_CHECKED, *(str(path.resolve()) for path in mails[1:])],
+        ["perl", "scripts/checkpatch.pl", "--no-tree", "--strict", "--terse", "--no-summary",
+         "--show-types", "--no-signoff", "--ignore", _NOT_CHECKED,
+         *(str(path.resolve()) for path in mails[1:])],
         cwd=tree, check=False, text=True, errors="replace",
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip

@@ -113,8 +113,10 @@ def two_sessions(context: Context) -> None:
 
 
 def promise(session: RawSession) -> int:
-    """A WRITE whose data do not come; returns its tag."""
-    return session.command(write10(0, 128), promise=128 * BLOCK)
+    """A WRITE whose data the target has asked for, and which do not come; returns its tag."""
+    tag = session.command(write10(0, 128), promise=128 * BLOCK)
+    session.wait_asked(tag)
+    return tag
 
 
 @suite.test("a write of a preempted nexus whose data never come holds nobody up")

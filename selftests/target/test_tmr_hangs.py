@@ -112,7 +112,7 @@ def reset_of_a_write(context: Context) -> None:
     exported = ExportedTcmu(context, notify=False, persistent=True)
     first, other = exported.session(), exported.session()
     register(first, other)
-    first.command(write10(0, 128), promise=128 * BLOCK)
+    first.wait_asked(first.command(write10(0, 128), promise=128 * BLOCK))
     other.task_management(LUN_RESET)
     until_waiting("core_tmr_lun_reset", "the LUN RESET to wait")
     # Nobody sends the data, and the LUN RESET waits for them until the target gives up.
@@ -170,7 +170,7 @@ def one_cpu(context: Context) -> None:
 def full_workqueue(context: Context) -> None:
     one_cpu(context)
     sessions, each = 4, MAX_ACTIVE // 4
-    exported = ExportedTcmu(context, notify=False, window=each + 8, timeout=int(8 * PACE))
+    exported = ExportedTcmu(context, notify=False, window=each + 8, timeout=int(10 * PACE))
     exported.daemon.ctl("hold read")
     users = [exported.session() for _ in range(sessions)]
     start = time.monotonic()

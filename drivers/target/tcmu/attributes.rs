@@ -22,7 +22,7 @@ use crate::{
             Attribute,
             AttributeTable, //
         },
-        backend::Device,
+        device::Device,
     },
 };
 use kernel::{

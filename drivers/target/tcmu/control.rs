@@ -13,10 +13,10 @@ use super::logic::{
     Invalid,
     CONFIG_LEN, //
 };
-use super::parameters::max_data_area_mb;
+use super::reclaim;
 use crate::{
     ext::memalloc::NoIoScope,
-    target::backend::{
+    target::device::{
         Device,
         Limit, //
     },
@@ -96,7 +96,7 @@ fn apply(device: &Device<Tcmu>, name: &BStr, option: ControlOption<'_>) -> Resul
             return Err(Invalid::Enabled);
         }
         ControlOption::MaxDataAreaMb(mb) => {
-            settings.sizes.set_data_area_mb(mb, max_data_area_mb())?
+            settings.sizes.set_data_area_mb(mb, reclaim::limit_mb())?
         }
         ControlOption::DataPagesPerBlk(pages) => {
             settings.sizes.set_pages_per_block(pages)?;

@@ -3,9 +3,9 @@
 //! The generic netlink family `TCM-USER`: daemons are told of devices and answer.
 //!
 //! A daemon that has announced replies (`TCMU_CMD_SET_FEATURES`) is waited for. Unlike C, that wait
-//! ends: when the waiting process is killed, and after [`REPLY_TIMEOUT_S`] (property P9). A reply
-//! to another command than the one that is waited for is refused and ends nothing, and so is a
-//! reply that an earlier event of the same kind is still owed: see [`Replies`].
+//! ends: when the waiting process is killed, and after [`REPLY_TIMEOUT_S`] (property P9). It is not
+//! ended by a reply to another command, nor by a late reply to an earlier event of the same kind
+//! (see [`Replies`]); both are refused.
 
 use super::logic::{
     EventId,
@@ -14,7 +14,6 @@ use super::logic::{
     MOST_MS, //
 };
 use crate::{
-    device::Tcmu,
     ext::{
         bindings,
         completion::Completion,
@@ -27,10 +26,9 @@ use crate::{
             Protocol,
             Request, //
         },
+        global::global_mutex,
         memalloc::NoIoScope,
     },
-    is_ready,
-    target::backend::Device,
     TcmuModule, //
 };
 use kernel::{
@@ -74,9 +72,9 @@ static REPLY_SUPPORTED: Atomic<u32> = Atomic::new(0);
 /// Whether messages that need a reply are held back (module parameter `block_netlink`).
 static BLOCKED: Atomic<u32> = Atomic::new(0);
 
-kernel::sync::global_lock! {
-    // SAFETY: Initialised in `TcmuModule::init` before its first use.
-    pub(crate) unsafe(uninit) static BOOK: Mutex<Book> = Book::new();
+global_mutex! {
+    /// The replies of daemons.
+    pub(crate) static BOOK: Book = Book::new();
 }
 
 /// The replies that are waited for, and those that may still come although nobody waits.
@@ -127,6 +125,33 @@ mod attr {
     pub(super) const SUPP_REPLY: u32 = bindings::tcmu_genl_attr_TCMU_ATTR_SUPP_KERN_CMD_REPLY;
 }
 
+/// What daemons are told of: a device.
+pub(crate) trait Subject {
+    /// Index of the device in LIO.
+    fn index(&self) -> u32;
+
+    /// The device in messages.
+    fn label(&self) -> impl fmt::Display;
+
+    /// Whether replies about it are waited for (`nl_reply_supported`).
+    fn waits_for_replies(&self) -> bool;
+
+    /// The socket that has last replied about it; 0 is none.
+    fn daemon(&self) -> Socket;
+
+    /// A socket has replied about it.
+    fn set_daemon(&self, socket: Socket);
+
+    /// Calls `with` with name and minor number of its UIO device, if there is one.
+    fn with_uio<R>(&self, with: impl FnOnce(&CStr, u32) -> R) -> Option<R>;
+}
+
+/// Says that something is refused with `error`, and why; the result is the error.
+fn refuse(device: &impl Subject, error: Error, why: fmt::Arguments<'_>) -> Error {
+    pr_err!("{}: {why}: {error:?}\n", device.label());
+    error
+}
+
 /// Why a daemon has not done what it was told.
 pub(crate) enum Failure {
     /// It says that it cannot.
@@ -152,7 +177,7 @@ enum End {
     Reset,
 }
 
-/// What has come while a reply was waited for.
+/// What has come during a wait for a reply.
 struct Outcome {
     /// What ended the wait, if it was neither time nor a signal.
     end: Option<End>,
@@ -193,7 +218,7 @@ impl Pending {
     /// Enters the list of replies that are waited for.
     ///
     /// `EBUSY`: the device waits already. `EAGAIN`: netlink is blocked.
-    fn register(device: &Device<Tcmu>, command: u8) -> Result<Arc<Self>> {
+    fn register(device: &impl Subject, command: u8) -> Result<Arc<Self>> {
         let index = device.index();
         // A daemon that answers needs the lock, and reclaim may need the daemon.
         let _noio = NoIoScope::enter();
@@ -202,12 +227,12 @@ impl Pending {
         // Looked at under the lock: `reset` finds what was registered before it was set.
         if is_blocked() {
             let why = fmt!("netlink command {command} not sent, netlink is blocked");
-            return Err(device.refuse(EAGAIN, why));
+            return Err(refuse(device, EAGAIN, why));
         }
         if let Some(other) = book.waiting.iter().find(|other| other.device == index) {
             let other = other.command;
             let why = fmt!("netlink command {other} is waited for already");
-            return Err(device.refuse(EBUSY, why));
+            return Err(refuse(device, EBUSY, why));
         }
         book.waiting.reserve(1, GFP_KERNEL)?;
         // Who may answer after the wait has ended: the sockets that are known by now.
@@ -244,7 +269,7 @@ impl Pending {
     }
 
     /// Waits for the reply. Says too whether it is settled that none comes any more.
-    fn wait(&self, daemon_of: &Device<Tcmu>) -> (Result<(), Failure>, bool) {
+    fn wait(&self, daemon_of: &impl Subject) -> (Result<(), Failure>, bool) {
         let result = self
             .reply
             .wait_killable_timeout(msecs_to_jiffies(REPLY_TIMEOUT_S * 1000));
@@ -379,7 +404,7 @@ fn done(command: u8, sender: Socket, attributes: &Attributes<'_>) -> Result {
 }
 
 /// A device goes: no reply about it is of interest any more.
-pub(crate) fn forget(device: &Device<Tcmu>) {
+pub(crate) fn forget(device: &impl Subject) {
     BOOK.lock().replies.forget(device.index());
 }
 
@@ -397,9 +422,6 @@ pub(crate) fn is_blocked() -> bool {
 ///
 /// As in C, nothing is checked if nobody waits.
 pub(crate) fn reset() -> Result {
-    if !is_ready() {
-        return Ok(());
-    }
     let book = BOOK.lock();
     if !book.waiting.is_empty() && !is_blocked() {
         pr_err!("netlink cannot be reset while it is not blocked: {EBUSY:?}\n");
@@ -422,7 +444,7 @@ pub(crate) fn reply_supported() -> u8 {
 /// A daemon may start later and find the device in sysfs, so it is no error if nobody listens. If
 /// it is one, the device will not be enabled. A daemon that did not answer in time may have it all
 /// the same, and is told that it goes; one that has refused it has nothing to let go.
-pub(crate) fn added(device: &Device<Tcmu>) -> Result {
+pub(crate) fn added(device: &impl Subject) -> Result {
     let message = message(device, cmd::ADDED)?;
     let result = match send(device, cmd::ADDED, message) {
         Err(error) if error == ESRCH => return Ok(()),
@@ -437,33 +459,33 @@ pub(crate) fn added(device: &Device<Tcmu>) -> Result {
 }
 
 /// Tells daemons that the device goes. `ESRCH`: nobody listens.
-pub(crate) fn removed(device: &Device<Tcmu>) -> Result {
+pub(crate) fn removed(device: &impl Subject) -> Result {
     Ok(send(device, cmd::REMOVED, message(device, cmd::REMOVED)?)??)
 }
 
 /// Asks daemons to take another configuration string. `ESRCH`: nobody listens.
-pub(crate) fn reconfigure(device: &Device<Tcmu>, config: &CStr) -> Result {
+pub(crate) fn reconfigure(device: &impl Subject, config: &CStr) -> Result {
     let mut message = message(device, cmd::RECONFIG)?;
     message.put(attr::DEV_CFG, config.to_bytes_with_nul())?;
     Ok(send(device, cmd::RECONFIG, message)??)
 }
 
 /// Asks daemons to take another size in bytes. `ESRCH`: nobody listens.
-pub(crate) fn resize(device: &Device<Tcmu>, size: u64) -> Result {
+pub(crate) fn resize(device: &impl Subject, size: u64) -> Result {
     let mut message = message(device, cmd::RECONFIG)?;
     message.put_u64(attr::DEV_SIZE, size, attr::PAD)?;
     Ok(send(device, cmd::RECONFIG, message)??)
 }
 
 /// Asks daemons to switch the write cache. `ESRCH`: nobody listens.
-pub(crate) fn set_write_cache(device: &Device<Tcmu>, on: u8) -> Result {
+pub(crate) fn set_write_cache(device: &impl Subject, on: u8) -> Result {
     let mut message = message(device, cmd::RECONFIG)?;
     message.put(attr::WRITECACHE, &[on])?;
     Ok(send(device, cmd::RECONFIG, message)??)
 }
 
 /// Begins a message about a device.
-fn message(device: &Device<Tcmu>, command: u8) -> Result<Message> {
+fn message(device: &impl Subject, command: u8) -> Result<Message> {
     let mut message = Message::new::<TcmuProtocol>(command)?;
     device
         .with_uio(|name, minor| {
@@ -479,8 +501,8 @@ fn message(device: &Device<Tcmu>, command: u8) -> Result<Message> {
 ///
 /// `ESRCH`: nobody listens. An addition is waited for even then: a daemon that starts meanwhile
 /// answers, as C has it.
-fn send(device: &Device<Tcmu>, command: u8, message: Message) -> Result<Result<(), Failure>> {
-    let answers = reply_supported() != 0 && device.lock().settings.nl_reply_supported > 0;
+fn send(device: &impl Subject, command: u8, message: Message) -> Result<Result<(), Failure>> {
+    let answers = reply_supported() != 0 && device.waits_for_replies();
     if !answers {
         return message.multicast::<TcmuProtocol>(GROUP).map(Ok);
     }

@@ -4,8 +4,7 @@
 
 use super::logic::{
     decimal,
-    unsigned,
-    DEFAULT_MAX_DATA_AREA_MB, //
+    unsigned, //
 };
 use super::{
     netlink,
@@ -20,21 +19,8 @@ use crate::ext::{
 };
 use kernel::{
     fmt::Write as _,
-    prelude::*,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
-    },
+    prelude::*, //
 };
-
-/// `global_max_data_area_mb`: what the data area of a device can have at most in MiB, and what all
-/// of them together should have at most.
-static MAX_DATA_AREA_MB: Atomic<u32> = Atomic::new(DEFAULT_MAX_DATA_AREA_MB);
-
-/// What the data area of a device can have at most, and all should have together, in MiB.
-pub(crate) fn max_data_area_mb() -> u32 {
-    MAX_DATA_AREA_MB.load(Relaxed)
-}
 
 /// Says why a value is refused; the result is the error.
 fn refuse(why: &str) -> Error {
@@ -42,7 +28,8 @@ fn refuse(why: &str) -> Error {
     EINVAL
 }
 
-/// Module parameter `global_max_data_area_mb`.
+/// `global_max_data_area_mb`: what the data area of a device can have at most in MiB, and what all
+/// of them together should have at most.
 struct GlobalMaxDataAreaMb;
 
 impl Parameter for GlobalMaxDataAreaMb {
@@ -54,13 +41,12 @@ impl Parameter for GlobalMaxDataAreaMb {
         if value == 0 {
             return Err(refuse("global_max_data_area_mb must be larger than 0"));
         }
-        MAX_DATA_AREA_MB.store(value as u32, Relaxed);
-        reclaim::limit_changed();
+        reclaim::set_limit_mb(value as u32);
         Ok(())
     }
 
     fn get(out: &mut Output<'_>) -> Result {
-        Ok(out.write_fmt(fmt!("{}\n", max_data_area_mb()))?)
+        Ok(out.write_fmt(fmt!("{}\n", reclaim::limit_mb()))?)
     }
 }
 

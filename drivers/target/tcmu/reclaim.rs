@@ -12,18 +12,14 @@
 //! C counterpart: `find_free_blocks()`, which takes only the pages behind the last block that is in
 //! use, so that one old command keeps all the memory before it; here holes are taken as well.
 
-use crate::{
-    device::Tcmu,
-    ext::{
-        memalloc::NoIoScope,
-        work::{
-            Work,
-            WorkItem, //
-        },
+use super::logic::DEFAULT_MAX_DATA_AREA_MB;
+use crate::ext::{
+    global::global_mutex,
+    memalloc::NoIoScope,
+    work::{
+        Work,
+        WorkItem, //
     },
-    is_ready,
-    parameters::max_data_area_mb,
-    target::backend::Device, //
 };
 use kernel::{
     page::PAGE_SHIFT,
@@ -41,23 +37,30 @@ use kernel::{
 /// How long the worker waits before it looks again, in milliseconds.
 const INTERVAL_MS: u32 = 5_000;
 
+/// What has a data area.
+pub(crate) trait Reclaim: Send + Sync {
+    /// Gives back the pages that no command has.
+    fn reclaim(&self);
+}
+
+/// What all data areas should have together, in MiB.
+static LIMIT_MB: Atomic<u32> = Atomic::new(DEFAULT_MAX_DATA_AREA_MB);
+
 /// Pages that the data areas of all devices have.
 static PAGES: Atomic<usize> = Atomic::new(0);
 
-kernel::sync::global_lock! {
-    // SAFETY: Initialised in `TcmuModule::init` before its first use.
+global_mutex! {
     /// The devices that have a data area. Taken before the lock of a device.
-    pub(crate) unsafe(uninit) static DEVICES: Mutex<KVec<Arc<Device<Tcmu>>>> = KVec::new();
+    static DEVICES: KVec<Arc<dyn Reclaim>> = KVec::new();
 }
 
-kernel::sync::global_lock! {
-    // SAFETY: Initialised in `TcmuModule::init` before its first use.
-    /// The work item, as long as the module is there.
-    pub(crate) unsafe(uninit) static WORK: SpinLock<Option<Arc<Work<Worker>>>> = None;
+global_mutex! {
+    /// The work item, as long as the module is there. Taken inside of all other locks.
+    static WORK: Option<Arc<Work<Worker>>> = None;
 }
 
 /// The worker.
-pub(crate) struct Worker;
+struct Worker;
 
 /// Makes the work item.
 pub(crate) fn begin() -> Result {
@@ -66,8 +69,13 @@ pub(crate) fn begin() -> Result {
     Ok(())
 }
 
+/// What all data areas should have together, and one can have, in MiB.
+pub(crate) fn limit_mb() -> u32 {
+    LIMIT_MB.load(Relaxed)
+}
+
 fn is_above_limit() -> bool {
-    PAGES.load(Relaxed) > (max_data_area_mb() as usize) << (20 - PAGE_SHIFT)
+    PAGES.load(Relaxed) > (limit_mb() as usize) << (20 - PAGE_SHIFT)
 }
 
 /// Runs the worker in `ms` milliseconds, unless it is to run anyway.
@@ -98,11 +106,9 @@ pub(crate) fn subtract(pages: usize) {
     PAGES.fetch_sub(pages, Relaxed);
 }
 
-/// The module parameter has changed.
-pub(crate) fn limit_changed() {
-    if !is_ready() {
-        return;
-    }
+/// Sets what [`limit_mb`] gives.
+pub(crate) fn set_limit_mb(mb: u32) {
+    LIMIT_MB.store(mb, Relaxed);
     if is_above_limit() {
         schedule(0);
     } else {
@@ -111,16 +117,16 @@ pub(crate) fn limit_changed() {
 }
 
 /// A device has got a data area.
-pub(crate) fn enter(device: Arc<Device<Tcmu>>) -> Result {
+pub(crate) fn enter(device: Arc<dyn Reclaim>) -> Result {
     let _noio = NoIoScope::enter();
     Ok(DEVICES.lock().push(device, GFP_KERNEL)?)
 }
 
 /// The data area of a device serves no commands any more.
-pub(crate) fn leave(device: &Device<Tcmu>) {
+pub(crate) fn leave<T: Reclaim>(device: &T) {
     DEVICES
         .lock()
-        .retain(|other| !core::ptr::eq(&**other, device));
+        .retain(|other| !core::ptr::addr_eq(&raw const **other, device));
 }
 
 /// The module goes: there is no device any more.
@@ -136,7 +142,7 @@ impl WorkItem for Worker {
             return;
         }
         for device in &*DEVICES.lock() {
-            Tcmu::reclaim(device);
+            device.reclaim();
         }
         if is_above_limit() {
             schedule(INTERVAL_MS);

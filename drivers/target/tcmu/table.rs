@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's memory, for the logic.
+//! The logic's arrays in the kernel's memory.
 
 use super::logic::{
     Array,

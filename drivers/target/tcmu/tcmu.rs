@@ -6,6 +6,8 @@
 //! `include/uapi/linux/target_core_user.h`, described in `Documentation/target/tcmu-design.rst` of
 //! the kernel; the structure of this module in `Documentation/target/tcmu-rust.rst`.
 
+#![deny(unsafe_code)]
+
 mod attributes;
 mod control;
 mod device;
@@ -17,8 +19,10 @@ mod reclaim;
 mod table;
 mod uapi_check;
 
+#[expect(unsafe_code, reason = "a view of C")]
 #[path = "../../../rust/ext/mod.rs"]
 pub mod ext;
+#[expect(unsafe_code, reason = "a view of C")]
 #[path = "../../../rust/target/mod.rs"]
 pub mod target;
 
@@ -26,18 +30,12 @@ use device::Tcmu;
 use ext::{
     debugfs,
     genl,
+    global::global_mutex,
     uio, //
 };
 use kernel::{
     prelude::*,
-    sync::{
-        atomic::{
-            Acquire,
-            Atomic,
-            Release, //
-        },
-        Arc, //
-    },
+    sync::Arc, //
 };
 use target::backend;
 
@@ -49,18 +47,9 @@ module! {
     license: "GPL",
 }
 
-kernel::sync::global_lock! {
-    // SAFETY: Initialised in `TcmuModule::init` before its first use.
-    /// Users of a node, who come with UIO's `info_lock` held, never take it.
-    pub(crate) unsafe(uninit) static ROOT: Mutex<Option<Root>> = None;
-}
-
-/// Whether the locks of the module may be used: module parameters can come before.
-static READY: Atomic<u32> = Atomic::new(0);
-
-/// Whether the locks of the module may be used.
-fn is_ready() -> bool {
-    READY.load(Acquire) != 0
+global_mutex! {
+    /// Not taken in UIO's callbacks, which hold `info_lock`.
+    pub(crate) static ROOT: Option<Root> = None;
 }
 
 /// What lives as long as the module. Dropped in the order of the fields.
@@ -102,14 +91,6 @@ impl Drop for RootGuard {
 
 impl kernel::Module for TcmuModule {
     fn init(module: &'static ThisModule) -> Result<Self> {
-        // SAFETY: Called once, before anything else uses the locks.
-        unsafe {
-            ROOT.init();
-            netlink::BOOK.init();
-            reclaim::DEVICES.init();
-            reclaim::WORK.init();
-        }
-        READY.store(1, Release);
         // What is registered first is dropped last if a later step fails.
         let root = RootGuard::register(module)?;
         reclaim::begin()?;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the logic says of the interface to user space is what the kernel's headers say.
+//! Compares the numbers in `logic/uapi.rs` and `logic/sam.rs` with the kernel's headers, when the
+//! module is compiled.
 //!
 //! C headers: `include/uapi/linux/target_core_user.h`, `include/scsi/scsi_proto.h`
 

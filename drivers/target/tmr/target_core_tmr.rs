@@ -14,6 +14,9 @@
 //!
 //! `Documentation/target/core-tmr.rst` has the properties and the differences from C.
 
+#![deny(unsafe_code)]
+
+#[expect(unsafe_code, reason = "a view of C")]
 #[path = "../../../rust/ext/mod.rs"]
 pub mod ext;
 #[path = "../../../rust/target/tmr_function.rs"]
@@ -27,6 +30,7 @@ use ext::{
 };
 
 mod abort;
+#[expect(unsafe_code, reason = "a view of C")]
 mod core;
 mod log;
 mod logic;

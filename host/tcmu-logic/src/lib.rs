@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The logic of `target_core_user.ko`, compiled for the host, and their tests.
+//! The logic of `target_core_user.ko`, compiled for the host, and its tests.
 //!
 //! The sources are the kernel module's own. The library is built without `std`, so what builds here
 //! needs nothing but `core`.

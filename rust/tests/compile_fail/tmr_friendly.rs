@@ -2,19 +2,16 @@
 //@ like: drivers/target/tmr/target_core_tmr.o
 //@ uses: list lock object ratelimit
 
-//! Takes commands out of a task set and waits for them: this one compiles, and so could the others.
+//! Commands are taken, a request is held, all are waited for: this compiles, as the others could.
 
 #![allow(unused, reason = "only whether it compiles is of interest")]
-
-#[path = "../../ext/mod.rs"]
-pub mod ext;
-#[path = "../../target/tmr_function.rs"]
-pub mod tmr_function;
 
 #[path = "../../../drivers/target/tmr/abort.rs"]
 mod abort;
 #[path = "../../../drivers/target/tmr/core/mod.rs"]
 mod core;
+#[path = "../../ext/mod.rs"]
+pub mod ext;
 #[path = "../../../drivers/target/tmr/log.rs"]
 mod log;
 #[path = "../../../drivers/target/tmr/logic.rs"]
@@ -23,31 +20,47 @@ mod logic;
 mod reset;
 #[path = "../../../drivers/target/tmr/submission.rs"]
 mod submission;
+#[path = "../../target/tmr_function.rs"]
+pub mod tmr_function;
 
-include!("common/tmr.rs");
+use ext::{
+    bindings,
+    list,
+    lock,
+    object, //
+};
 
-fn abort_all(device: &core::device::Device) {
-    pin_init::stack_pin_init!(let taken = core::taken::TakenCommands::new(device));
-    for queue in device.queues() {
-        let mut tasks = queue.lock_tasks();
-        for task in tasks.iter() {
-            if let Some(command) = task.take() {
-                taken.as_mut().push_back(command);
+const __LOG_PREFIX: &[u8] = b"case\0";
+
+mod case {
+    use super::{
+        bindings,
+        core::{
+            device::Device,
+            request::TmrRequest,
+            taken::TakenCommands, //
+        }, //
+    };
+
+    fn take_all(device: &Device) {
+        pin_init::stack_pin_init!(let taken = TakenCommands::new(device));
+        for queue in device.queues() {
+            for task in queue.lock_tasks().iter() {
+                if let Some(command) = task.take() {
+                    taken.as_mut().push_back(command);
+                }
             }
         }
+        taken.notify(bindings::tcm_tmreq_table_TMR_LUN_RESET);
+        while let Some(command) = taken.as_mut().pop_front() {
+            command.wait();
+        }
     }
-    taken.notify(bindings::tcm_tmreq_table_TMR_LUN_RESET);
-    while let Some(command) = taken.as_mut().pop_front() {
-        command.wait();
-    }
-}
 
-fn wait_for_requests(device: &core::device::Device) {
-    let held = device
-        .lock_requests()
-        .iter()
-        .find_map(core::request::TmrRequest::hold);
-    if let Some(request) = held {
-        request.wait();
+    fn wait_for_one(device: &Device) {
+        let held = device.lock_requests().iter().find_map(TmrRequest::hold);
+        if let Some(request) = held {
+            request.wait();
+        }
     }
 }

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -173,6 +174,10 @@ class MailsTest(SmallSeries):
         self.put()
         again = [path.read_text() for path in self.repository().mails(self.top / "mails")]
         self.assertEqual(again, first)
+
+    def test_inside_a_hook(self) -> None:
+        with unittest.mock.patch.dict(os.environ, {"GIT_DIR": "/nowhere", "GIT_INDEX_FILE": "/no"}):
+            self.assertEqual(len(self.repository().mails(self.top / "mails")), 5)
 
     def test_file_of_no_patch_and_patch_of_no_file(self) -> None:
         divided = Series.load(self.checkout / "s/series.toml").divide(list(_CHECKOUT))

@@ -33,7 +33,7 @@ class Status(Values):
     def check(self) -> None:
         """Fails the test unless the totals add up."""
         ends = sum(self[f"total_{end}"] for end in (
-            "completed", "expired", "aborted_waiting", "failed"
+            "completed", "timed_out", "aborted_qfull", "failed"
         ))  # fmt: skip
         owed = self["commands_on_ring"] + self["commands_qfull"]
         assert self["total_queued"] == ends + owed, f"commands are missing: {self}"

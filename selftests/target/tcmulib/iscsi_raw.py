@@ -117,6 +117,7 @@ class RawSession:
         self._data: dict[int, bytearray] = {}
         #: All answers of each tag, in order.
         self.answers: dict[int, list[Answer]] = {}
+        self._asked: set[int] = set()
         #: Why the thread has ended.
         self._end: "Exception | None" = None
         self._log_in(target.iqn)
@@ -227,6 +228,7 @@ class RawSession:
             return
         elif pdu.opcode == _R2T:
             # Only `command(promise=)` makes the target ask, and what it asks for never comes.
+            self._asked.add(tag)
             return
         else:
             raise AssertionError(f"operation code {pdu.opcode:#x}: {pdu.header.hex()}")
@@ -304,6 +306,12 @@ class RawSession:
         """The first answer to `tag`; fails the test if none comes."""
         assert self.answered(tag, seconds * PATIENCE), f"{self.name}: no answer to tag {tag}"
         return self.answers[tag][0]
+
+    def wait_asked(self, tag: int, seconds: float = 15.0) -> None:
+        """Waits until the target asks for the data of a write: it is in the task set then."""
+        with self._changed:
+            self._changed.wait_for(lambda: tag in self._asked or self._end, seconds * PATIENCE)
+            assert tag in self._asked, f"{self.name}: not asked for the data of tag {tag}"
 
     def silent(self, tag: int, seconds: float = 0.5) -> None:
         """Fails the test if an answer to `tag` comes in this time."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The tables of features in Documentation: what they name exists, and they name every function
+"""The tables of coverage in reports/: what they name exists, and they name every function
 of a C file.
 
 A row of a table has three cells of lines ``| text``: C functions, files with names
@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-DOCUMENTATION = CHECKOUT / "Documentation" / "target"
+REPORTS = CHECKOUT / "selftests" / "target" / "reports"
 SELFTESTS = CHECKOUT / "selftests" / "target"
 DRIVERS = CHECKOUT / "drivers" / "target"
 
 #: The tables, and the C file in drivers/target that each describes.
 TABLES = {
-    "features.rst": "target_core_user.c",
+    "tcmu-coverage.rst": "target_core_user.c",
     "core-tmr-coverage.rst": "target_core_tmr.c",
 }
 
@@ -30,6 +30,9 @@ RELEASE = "7.3.4"
 
 #: Decorators of tests; the first argument is the test's name.
 _DECORATORS = ("test", "section")
+
+#: Names in files, in the text of a document: ``file``: ``name``, ``name``.
+_PLACE = re.compile(r"``([\w/]+\.rs)``:((?:,?\s+``\w+``)+)")
 
 _CELL = re.compile(r"^   (\* -|  -|   ) \| (.*)$")
 _LITERAL = re.compile(r"``([^`]+)``")
@@ -49,7 +52,7 @@ class Row:
     """A row of the table."""
 
     functions: list[str]
-    #: Files below drivers/target, each with names in it.
+    #: Files below drivers/target, or of rust/, each with names in it.
     places: list[tuple[str, list[str]]]
     #: Program (or suite and file of the host's tests) and the name of its test, maybe a pattern.
     tests: list[tuple[str, str]]
@@ -151,7 +154,9 @@ def problems(
         if not row.tests and not row.gaps:
             found.append(f"{what}: neither a test nor a gap")
         for file, names in row.places:
-            found += [f"{what}: {problem}" for problem in _place(drivers / file, file, names)]
+            # The layers under the drivers are named from the top.
+            folder = CHECKOUT if file.startswith("rust/") else drivers
+            found += [f"{what}: {problem}" for problem in _place(folder / file, file, names)]
         for program, name in row.tests:
             known = program.endswith(".py")
             if known and not fnmatch.filter(tests.get(program, []), name):
@@ -171,11 +176,21 @@ def _place(path: Path, file: str, names: list[str]) -> list[str]:
 
 
 def check(document: str, source: Path | None) -> list[str]:
-    """What is wrong with a table in Documentation/target; `source` is a kernel of RELEASE."""
-    table = rows((DOCUMENTATION / document).read_text(encoding="utf-8"))
+    """What is wrong with a table in reports; `source` is a kernel of RELEASE."""
+    table = rows((REPORTS / document).read_text(encoding="utf-8"))
     functions: list[str] = []
     code: list[int] = []
     if source:
         text = (source / "drivers/target" / TABLES[document]).read_text(encoding="utf-8")
         functions, code = c_functions(text), code_lines(text)
     return problems(table, selftests(), DRIVERS, functions) + uncovered(table, code)
+
+
+def ways() -> list[str]:
+    """What Documentation/target/ways.rst names and is not there."""
+    text = (CHECKOUT / "Documentation/target/ways.rst").read_text(encoding="utf-8")
+    return [
+        problem
+        for match in _PLACE.finditer(text)
+        for problem in _place(CHECKOUT / match[1], match[1], _LITERAL.findall(match[2]))
+    ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The table of features and what it is compared with."""
+"""The tables of coverage and what they are compared with."""
 
 import os
 import tempfile
@@ -154,6 +154,9 @@ class TablesTest(unittest.TestCase):
         for document in tables.TABLES:
             with self.subTest(document):
                 self.assertEqual(tables.check(document, tree), [])
+
+    def test_ways(self) -> None:
+        self.assertEqual(tables.ways(), [])
 
 
 if __name__ == "__main__":

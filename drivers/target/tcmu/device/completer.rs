@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Commands of LIO as the engine sees them, and how they are completed.
+//! LIO's commands as the engine sees them, and how they are completed.
 
 use super::super::logic::{
     Command,

@@ -11,11 +11,11 @@ use super::{
 };
 use crate::{
     ext::memalloc::NoIoScope,
-    target::backend::Device, //
+    target::device::Device, //
 };
 use kernel::sync::MutexGuard;
 
-/// A device with its lock held, and what follows when it is released.
+/// A device with its lock held. [`Locked::finish`] does what follows an access.
 pub(super) struct Locked<'a> {
     pub(super) device: &'a Device<Tcmu>,
     /// The time in milliseconds.
@@ -43,14 +43,14 @@ impl Locked<'_> {
             armed,
             ..
         } = enabled;
-        // The end of the batch, in this very thread, finds the wish.
+        // In a batch this thread looks again at the end.
         if active.engine.wants_notify() && !device.in_batch() {
             active.engine.set_notified();
             notifier.notify();
         }
         if let Some(deadline) = active.engine.next_deadline() {
             if armed.is_none_or(|armed| deadline < armed) {
-                // The work may run before that, and sets the timer again then.
+                // `delay_ms` may be shorter than that: the timer is then set again.
                 *armed = Some(deadline);
                 timer.modify(delay_ms(now, deadline));
             }

@@ -13,12 +13,16 @@ use super::logic::{
     Engine,
     ResetStatus,
     Sizes,
+    Socket,
     Timeouts, //
 };
 use super::memory::SharedMemory;
 use super::netlink;
 use super::{
-    reclaim,
+    reclaim::{
+        self,
+        Reclaim, //
+    },
     table::Kernel,
     TcmuModule,
     ROOT, //
@@ -31,14 +35,14 @@ use crate::{
         uio,
         work::Work, //
     },
-    target::backend::{
+    target::device::{
         Device,
         Limit, //
     },
 };
 use completer::LioCompleter;
 use kernel::{
-    module,
+    fmt, module,
     prelude::*,
     str::CString,
     sync::{
@@ -47,6 +51,7 @@ use kernel::{
             Full,
             Relaxed, //
         },
+        Arc,
         ArcBorrow,
         Mutex,
         MutexGuard, //
@@ -84,8 +89,8 @@ enum Phase {
     Enabled(Enabled),
 }
 
-/// What an enabled device has, besides what its mappings need. Dropped without the device's lock,
-/// in the order of the fields: that waits for who takes the lock.
+/// The guards of an enabled device. Dropped in the order of the fields, and without the device's
+/// lock: dropping waits for callbacks that take it.
 struct Enabled {
     /// What debugfs shows.
     _status: debugfs::File<Device<Tcmu>>,
@@ -93,7 +98,7 @@ struct Enabled {
     notifier: uio::Notifier,
     /// Answers commands whose time is over.
     timer: Work<Device<Tcmu>>,
-    /// What the timer waits for, in milliseconds, if it is queued. It may run earlier.
+    /// The time in milliseconds that the timer is set for, if it is. It may run earlier.
     armed: Option<u64>,
 }
 
@@ -107,7 +112,7 @@ pub(crate) struct State {
     open: bool,
 }
 
-/// What an enabled device has.
+/// What commands and mappings need.
 struct Active {
     engine: Engine<LioCompleter, Kernel>,
     memory: SharedMemory,
@@ -120,21 +125,20 @@ pub(crate) struct Tcmu {
     name: CString,
     /// The device's clock counts milliseconds from here.
     epoch: Instant<Monotonic>,
-    /// How often it is said that the ring is broken.
+    /// Limits messages about a broken ring.
     broken_messages: RateLimit,
     /// The socket from which the last netlink reply about the device came, 0 if none did.
     daemon: Atomic<u32>,
-    /// `dev_size` in bytes. No lock: LIO asks for it to build sense data, wherever it does that.
+    /// `dev_size` in bytes. Read without the lock: LIO asks for it in any context, for sense data.
     size: Atomic<u64>,
     #[pin]
     state: Mutex<State>,
-    /// The UIO device, while there is one. Taken before UIO's `info_lock`, under which the lock of
-    /// the state is taken.
+    /// The UIO device, while there is one. Taken before UIO's `info_lock`, and that before `state`.
     #[pin]
     uio: Mutex<Option<uio::Registration<Device<Tcmu>>>>,
-    /// The thread in which LIO submits a batch of commands, 0 if there is none. User space is woken
-    /// for that thread's commands at the end of the batch, for others' at once: the thread may
-    /// execute commands of LIO's own, which wait for whatever it is.
+    /// The thread in which LIO submits a batch of commands, 0 if there is none. Its commands wake
+    /// user space at the end of the batch. Those of other threads do so at once: LIO may execute
+    /// commands of its own in the batch, which can wait for anything.
     submitter: Atomic<usize>,
 }
 
@@ -149,6 +153,7 @@ impl Tcmu {
         self.state.lock()
     }
 
+    /// Takes the device's lock and sets the engine's clock; [`Locked::finish`] ends the access.
     fn locked(device: &Device<Self>) -> Locked<'_> {
         let noio = NoIoScope::enter();
         let mut guard = device.state.lock();
@@ -185,7 +190,7 @@ impl Tcmu {
         u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(0)
     }
 
-    /// Calls `with` with engine and memory of an enabled device.
+    /// Calls `with` with engine and memory, if the device has them.
     fn with_active<R>(
         device: &Device<Self>,
         with: impl FnOnce(&mut Engine<LioCompleter, Kernel>, &mut SharedMemory) -> R,
@@ -205,16 +210,6 @@ impl Tcmu {
     /// Sets the attribute `dev_size` in bytes.
     pub(crate) fn set_size(&self, size: u64) {
         self.size.store(size, Relaxed);
-    }
-
-    /// The netlink socket that has last replied about the device; 0 is none.
-    pub(crate) fn daemon(&self) -> u32 {
-        self.daemon.load(Relaxed)
-    }
-
-    /// A netlink socket has replied about the device.
-    pub(crate) fn set_daemon(&self, socket: u32) {
-        self.daemon.store(socket, Relaxed);
     }
 
     /// Whether the device is blocked (action `block_dev`).
@@ -250,7 +245,7 @@ impl Tcmu {
     }
 
     /// Gives back the memory of the data area that no command has.
-    pub(crate) fn reclaim(device: &Device<Self>) {
+    fn reclaim(device: &Device<Self>) {
         let result = Self::with_active(device, |engine, memory| {
             // What user space is done with is free after this.
             let result = engine.handle_completions(memory);
@@ -265,7 +260,7 @@ impl Tcmu {
         !matches!(state.phase, Phase::Disabled)
     }
 
-    /// What `configure` does; on error the caller undoes it.
+    /// What `configure_device` does; on error the caller undoes it.
     fn enable(device: ArcBorrow<'_, Device<Self>>, sizes: &Sizes) -> Result {
         let name = device.uio_name()?;
         let memory = SharedMemory::new(sizes)?;
@@ -276,7 +271,7 @@ impl Tcmu {
         let old = device.state.lock().active.replace(active);
         drop(old);
         let (root, status) = {
-            // Who holds it must not wait for reclaim: a daemon that serves a disk may want it.
+            // Reclaim may wait for a disk whose daemon waits for this lock.
             let _noio = NoIoScope::enter();
             let root = ROOT.lock();
             let root = root.as_ref().ok_or(ENODEV)?;
@@ -307,8 +302,9 @@ impl Tcmu {
                 state.settings.nl_reply_supported = supported;
             }
         }
-        reclaim::enter(device.into())?;
-        netlink::added(&device)
+        let owner: Arc<Device<Self>> = device.into();
+        reclaim::enter(owner)?;
+        netlink::added(&*device)
     }
 
     /// Ends the UIO device, if there is one, and the timer; the result is the state after that.
@@ -323,8 +319,8 @@ impl Tcmu {
         reclaim::leave(device);
         let registration = device.uio.lock().take();
         drop(registration);
-        // Who has the node open closes it without our being told. Nothing is unmapped any more:
-        // what user space still has mapped has its pages for itself.
+        // Whoever has the node open will close it without our being told. Nothing is unmapped any
+        // more: what user space still has mapped has its pages for itself.
         let mapping = {
             let mut state = device.state.lock();
             state.open = false;
@@ -363,9 +359,36 @@ impl Tcmu {
         }
         Ok(())
     }
+}
 
-    /// Calls `with` with name and minor number of the UIO device, if there is one.
-    pub(crate) fn with_uio<R>(&self, with: impl FnOnce(&CStr, u32) -> R) -> Option<R> {
+impl Reclaim for Device<Tcmu> {
+    fn reclaim(&self) {
+        Tcmu::reclaim(self);
+    }
+}
+
+impl netlink::Subject for Device<Tcmu> {
+    fn index(&self) -> u32 {
+        Device::index(self)
+    }
+
+    fn label(&self) -> impl fmt::Display {
+        Tcmu::label(self)
+    }
+
+    fn waits_for_replies(&self) -> bool {
+        self.lock().settings.nl_reply_supported > 0
+    }
+
+    fn daemon(&self) -> Socket {
+        self.daemon.load(Relaxed)
+    }
+
+    fn set_daemon(&self, socket: Socket) {
+        self.daemon.store(socket, Relaxed);
+    }
+
+    fn with_uio<R>(&self, with: impl FnOnce(&CStr, u32) -> R) -> Option<R> {
         let registration = self.uio.lock();
         let registration = registration.as_ref()?;
         Some(with(registration.name(), registration.minor()))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What LIO asks of a tcmu device.
+//! The backend operations: what LIO calls.
 
 use super::super::logic::{
     Refusal,
@@ -29,7 +29,6 @@ use crate::{
     target::{
         backend::{
             Backend,
-            Device,
             Mode, //
         },
         command::{
@@ -38,6 +37,7 @@ use crate::{
             Refused,
             SenseReason, //
         },
+        device::Device,
         tmr_function::TmrFunction,
     },
 };
@@ -54,10 +54,10 @@ use kernel::{
     time::Instant, //
 };
 
-/// How long after a message about a broken ring the next one comes, in milliseconds.
+/// The least time between two messages about a broken ring, in milliseconds.
 const SILENCE_MS: u32 = 5_000;
 
-/// A task management function as user space is told of it.
+/// The kind of the notification about a task management function.
 fn tmr_kind(function: TmrFunction) -> TmrKind {
     match function {
         TmrFunction::AbortTask => TmrKind::AbortTask,
@@ -129,7 +129,7 @@ impl Backend for Tcmu {
 
     fn destroy_device(device: ArcBorrow<'_, Device<Self>>) {
         // Nobody listens, or does not answer in time: the device goes all the same.
-        match netlink::removed(&device) {
+        match netlink::removed(&*device) {
             Err(error) if error != ESRCH => {
                 pr_warn!("{}: removal not confirmed: {error:?}\n", device.label());
             }
@@ -175,8 +175,8 @@ impl Backend for Tcmu {
             let slots = aborted.flatten().map(SlotIndex::from_raw);
             engine.tmr_notify(memory, tmr_kind(function), slots, notify);
         }
-        // LIO may wait from here on inside the batch that this thread submits, whose end comes
-        // after that: user space must be told now of its commands (P9).
+        // After this LIO waits, perhaps in the middle of this thread's batch. User space must be
+        // woken for the commands of the batch before that (P9).
         device.end_batch();
         locked.finish();
     }

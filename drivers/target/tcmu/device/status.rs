@@ -16,7 +16,7 @@ use crate::{
         File,
         Show, //
     },
-    target::backend::Device,
+    target::device::Device,
     TcmuModule, //
 };
 use kernel::{
@@ -43,7 +43,7 @@ impl fmt::Display for Broken {
     }
 }
 
-/// What is copied under the lock of the device, to be written without it.
+/// A copy made under the device's lock, to be printed without it.
 struct Status {
     engine: Snapshot,
     tail: u32,

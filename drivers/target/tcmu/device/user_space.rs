@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What user space asks of a tcmu device through its UIO node, and what happens with time.
+//! The UIO node of a device, and its timer.
 
 use super::super::logic::Broken;
 use super::{
@@ -17,18 +17,17 @@ use crate::{
         },
         work::WorkItem, //
     },
-    target::backend::Device,
+    target::device::Device,
 };
 use kernel::{
     prelude::*,
     sync::ArcBorrow, //
 };
 
-/// Tells once why a ring is broken.
+/// Logs why a ring has become broken.
 pub(super) fn report(device: &Device<Tcmu>, result: Result<(), Broken>) {
     if let Err(broken) = result {
-        // A daemon may break its ring as often as somebody repairs it. debugfs has the reason at
-        // any time, and counts.
+        // A daemon may break its ring again and again; debugfs has the reason and a count.
         if device.broken_messages.allows() {
             pr_err!("{}: ring broken: {broken}\n", device.label());
         }

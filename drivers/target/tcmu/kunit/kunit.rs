@@ -2,9 +2,9 @@
 
 //! KUnit suites for what tcmu's logic does with the kernel's own memory.
 //!
-//! The very same files are tested at length on the host (`host/tcmu-logic`), where memory is a vector.
-//! Here they run on the arrays of the driver, at the sizes that a device can reach. A module of its
-//! own: loading it runs the suites, and the driver carries no test.
+//! The very same files are tested at length on the host (`host/tcmu-logic`), where memory is a
+//! vector. Here they run on the arrays of the driver, at the sizes that a device can reach. A
+//! module of its own: loading it runs the suites, and the driver carries no test.
 
 #[expect(
     dead_code,

@@ -8,12 +8,12 @@
 
 use core::ops::Range;
 
-use super::growth::grown;
-use super::ops::{
+use super::alloc::{
     Array,
     Memory,
     NoMemory, //
 };
+use super::growth::grown;
 
 /// A chain of blocks; only the [`DataArea`] that made it can read it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

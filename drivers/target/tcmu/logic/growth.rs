@@ -2,12 +2,12 @@
 
 //! How long a table becomes when it has to grow.
 //!
-//! What a device remembers of a command is in several tables. Doubling them would leave half of
-//! each unused; a kernel allocator rounds up besides, to a power of two below a page and to whole
-//! pages above. So a table fills what the allocator gives it, and grows by an eighth when it is
-//! large: that keeps the cost of copying constant for each command all the same.
+//! A device has several tables with an element for each command. Doubling them would leave up to
+//! half of each unused, and the kernel's allocator rounds up as well: to a power of two below a
+//! page, to whole pages above. So a table fills what the allocator gives it, and grows by an eighth
+//! when it is large. The cost of copying per command stays constant.
 
-use super::ops::Memory;
+use super::alloc::Memory;
 
 /// The least that a table has, in bytes.
 const LEAST: usize = 256;

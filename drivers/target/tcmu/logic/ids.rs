@@ -6,12 +6,12 @@
 //! even if its command has ended meanwhile (property P4). The id lists are chains through the table
 //! itself: announcing a notification needs no memory, so it cannot fail (P8).
 
-use super::growth::grown;
-use super::ops::{
+use super::alloc::{
     Array,
     Memory,
     NoMemory, //
 };
+use super::growth::grown;
 use super::slots::SlotIndex;
 
 /// Highest command id; 0 is never used (`cmd_id` is 16 bits wide, 0 is for PAD and TMR entries).

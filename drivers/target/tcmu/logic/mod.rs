@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Logic of the tcmu backend: pure logic without kernel types.
+//! The logic of tcmu, without kernel types.
 //!
-//! These files depend on `core` alone and contain no `unsafe`, so the very same files are compiled
-//! into the kernel module and into a host crate (`host/tcmu-logic`) that tests them. What the logic
-//! needs of its surroundings comes through the small traits of [`ops`].
+//! These files need nothing but `core` and have no `unsafe`. The kernel module and a host crate
+//! that tests them (`host/tcmu-logic`) are compiled from the same files. What the logic needs of
+//! its surroundings comes through the traits of [`ops`] and [`alloc`].
 //!
-//! [`Engine`] ties the parts together; its documentation states the properties that hold.
-//! The modules are visible beside it for the sake of their tests; the driver uses what is named
-//! below.
+//! [`Engine`] ties the parts together and says which properties hold. The modules are visible for
+//! their tests; the driver uses what is named below.
 
 #![deny(unsafe_code)]
 
+pub(crate) mod alloc;
 pub(crate) mod data_area;
 pub(crate) mod engine;
 pub(crate) mod growth;
@@ -27,6 +27,11 @@ pub(crate) mod timeouts;
 pub(crate) mod tmr_queue;
 pub(crate) mod uapi;
 
+pub(crate) use alloc::{
+    Array,
+    Memory,
+    NoMemory, //
+};
 pub(crate) use data_area::Blocks;
 pub(crate) use engine::{
     Config,
@@ -42,14 +47,11 @@ pub(crate) use number::{
     NumberError, //
 };
 pub(crate) use ops::{
-    Array,
     Command,
     Completer,
     Completion,
     DataIo,
     Direction,
-    Memory,
-    NoMemory,
     RingIo, //
 };
 pub(crate) use parameters::{

@@ -2,7 +2,7 @@
 
 //! Numbers as users write them into configfs files (`kstrtoull()`, mostly with base 0).
 
-/// Why a text is no number.
+/// Why a text was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NumberError {
     /// Not a number.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The operations that the logic needs of what surrounds it.
+//! The traits through which the logic uses its surroundings.
 //!
 //! | trait | what it stands for |
 //! |---|---|
@@ -8,41 +8,14 @@
 //! | [`DataIo`] | memory of the data area |
 //! | [`Completer`] | LIO, which gets its commands back |
 //! | [`Command`] | a command of LIO |
-//! | [`Memory`] | the allocator |
 
-use core::ops::{
-    DerefMut,
-    Range, //
-};
+use core::ops::Range;
 
+use super::alloc::NoMemory;
 use super::data_area::Blocks;
 use super::sam::SamStatus;
 use super::slots::SlotIndex;
 use super::uapi::SENSE_SIZE;
-
-/// Memory was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct NoMemory;
-
-/// An array that grows, never shrinks, and whose growth may be refused.
-pub(crate) trait Array<T>: DerefMut<Target = [T]> {
-    /// Returns an array of length 0, without allocating.
-    fn new() -> Self;
-
-    /// Grows the array to `len` elements; new ones come from `fill`.
-    ///
-    /// Does nothing if the array is that long already. On error the array is as before.
-    fn grow(&mut self, len: usize, fill: impl FnMut() -> T) -> Result<(), NoMemory>;
-}
-
-/// The allocator: names the [`Array`] type for each element type.
-pub(crate) trait Memory {
-    /// An array of `T`.
-    type Array<T>: Array<T>;
-
-    /// Above this size an array gets whole pages, in bytes.
-    const PAGE_SIZE: usize;
-}
 
 /// Which way the data of a command goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

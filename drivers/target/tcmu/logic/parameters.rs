@@ -133,7 +133,8 @@ pub(crate) struct Sizes {
 pub(crate) struct Clamped(pub(crate) u32);
 
 impl Sizes {
-    /// The sizes of a new device on a machine whose pages have `1 << page_shift` bytes, at most 1 MiB.
+    /// The sizes of a new device on a machine whose pages have `1 << page_shift` bytes, at most 1
+    /// MiB.
     pub(crate) fn new(page_shift: u32) -> Self {
         Self {
             page_shift,

@@ -2,13 +2,13 @@
 
 //! Which replies of daemons are still to come.
 //!
-//! A reply names a device and a command, not the event that it belongs to. When the wait for one
-//! has ended without it, it may come later, while the next event of the same kind is waited for. So
-//! every event is remembered here until it is answered, with the sockets that may answer it: those
-//! that were heard of before it was sent. A socket answers in the order of the events, hence the
-//! first answer of such a socket belongs to the oldest event that it has not answered.
+//! A reply names a device and a command, but not the event that it answers. It may come after the
+//! wait for it has ended, while the kernel waits for the reply to the next event of the same kind.
+//! So every event is remembered until it is answered, with the sockets that may answer it late:
+//! those that were known when it was sent. A socket answers events in their order, so its next
+//! answer belongs to the oldest event that it has not answered.
 //!
-//! A socket that was not known then, that of a daemon started since, owes nothing.
+//! A socket that was not known yet, such as that of a daemon started since, owes nothing.
 
 /// How many events are remembered. When there are more, the oldest is forgotten.
 pub(crate) const MOST: usize = 64;
@@ -16,7 +16,7 @@ pub(crate) const MOST: usize = 64;
 /// A socket as netlink knows it (`portid`); 0 is none.
 pub(crate) type Socket = u32;
 
-/// Which event; no two have the same number, unless four billion are between them.
+/// The number of an event. Numbers come again after four billion events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EventId(u32);
 

@@ -9,7 +9,7 @@
 
 use core::fmt;
 
-use super::ops::{
+use super::alloc::{
     Array,
     Memory,
     NoMemory, //

@@ -8,13 +8,13 @@
 
 use core::num::NonZeroU32;
 
-use super::data_area::BlockList;
-use super::growth::grown;
-use super::ops::{
+use super::alloc::{
     Array,
     Memory,
     NoMemory, //
 };
+use super::data_area::BlockList;
+use super::growth::grown;
 use super::timeouts::Deadline;
 
 /// Number of a slot, counted from 1.
@@ -72,8 +72,8 @@ pub(crate) enum State<C> {
         /// When it is completed with CHECK CONDITION.
         deadline: Deadline,
     },
-    /// LIO has it back: user space has completed it, or the ring is being reset. It gives up what
-    /// it holds, or is kept, before the operation ends.
+    /// LIO has it back: user space has completed it, or the ring is being reset. Before the
+    /// operation ends, the slot gives up what it holds or becomes `Kept`.
     Completed(OnRing),
     /// Timed out: LIO has it back, but user space may still use its buffer.
     TimedOut(OnRing),

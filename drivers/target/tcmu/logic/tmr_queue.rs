@@ -2,20 +2,20 @@
 
 //! Task management notifications that wait for ring space.
 //!
-//! They wait in the order announced, without time limit. Memory is bounded although an initiator
-//! may send any number of task management functions: a notification with ids is preceded by the
-//! commands that have these ids, and its place is reserved when such a command gets its id
-//! ([`TmrQueue::reserve`]). Notifications without ids are counted in runs of one kind.
+//! They wait in the order announced, without time limit. An initiator may send any number of task
+//! management functions, and yet memory is bounded. The place of a notification with ids is
+//! reserved when the commands get their ids ([`TmrQueue::reserve`]); notifications without ids are
+//! counted in runs of one kind.
 
-use super::growth::grown;
-use super::ids::IdList;
-use super::ops::{
+use super::alloc::{
     Array,
     Memory,
     NoMemory, //
 };
+use super::growth::grown;
+use super::ids::IdList;
 
-/// Task management function as user space is told (`TCMU_TMR_*`).
+/// A task management function in the interface to user space (`TCMU_TMR_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TmrKind {
     /// Anything else.
@@ -41,11 +41,11 @@ pub(crate) enum TmrKind {
 /// Number of values of [`TmrKind`].
 const KINDS: usize = 9;
 
-/// Runs of notifications without ids that are kept in order: with one more of each kind they take
-/// 256 records.
+/// How many runs of notifications without ids are kept in order. With one more of each kind they
+/// take 256 records.
 ///
-/// Beyond that a notification without ids joins the youngest run of its kind: it overtakes what
-/// has been announced since, but names no command, and is still delivered.
+/// When there are more, a notification without ids joins the youngest run of its kind. It overtakes
+/// what was announced since, but it names no command, and it is still delivered.
 const EMPTY_RUNS: usize = 256 - KINDS;
 
 /// A notification that waits.

@@ -2,12 +2,12 @@
 
 //! Layout of the shared memory (`include/uapi/linux/target_core_user.h`), as 8-byte words.
 //!
-//! Every entry starts on a multiple of 8 and is made of whole words, so the ring is written and
-//! read a word at a time: a field cannot be fetched twice by accident. The words are put together
-//! in memory order, whatever the byte order of the machine.
+//! Every entry starts at a multiple of 8 and consists of whole words. The ring is read and written
+//! a word at a time, so no field can be fetched twice by accident. Words are put together in memory
+//! order, whatever the byte order of the machine.
 //!
-//! The numbers are literals, because these files know no kernel types; `uapi_check.rs` compares each
-//! with the header.
+//! The numbers are literals, because these files know no kernel types; `uapi_check.rs` compares
+//! each with the header.
 
 /// Version of the interface (`TCMU_MAILBOX_VERSION`).
 pub(crate) const MAILBOX_VERSION: u16 = 2;
@@ -135,7 +135,7 @@ pub(crate) fn tmr_word(kind: u8, count: u32) -> u64 {
     u64::from_ne_bytes([kind, 0, 0, 0, e, f, g, h])
 }
 
-/// What user space may say in the header of a completed entry.
+/// The fields of user space in the header of a completed entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CompletionHeader {
     /// Which command this slot completes; any command on the ring, not only the slot's own.
@@ -149,7 +149,7 @@ pub(crate) struct CompletionHeader {
 }
 
 impl CompletionHeader {
-    /// Takes what is user space's to say from a header word.
+    /// Takes the fields of user space from a header word.
     pub(crate) fn from_word(value: u64) -> Self {
         let [_, _, _, _, id0, id1, _, uflags] = value.to_ne_bytes();
         Self {

@@ -4,7 +4,7 @@
 //!
 //! Each target is a function from bytes to nothing that panics if something is wrong. The programs
 //! in `fuzz_targets` give it to libFuzzer, `tests/corpus.rs` plays the saved inputs.
-//! `Documentation/target/proof.rst` says how to run both.
+//! `host/README.rst` says how to run both.
 
 #[expect(dead_code, unused_imports, reason = "as in host/tcmu-logic/src/lib.rs")]
 #[path = "../../../../drivers/target/tcmu/logic/mod.rs"]

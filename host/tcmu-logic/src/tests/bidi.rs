@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Bidirectional commands. The initiators of today's kernel send none, see
-//! `Documentation/target/features.rst`, so that what they become on the ring is tested here.
+//! Bidirectional commands on the ring. No initiator of today's kernel sends one, see
+//! `selftests/target/reports/tcmu-coverage.rst`: only these tests do.
 
 use super::command::Reply;
 use super::model::Place;

@@ -2,7 +2,12 @@
 
 //! SCSI commands of the tests: each must be answered exactly once.
 
-use crate::logic::ops::{Command, Completer, Completion, Direction};
+use crate::logic::ops::{
+    Command,
+    Completer,
+    Completion,
+    Direction, //
+};
 use crate::logic::sam::SamStatus;
 use crate::logic::slots::SlotIndex;
 use std::cell::RefCell;

@@ -3,8 +3,8 @@
 //! The data area: lowest block first, all or nothing.
 
 use super::memory::{refuse, TestMemory};
+use crate::logic::alloc::NoMemory;
 use crate::logic::data_area::{AllocError, Allocation, DataArea};
-use crate::logic::ops::NoMemory;
 use proptest::prelude::*;
 
 fn area(blocks: u32, block_size: u32) -> DataArea<TestMemory> {

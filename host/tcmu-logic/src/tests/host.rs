@@ -3,9 +3,13 @@
 //! What the engine works on: shared memory, data area, LIO.
 
 use super::command::{Ledger, Request, TestCommand, TestCompleter, Token};
+use crate::logic::alloc::NoMemory;
 use crate::logic::data_area::Blocks;
 use crate::logic::engine::Config;
-use crate::logic::ops::{DataIo, NoMemory, RingIo};
+use crate::logic::ops::{
+    DataIo,
+    RingIo, //
+};
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::rc::Rc;

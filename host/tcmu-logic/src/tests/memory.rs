@@ -2,7 +2,11 @@
 
 //! An allocator that can be told to refuse.
 
-use crate::logic::ops::{Array, Memory, NoMemory};
+use crate::logic::alloc::{
+    Array,
+    Memory,
+    NoMemory, //
+};
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
 

@@ -9,9 +9,14 @@
 
 use super::command::{Ledger, Reply, Request, TestCommand, TestCompleter};
 use super::TestEngine;
+use crate::logic::alloc::NoMemory;
 use crate::logic::data_area::Blocks;
 use crate::logic::engine::{Config, Engine};
-use crate::logic::ops::{DataIo, Direction, NoMemory, RingIo};
+use crate::logic::ops::{
+    DataIo,
+    Direction,
+    RingIo, //
+};
 use loom::sync::Arc;
 use loom::thread;
 use std::cell::RefCell;

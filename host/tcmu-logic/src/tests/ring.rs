@@ -3,7 +3,7 @@
 //! The ring's book-keeping against one that marks every byte.
 
 use super::memory::{refuse, TestMemory};
-use crate::logic::ops::NoMemory;
+use crate::logic::alloc::NoMemory;
 use crate::logic::ring::{Broken, Place, Ring};
 use crate::logic::uapi::EntryKind;
 use proptest::prelude::*;

@@ -3,7 +3,7 @@
 //! Slots and the queues through them.
 
 use super::memory::{refuse, TestMemory};
-use crate::logic::ops::NoMemory;
+use crate::logic::alloc::NoMemory;
 use crate::logic::slots::{Queue, SlotIndex, Slots, State};
 use crate::logic::timeouts::Deadline;
 use proptest::prelude::*;

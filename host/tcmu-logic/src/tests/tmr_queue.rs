@@ -4,8 +4,8 @@
 
 use super::memory::{growths, refuse, TestMemory};
 use super::rig::KINDS;
+use crate::logic::alloc::NoMemory;
 use crate::logic::ids::{IdList, IdTable};
-use crate::logic::ops::NoMemory;
 use crate::logic::slots::SlotIndex;
 use crate::logic::tmr_queue::{TmrKind, TmrQueue};
 use proptest::prelude::*;

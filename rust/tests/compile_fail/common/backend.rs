@@ -14,7 +14,6 @@ use kernel::{
 use target::{
     backend::{
         Backend,
-        Device,
         Mode, //
     },
     command::{
@@ -22,6 +21,7 @@ use target::{
         Command,
         Refused, //
     },
+    device::Device,
     tmr_function::TmrFunction,
 };
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What user space gives back.
+//! How commands are completed by user space.
 
+use super::super::alloc::Memory;
 use super::super::ops::{
     Command as _,
     Completer,
     Completion,
     Direction,
-    Memory,
     RingIo,
     SharedIo, //
 };

@@ -9,14 +9,16 @@ pub(crate) mod submit;
 mod timeout;
 mod tmr;
 
+use super::alloc::{
+    Memory,
+    NoMemory, //
+};
 use super::data_area::DataArea;
 use super::ids::IdTable;
 use super::ops::{
     Completer,
     Completion,
     DataIo,
-    Memory,
-    NoMemory,
     SharedIo, //
 };
 use super::ring::{

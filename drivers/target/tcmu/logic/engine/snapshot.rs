@@ -4,10 +4,8 @@
 
 use core::fmt;
 
-use super::super::ops::{
-    Completer,
-    Memory, //
-};
+use super::super::alloc::Memory;
+use super::super::ops::Completer;
 use super::super::ring::Broken;
 use super::super::slots::State;
 use super::Engine;

@@ -2,6 +2,7 @@
 
 //! How a command gets onto the ring.
 
+use super::super::alloc::Memory;
 use super::super::data_area::{
     AllocError,
     Allocation, //
@@ -12,7 +13,6 @@ use super::super::ops::{
     Completer,
     DataIo,
     Direction,
-    Memory,
     RingIo,
     SharedIo, //
 };
@@ -99,8 +99,8 @@ impl<K: Completer, M: Memory> Engine<K, M> {
             return Err((command, Refusal::Broken));
         }
         if self.in_flight.is_empty() && !self.qfull.is_empty() {
-            // There is no completion to come that would start what waits: without this, a lack of
-            // memory that has long passed would hold up the device for as long as it is busy.
+            // No completion will come and start what waits. Without this a lack of memory that is
+            // long over would hold up the device for as long as commands keep coming.
             self.run_qfull(shared);
         }
         if self.slots.reserve().is_err() {
@@ -129,7 +129,7 @@ impl<K: Completer, M: Memory> Engine<K, M> {
         Ok(Submitted::Qfull)
     }
 
-    /// Takes everything that `command` needs on the ring, or nothing.
+    /// Takes all that `command` needs on the ring, or nothing.
     fn prepare<D: DataIo<K::Command>>(
         &mut self,
         io: &mut D,

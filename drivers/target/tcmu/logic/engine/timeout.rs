@@ -2,10 +2,10 @@
 
 //! Commands whose time is over.
 
+use super::super::alloc::Memory;
 use super::super::ops::{
     Completer,
     Completion,
-    Memory,
     SharedIo, //
 };
 use super::super::sam::SamStatus;
@@ -16,8 +16,8 @@ use super::Engine;
 impl<K: Completer, M: Memory> Engine<K, M> {
     /// Completes the commands whose time is over.
     ///
-    /// What waited behind them gets its chance: user space may have nothing left to complete, then
-    /// no completion would ever start it.
+    /// Then commands that wait for space are tried: user space may have nothing left to complete,
+    /// so that no completion would ever start them.
     pub(crate) fn check_timeouts<S: SharedIo<K::Command>>(&mut self, shared: &mut S) {
         let mut next = Deadline::NEVER;
         let mut cursor = self.in_flight.first();

@@ -2,10 +2,10 @@
 
 //! Notifications of task management functions.
 
+use super::super::alloc::Memory;
 use super::super::ids::IdList;
 use super::super::ops::{
     Completer,
-    Memory,
     RingIo,
     SharedIo, //
 };
@@ -32,10 +32,10 @@ impl<K: Completer, M: Memory> Engine<K, M> {
     ///
     /// Commands in the qfull queue are completed at once, user space never sees them (P5). If
     /// `notify`, those in flight are listed in a notification (P6); commands that have timed out
-    /// are not in flight any more. Then what waited behind the completed commands gets its chance.
+    /// are not in flight any more. Then commands are started that waited for their space.
     ///
-    /// Each of `aborted` is a command that has not been completed; the caller holds the device's
-    /// lock from finding them on.
+    /// Each of `aborted` is a command that has not been completed: the caller has held the device's
+    /// lock since it found them.
     pub(crate) fn tmr_notify<S: SharedIo<K::Command>>(
         &mut self,
         shared: &mut S,

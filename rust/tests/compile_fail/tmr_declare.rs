@@ -2,19 +2,16 @@
 //@ like: drivers/target/tmr/target_core_tmr.o
 //@ uses: list lock object ratelimit
 
-//! Gives commands to another thread, while this one may tell the backend of them.
+//! A C structure is seen as it likes, and nobody says that it is.
 
 #![allow(unused, reason = "only whether it compiles is of interest")]
-
-#[path = "../../ext/mod.rs"]
-pub mod ext;
-#[path = "../../target/tmr_function.rs"]
-pub mod tmr_function;
 
 #[path = "../../../drivers/target/tmr/abort.rs"]
 mod abort;
 #[path = "../../../drivers/target/tmr/core/mod.rs"]
 mod core;
+#[path = "../../ext/mod.rs"]
+pub mod ext;
 #[path = "../../../drivers/target/tmr/log.rs"]
 mod log;
 #[path = "../../../drivers/target/tmr/logic.rs"]
@@ -23,11 +20,26 @@ mod logic;
 mod reset;
 #[path = "../../../drivers/target/tmr/submission.rs"]
 mod submission;
+#[path = "../../target/tmr_function.rs"]
+pub mod tmr_function;
 
-include!("common/tmr.rs");
+use ext::{
+    bindings,
+    list,
+    lock,
+    object, //
+};
 
-fn give_away<T: Send>(_: T) {}
+const __LOG_PREFIX: &[u8] = b"case\0";
 
-fn send(commands: &mut core::taken::TakenCommands<'_>) {
-    give_away(commands); //~ E0277 E0277
+use object::{
+    c_object,
+    Constant, //
+};
+
+c_object! {
+    /// A command.
+    pub(crate) struct Tagged(bindings::se_cmd) { //~ rules
+        fn tag: Constant<u64> = tag;
+    }
 }
