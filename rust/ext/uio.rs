@@ -102,8 +102,8 @@ impl Drop for MappedPage {
 /// Where user space has mapped a UIO node that it has opened.
 ///
 /// Keeps the inode of the node, and with it the file system that the inode is on. Drop it without
-/// a lock that writing to a disk needs, unless the node is still open: the last one who keeps a file
-/// system writes it back.
+/// a lock that writing to a disk needs, unless the node is still open: the last one who keeps a
+/// file system writes it back.
 ///
 /// # Invariants
 ///

@@ -459,8 +459,8 @@ impl<T: Backend> Registration<T> {
         let ops =
             unsafe { Foreign::ffi_init(|slot: *mut bindings::target_backend_ops| slot.write(ops)) };
         let ops = KBox::pin_init(ops, GFP_KERNEL)?;
-        // SAFETY: The table and what it points to live, unchanged, until `drop` unregisters it, or for
-        // ever; its functions keep the contract of `struct target_backend_ops`.
+        // SAFETY: The table and what it points to live, unchanged, until `drop` unregisters it, or
+        // for ever; its functions keep the contract of `struct target_backend_ops`.
         kernel::error::to_result(unsafe { bindings::transport_backend_register(ops.as_ptr()) })?;
         // INVARIANT: Just registered.
         Ok(Self {
