@@ -3,6 +3,7 @@
 #include <linux/completion.h>
 #include <linux/kref.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/scatterlist.h>
 #include <linux/uio_driver.h>

@@ -4,6 +4,7 @@
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include <linux/workqueue.h>
@@ -52,6 +53,11 @@ __weak void rust_helper_lock_page(struct page *page)
 __weak void rust_helper_flush_dcache_page(struct page *page)
 {
 	flush_dcache_page(page);
+}
+
+__weak bool rust_helper_try_module_get(struct module *module)
+{
+	return try_module_get(module);
 }
 
 __weak void rust_helper_vma_desc_set_shared_memory(struct vm_area_desc *desc)

@@ -11,6 +11,7 @@
 #include <linux/workqueue.h>
 
 struct kref;
+struct module;
 struct page;
 struct vm_area_desc;
 
@@ -23,6 +24,8 @@ void rust_helper_get_page(struct page *page);
 void rust_helper_put_page(struct page *page);
 void rust_helper_lock_page(struct page *page);
 void rust_helper_flush_dcache_page(struct page *page);
+/* inline if modules cannot be unloaded */
+bool rust_helper_try_module_get(struct module *module);
 /* vma_desc_set_flags() with what a mapping of shared memory needs */
 void rust_helper_vma_desc_set_shared_memory(struct vm_area_desc *desc);
 

@@ -217,7 +217,8 @@ impl<H: Linked> OwnedList<H> {
         // SAFETY: By the contract of `Linked` nobody else uses the link, and by the type invariant
         // the list is ours.
         unsafe { bindings::list_add_tail(link.cast(), this.head.as_raw()) };
-        *this.len += 1;
+        // Each is somewhere in memory: they are fewer than there are addresses.
+        *this.len = this.len.wrapping_add(1);
     }
 
     /// Takes the first off the list.
@@ -227,7 +228,8 @@ impl<H: Linked> OwnedList<H> {
         if first == this.head.as_raw() {
             return None;
         }
-        *this.len -= 1;
+        // By the type invariant it is not 0.
+        *this.len = this.len.wrapping_sub(1);
         let entry = first.wrapping_byte_sub(H::OFFSET).cast();
         // SAFETY: `first` is on this list, which is ours. By the type invariant it is part of what
         // `into_raw()` has given, which is not on the list any more.

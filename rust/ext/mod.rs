@@ -11,6 +11,7 @@
 
 pub mod bindings;
 pub mod foreign;
+pub mod module;
 
 #[cfg(ext_completion)]
 pub mod completion;

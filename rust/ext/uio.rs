@@ -30,6 +30,10 @@ use kernel::{
     str::CString,
     sync::{
         aref::ARef,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Arc,
         ArcBorrow,
         Mutex, //
@@ -96,17 +100,29 @@ impl Drop for MappedPage {
 }
 
 /// Where user space has mapped a UIO node that it has opened.
+///
+/// Keeps the inode of the node, and with it the file system that the inode is on. Drop it without
+/// a lock that writing to a disk needs, unless the node is still open: the last one who keeps a
+/// file system writes it back.
+///
+/// # Invariants
+///
+/// Owns a reference to the inode and an active one to its superblock.
 pub struct Mapping(ForeignPtr<bindings::inode>);
 
 impl Mapping {
     /// # Safety
     ///
-    /// The inode is valid.
+    /// The inode is valid, and that of a file that is being opened or open.
     unsafe fn from_raw(inode: NonNull<bindings::inode>) -> Self {
-        // SAFETY: By the safety requirements. The reference to the inode is not bound to a thread,
+        // SAFETY: By the safety requirements. The file keeps its file system mounted, so that the
+        // count of active references, a C atomic, is not 0. References are not bound to a thread,
         // and the memory management does its own locking.
         unsafe {
+            let active = &raw mut (*(*inode.as_ptr()).i_sb).s_active.counter;
+            Atomic::from_ptr(active).fetch_add(1, Relaxed);
             bindings::ihold(inode.as_ptr());
+            // INVARIANT: Just taken.
             Self(ForeignPtr::new(inode))
         }
     }
@@ -115,7 +131,7 @@ impl Mapping {
     ///
     /// May sleep. Call it with no page locked that it may meet.
     pub fn unmap(&self, offset: usize, length: usize) {
-        // SAFETY: We have a reference to the inode.
+        // SAFETY: By the type invariant the inode is valid.
         unsafe {
             let mapping = (*self.0.as_ptr()).i_mapping;
             bindings::unmap_mapping_range(mapping, offset as i64, length as i64, 1);
@@ -125,8 +141,13 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: The reference is ours.
-        unsafe { bindings::iput(self.0.as_ptr()) };
+        // SAFETY: The references are ours by the type invariant. That to the superblock comes last:
+        // a superblock is not freed as long as somebody has an inode of it.
+        unsafe {
+            let superblock = (*self.0.as_ptr()).i_sb;
+            bindings::iput(self.0.as_ptr());
+            bindings::deactivate_super(superblock);
+        }
     }
 }
 
@@ -430,7 +451,7 @@ impl<T: Operations> Callbacks<T> {
     uio_callbacks! {
         fn open(data, inode: *mut bindings::inode) {
             let inode = NonNull::new(inode).ok_or(EINVAL)?;
-            // SAFETY: UIO passes the inode that is being opened.
+            // SAFETY: UIO passes the inode of the file that is being opened.
             let mapping = unsafe { Mapping::from_raw(inode) };
             T::open(data, mapping).map(|()| 0)
         }

@@ -31,13 +31,21 @@ use super::{
 use crate::ext::{
     bindings,
     foreign::Foreign,
+    module::{
+        is_coming,
+        keep, //
+    },
     output::Output, //
 };
 use core::{
-    mem,
+    mem::{
+        self,
+        ManuallyDrop, //
+    },
     ptr::NonNull, //
 };
 use kernel::{
+    module::this_module,
     prelude::*,
     sync::{
         atomic::{
@@ -80,6 +88,9 @@ impl Mode {
 /// A backend. The value is the private part of a device.
 #[vtable]
 pub trait Backend: Sized + Send + Sync + 'static {
+    /// The module that the backend is part of. There are no HBAs before its initialisation is over.
+    type Module: kernel::ModuleMetadata;
+
     /// Name of the backend, as in the name of its HBAs in configfs; at most 15 bytes.
     const NAME: &'static CStr;
 
@@ -165,6 +176,10 @@ impl<T: Backend> Operations<T> {
     ///
     /// Called by LIO with an HBA that is being made.
     unsafe extern "C" fn attach_hba(hba: *mut bindings::se_hba, host_id: u32) -> c_int {
+        // If the initialisation fails later on, nothing of the module must be in use.
+        if is_coming(this_module::<T::Module>()) {
+            return EAGAIN.to_errno();
+        }
         // SAFETY: The HBA is valid; `hba_ptr` is the backend's own. The host id fits in it.
         unsafe { (*hba).hba_ptr = core::ptr::without_provenance_mut(host_id as usize) };
         0
@@ -371,21 +386,23 @@ impl<T: Backend> Operations<T> {
 /// hundred bytes.
 const INFO_SIZE: usize = kernel::page::PAGE_SIZE / 2;
 
-/// A backend that LIO knows; dropping it unregisters the backend.
+/// A backend that LIO knows.
+///
+/// It belongs into the value of the module: dropped with that, it unregisters the backend. Dropped
+/// at any other time it stays registered, and the module loaded, for ever, as there may be HBAs.
 ///
 /// # Invariants
 ///
 /// `ops` is registered; it and the tables it points to stay as they are until it is not.
-pub struct Registration<T> {
-    ops: Pin<KBox<Foreign<bindings::target_backend_ops>>>,
-    _attributes: AttributeTable<T, Attrib>,
-    _actions: AttributeTable<T, Action>,
+pub struct Registration<T: Backend> {
+    ops: ManuallyDrop<Pin<KBox<Foreign<bindings::target_backend_ops>>>>,
+    attributes: ManuallyDrop<AttributeTable<T, Attrib>>,
+    actions: ManuallyDrop<AttributeTable<T, Action>>,
 }
 
 impl<T: Backend> Registration<T> {
     /// Registers the backend with its attributes and actions.
     pub fn new(
-        module: &'static ThisModule,
         mut attributes: AttributeTable<T, Attrib>,
         mut actions: AttributeTable<T, Action>,
     ) -> Result<Self> {
@@ -393,6 +410,7 @@ impl<T: Backend> Registration<T> {
             // LIO calls the one whenever it has called the other.
             assert!(T::HAS_PLUG_DEVICE == T::HAS_UNPLUG_DEVICE);
         }
+        let module = this_module::<T::Module>();
         attributes.set_owner(module);
         actions.set_owner(module);
         let mut ops = bindings::target_backend_ops {
@@ -441,22 +459,35 @@ impl<T: Backend> Registration<T> {
         let ops =
             unsafe { Foreign::ffi_init(|slot: *mut bindings::target_backend_ops| slot.write(ops)) };
         let ops = KBox::pin_init(ops, GFP_KERNEL)?;
-        // SAFETY: The table and what it points to live, unchanged, until `drop` unregisters it; its
-        // functions keep the contract of `struct target_backend_ops`.
+        // SAFETY: The table and what it points to live, unchanged, until `drop` unregisters it, or
+        // for ever; its functions keep the contract of `struct target_backend_ops`.
         kernel::error::to_result(unsafe { bindings::transport_backend_register(ops.as_ptr()) })?;
         // INVARIANT: Just registered.
         Ok(Self {
-            ops,
-            _attributes: attributes,
-            _actions: actions,
+            ops: ManuallyDrop::new(ops),
+            attributes: ManuallyDrop::new(attributes),
+            actions: ManuallyDrop::new(actions),
         })
     }
 }
 
-impl<T> Drop for Registration<T> {
+impl<T: Backend> Drop for Registration<T> {
     fn drop(&mut self) {
-        // SAFETY: Registered by the type invariant, with no device left: each holds a reference to
-        // the module.
-        unsafe { bindings::target_backend_unregister(self.ops.as_ptr()) };
+        let module = this_module::<T::Module>();
+        // An HBA holds a reference to the module, so that there is none when the module goes. What
+        // is built in has no references: HBAs can always be there.
+        if !is_coming(module) && keep(module) {
+            kernel::pr_warn_once!("a backend was dropped before its module: it stays for ever\n");
+            return;
+        }
+        // SAFETY: Registered by the type invariant, without an HBA: the module goes, or its
+        // initialisation fails, before the end of which `attach_hba` has let nobody in. LIO does
+        // not use the tables after that.
+        unsafe {
+            bindings::target_backend_unregister(self.ops.as_ptr());
+            ManuallyDrop::drop(&mut self.ops);
+            ManuallyDrop::drop(&mut self.attributes);
+            ManuallyDrop::drop(&mut self.actions);
+        }
     }
 }

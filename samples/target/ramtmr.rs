@@ -160,6 +160,8 @@ impl RamTmr {
 
 #[vtable]
 impl Backend for RamTmr {
+    type Module = RamTmrModule;
+
     const NAME: &'static CStr = c"ramtmr";
     const MODE: Mode = Mode::Emulated;
 
@@ -257,9 +259,9 @@ struct RamTmrModule {
 }
 
 impl kernel::Module for RamTmrModule {
-    fn init(module: &'static ThisModule) -> Result<Self> {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
         Ok(Self {
-            _backend: Registration::new(module, attributes::attrib()?, attributes::action()?)?,
+            _backend: Registration::new(attributes::attrib()?, attributes::action()?)?,
         })
     }
 }

@@ -226,9 +226,9 @@ impl SharedMemory {
         })
     }
 
-    /// Somebody has opened the UIO node, or closed it.
-    pub(crate) fn set_mapping(&mut self, mapping: Option<Mapping>) {
-        self.mapping = mapping;
+    /// Somebody has opened the UIO node, or closed it. Returns the mapping that there was before.
+    pub(crate) fn set_mapping(&mut self, mapping: Option<Mapping>) -> Option<Mapping> {
+        core::mem::replace(&mut self.mapping, mapping)
     }
 
     /// Offset of the data area in bytes into the mapping.

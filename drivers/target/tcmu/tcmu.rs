@@ -95,8 +95,7 @@ impl kernel::Module for TcmuModule {
         let root = RootGuard::register(module)?;
         reclaim::begin()?;
         let family = genl::Registration::new::<netlink::TcmuProtocol>()?;
-        let backend =
-            backend::Registration::new(module, attributes::attrib()?, attributes::action()?)?;
+        let backend = backend::Registration::new(attributes::attrib()?, attributes::action()?)?;
         Ok(Self {
             _backend: backend,
             _family: family,

@@ -16,10 +16,8 @@ use crate::{
         device::Device,
         request::TmrRequest,
         session::Session,
-        task_set::{
-            TakenCommand,
-            TakenCommands, //
-        },
+        taken::TakenCommands,
+        task_set::TakenCommand,
         trace, //
     },
     log::ratelimited,
@@ -46,7 +44,7 @@ pub(crate) fn abort_task(device: &Device, request: &TmrRequest, nexus: &Session)
 
     submission::wait(device);
 
-    pin_init::stack_pin_init!(let aborted = TakenCommands::new());
+    pin_init::stack_pin_init!(let aborted = TakenCommands::new(device));
     let ending = match find(device, request, nexus) {
         Some((command, Abort::Marked { .. })) => {
             aborted.as_mut().push_back(command);
@@ -57,7 +55,7 @@ pub(crate) fn abort_task(device: &Device, request: &TmrRequest, nexus: &Session)
     };
 
     // Also with an empty list: user space wants to trace what is asked of it.
-    device.notify(bindings::tcm_tmreq_table_TMR_ABORT_TASK, &aborted);
+    aborted.notify(bindings::tcm_tmreq_table_TMR_ABORT_TASK);
 
     let aborted = aborted.pop_front().inspect(|command| {
         let fabric = command.fabric_name();

@@ -28,7 +28,7 @@ use crate::{
             TmrRequest, //
         },
         session::Session,
-        task_set::TakenCommands,
+        taken::TakenCommands,
         trace, //
     },
     log::ratelimited,
@@ -90,9 +90,9 @@ impl<'a> Reset<'a> {
     /// what it may cancel. What may need the reset mutex to end is waited for after the mutex has
     /// been released. `logic.rs` says why, and why commands come before requests.
     pub(crate) fn run(&self) {
-        pin_init::stack_pin_init!(let commands = TakenCommands::new());
-        pin_init::stack_pin_init!(let ending = TakenCommands::new());
-        pin_init::stack_pin_init!(let later = TakenCommands::new());
+        pin_init::stack_pin_init!(let commands = TakenCommands::new(self.device));
+        pin_init::stack_pin_init!(let ending = TakenCommands::new(self.device));
+        pin_init::stack_pin_init!(let later = TakenCommands::new(self.device));
 
         submission::wait(self.device);
         let met = {
@@ -106,7 +106,7 @@ impl<'a> Reset<'a> {
             // Requests that come from now on find no command that was there before.
             let met = TmrRequest::next_number();
 
-            self.device.notify(self.function(), &commands);
+            commands.notify(self.function());
 
             self.wait_for_requests(met, Wait::WithMutex);
             wait_for_commands(ending);
@@ -223,8 +223,8 @@ impl<'a> Reset<'a> {
     /// `core_tmr_drain_state_list()`.
     fn abort_commands(
         &self,
-        mut commands: Pin<&mut TakenCommands>,
-        mut ending: Pin<&mut TakenCommands>,
+        mut commands: Pin<&mut TakenCommands<'a>>,
+        mut ending: Pin<&mut TakenCommands<'a>>,
     ) {
         for queue in self.device.queues() {
             for task in queue.lock_tasks().iter() {
@@ -260,7 +260,7 @@ impl<'a> Reset<'a> {
 }
 
 /// Waits for all of `commands`, in the order in which they were taken.
-fn wait_for_commands(mut commands: Pin<&mut TakenCommands>) {
+fn wait_for_commands(mut commands: Pin<&mut TakenCommands<'_>>) {
     while let Some(command) = commands.as_mut().pop_front() {
         command.show();
         command.wait();

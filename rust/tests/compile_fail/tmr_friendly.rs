@@ -2,7 +2,7 @@
 //@ like: drivers/target/tmr/target_core_tmr.o
 //@ uses: list lock object ratelimit
 
-//! Task management takes a command out of the task set and waits for it.
+//! Commands are taken, a request is held, all are waited for: this compiles, as the others could.
 
 #![allow(unused, reason = "only whether it compiles is of interest")]
 
@@ -33,20 +33,34 @@ use ext::{
 const __LOG_PREFIX: &[u8] = b"case\0";
 
 mod case {
-    use super::core::task_set::{
-        Queue,
-        TakenCommands, //
+    use super::{
+        bindings,
+        core::{
+            device::Device,
+            request::TmrRequest,
+            taken::TakenCommands, //
+        }, //
     };
 
-    fn take_all(queue: &Queue) {
-        pin_init::stack_pin_init!(let taken = TakenCommands::new());
-        for task in queue.lock_tasks().iter() {
-            if let Some(command) = task.take() {
-                taken.as_mut().push_back(command);
+    fn take_all(device: &Device) {
+        pin_init::stack_pin_init!(let taken = TakenCommands::new(device));
+        for queue in device.queues() {
+            for task in queue.lock_tasks().iter() {
+                if let Some(command) = task.take() {
+                    taken.as_mut().push_back(command);
+                }
             }
         }
+        taken.notify(bindings::tcm_tmreq_table_TMR_LUN_RESET);
         while let Some(command) = taken.as_mut().pop_front() {
             command.wait();
+        }
+    }
+
+    fn wait_for_one(device: &Device) {
+        let held = device.lock_requests().iter().find_map(TmrRequest::hold);
+        if let Some(request) = held {
+            request.wait();
         }
     }
 }

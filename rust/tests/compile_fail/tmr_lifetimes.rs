@@ -33,11 +33,16 @@ use ext::{
 const __LOG_PREFIX: &[u8] = b"case\0";
 
 mod case {
-    use super::core::task_set::{
-        Queue,
-        TakenCommand,
-        TakenCommands,
-        Task, //
+    use super::{
+        bindings,
+        core::{
+            taken::TakenCommands,
+            task_set::{
+                Queue,
+                TakenCommand,
+                Task, //
+            }, //
+        }, //
     };
     use ::core::pin::Pin;
 
@@ -61,9 +66,9 @@ mod case {
         command.wait(); //~ E0382
     }
 
-    fn change_while_read(mut list: Pin<&mut TakenCommands>, command: TakenCommand) -> usize {
-        let read: &TakenCommands = &list;
+    fn change_while_read(mut list: Pin<&mut TakenCommands<'_>>, command: TakenCommand) {
+        let read: &TakenCommands<'_> = &list;
         list.as_mut().push_back(command); //~ E0502
-        read.len()
+        read.notify(bindings::tcm_tmreq_table_TMR_LUN_RESET);
     }
 }

@@ -38,10 +38,8 @@ mod case {
         core::{
             command::Command,
             request::TmrRequest,
-            task_set::{
-                Queue,
-                TakenCommands, //
-            }, //
+            taken::TakenCommands,
+            task_set::Queue, //
         },
         list::ListGuard,
         object::Constant, //
@@ -63,7 +61,7 @@ mod case {
     fn sent_to_another_thread<T: Send>() {}
 
     fn send() {
-        sent_to_another_thread::<TakenCommands>(); //~ E0277
+        sent_to_another_thread::<TakenCommands<'_>>(); //~ E0277 E0277
     }
 
     fn write(field: &Constant<u64>) {

@@ -319,10 +319,18 @@ impl Tcmu {
         reclaim::leave(device);
         let registration = device.uio.lock().take();
         drop(registration);
+        // Whoever has the node open will close it without our being told. Nothing is unmapped any
+        // more: what user space still has mapped has its pages for itself.
+        let mapping = {
+            let mut state = device.state.lock();
+            state.open = false;
+            let active = state.active.as_mut();
+            active.and_then(|active| active.memory.set_mapping(None))
+        };
+        // May write back what the disk itself has to take: see `Mapping`.
+        drop(mapping);
         let mut state = device.state.lock();
         state.phase = Phase::Disabled;
-        // Whoever has the node open will close it without our being told.
-        state.open = false;
         state
     }
 

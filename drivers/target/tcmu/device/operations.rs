@@ -11,7 +11,8 @@ use super::super::logic::{
 };
 use super::super::{
     control,
-    netlink, //
+    netlink,
+    TcmuModule, //
 };
 use super::{
     Active,
@@ -73,6 +74,8 @@ fn tmr_kind(function: TmrFunction) -> TmrKind {
 
 #[vtable]
 impl Backend for Tcmu {
+    type Module = TcmuModule;
+
     const NAME: &'static CStr = c"user";
     const MODE: Mode = Mode::Passthrough;
 

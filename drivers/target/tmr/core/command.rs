@@ -68,16 +68,18 @@ pub(crate) enum Abort {
 c_object! {
     /// A command of the core (`struct se_cmd`): a SCSI command or a task management request.
     // SAFETY: `__target_init_cmd()` sets session, fabric and lock, `target_cmd_init_cdb()` the CDB,
-    // and the fabric the tag, all before the command is on a list of a logical unit or is carried
-    // by a request that is; they stay until it is released. A session lives as long as it has
-    // commands that are counted, a fabric as long as it has sessions. A CDB has at least six bytes
-    // and belongs to the command. The core writes into it only while it parses it, before the
-    // command is on a list.
+    // `transport_lookup_*_lun()` the logical unit, and the fabric the tag, all before the command
+    // is on a list of a logical unit or is carried by a request that is; they stay until it is
+    // released. A session lives as long as it has commands that are counted, a fabric as long as it
+    // has sessions. A CDB has at least six bytes and belongs to the command. The core writes into
+    // it only while it parses it, before the command is on a list.
     pub(crate) unsafe struct Command(bindings::se_cmd) {
         fn flags: Atomic<u32> = se_cmd_flags;
         fn tag_field: Constant<u64> = tag;
         /// COMPARE AND WRITE takes another one when it goes on to write.
         fn execute_cmd: Atomic<usize> = execute_cmd;
+        /// To be compared only: the logical unit may be gone once the command is through.
+        fn device: Constant<*mut bindings::se_device> = se_dev;
         /// Null once the core has done all that it has to do with the command but let go of it.
         fn lun: Atomic<*mut bindings::se_lun> = se_lun;
         fn cdb: Constant<Option<&'a [u8; 2]>> = t_task_cdb;
@@ -106,6 +108,12 @@ impl Command {
         let emulated = !passed_through && self.execute_cmd().load(Relaxed) == emulate_pr_out;
         let cdb = self.cdb().get().copied().unwrap_or([0; 2]);
         Kind::of(self.is_request(), emulated, cdb)
+    }
+
+    /// Whether the command is one of the logical unit `device`.
+    #[inline]
+    pub(super) fn is_of(&self, device: &impl CObject<C = bindings::se_device>) -> bool {
+        self.device().get() == device.as_raw()
     }
 
     /// Whether the command carries a task management request.

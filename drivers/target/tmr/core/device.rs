@@ -22,11 +22,7 @@ use kernel::{
 use super::{
     command::Command,
     request::Requests,
-    task_set::{
-        Queue,
-        TakenCommands, //
-    },
-    trace, //
+    task_set::Queue, //
 };
 use crate::{
     bindings,
@@ -39,14 +35,10 @@ use crate::{
     logic::Kind,
     object::{
         c_object,
-        CObject,
         Constant,
         View, //
     },
-    tmr_function::{
-        tcm_tmreq_table,
-        TmrNotify, //
-    },
+    tmr_function::TmrNotify,
 };
 
 c_object! {
@@ -57,7 +49,7 @@ c_object! {
     }
 }
 
-/// `tmr_notify` as bindgen sees it, with a number in the place of [`tcm_tmreq_table`].
+/// `tmr_notify` as bindgen sees it, with a number in the place of its enum.
 type BoundTmrNotify = unsafe extern "C" fn(
     *mut bindings::se_device,
     bindings::tcm_tmreq_table,
@@ -136,18 +128,9 @@ impl Device {
         unsafe { ListGuard::new(head, guard) }
     }
 
-    /// Tells the backend of an abort (`tmr_notify`), if it wants to know.
-    ///
-    /// To be called before the aborted commands are waited for, so that the backend may do
-    /// something about it. May sleep.
-    pub(crate) fn notify(&self, function: bindings::tcm_tmreq_table, aborted: &TakenCommands) {
-        trace::notify(self, function, aborted.len());
-        if let Some(notify) = self.backend().get().and_then(|ops| ops.tmr_notify().get()) {
-            let function = tcm_tmreq_table::new(function);
-            // SAFETY: Device and list are valid until the call returns, and the backend changes
-            // neither.
-            unsafe { notify(self.as_raw(), function, aborted.as_raw()) };
-        }
+    /// What the backend wants to be told of aborts with.
+    pub(super) fn tmr_notify(&self) -> Option<TmrNotify> {
+        self.backend().get().and_then(|ops| ops.tmr_notify().get())
     }
 
     /// Ends a reservation by the RESERVE command of SPC-2. Returns whether there was one.

@@ -9,6 +9,7 @@
 //! - `command.rs`
 //! - `request.rs`, `task_set.rs`, `registration.rs`
 //! - `device.rs`
+//! - `taken.rs`
 //! - `entry.rs`, which calls `../abort.rs` and `../reset.rs`
 
 pub(crate) mod command;
@@ -17,5 +18,6 @@ mod entry;
 pub(crate) mod registration;
 pub(crate) mod request;
 pub(crate) mod session;
+pub(crate) mod taken;
 pub(crate) mod task_set;
 pub(crate) mod trace;

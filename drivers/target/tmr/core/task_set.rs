@@ -27,8 +27,7 @@ use crate::{
     list::{
         Entry,
         Linked,
-        ListGuard,
-        OwnedList, //
+        ListGuard, //
     },
     lock::{
         IrqSpinLock,
@@ -182,6 +181,3 @@ unsafe impl Linked for TakenCommand {
         Self(unsafe { CommandRef::from_raw(command) })
     }
 }
-
-/// Commands that were taken out of the task set, in the order in which that happened.
-pub(crate) type TakenCommands = OwnedList<TakenCommand>;

@@ -49,6 +49,8 @@ struct Hostile {
 
 #[vtable]
 impl Backend for Hostile {
+    type Module = HostileModule;
+
     const NAME: &'static CStr = c"hostile";
     const MODE: Mode = Mode::Passthrough;
 
