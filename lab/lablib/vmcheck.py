@@ -71,14 +71,10 @@ def slowness(flavour: str) -> float:
 
 
 def guests_at_once() -> int:
-    """How many guests run side by side; ``LAB_GUESTS`` decides, else the processors.
-
-    The programs wait for time-outs now and then, so that with one more than there are processors
-    all of these have something to do.
-    """
+    """How many guests run side by side; ``LAB_GUESTS`` decides, else the processors."""
     wanted = os.environ.get("LAB_GUESTS", "")
     if not wanted:
-        return min(jobs() + 1, _MOST_GUESTS)
+        return min(jobs(), _MOST_GUESTS)
     if not wanted.isdigit() or int(wanted) == 0:
         raise LabError(f"LAB_GUESTS is '{wanted}'; it must be a number from 1")
     return int(wanted)
