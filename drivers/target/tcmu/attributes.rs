@@ -2,8 +2,10 @@
 
 //! The attributes and actions of tcmu devices in configfs.
 
-use super::control::text_of;
-use super::device::Tcmu;
+use super::device::{
+    text_of,
+    Tcmu, //
+};
 use super::logic::{
     signed,
     unsigned,

@@ -9,7 +9,6 @@
 #![deny(unsafe_code)]
 
 mod attributes;
-mod control;
 mod device;
 mod logic;
 mod memory;

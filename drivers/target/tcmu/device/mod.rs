@@ -3,6 +3,7 @@
 //! A tcmu device: its state under its lock, and its life.
 
 mod completer;
+mod control;
 mod locked;
 mod message;
 mod operations;
@@ -41,6 +42,7 @@ use crate::{
     },
 };
 use completer::LioCompleter;
+pub(crate) use control::text_of;
 use kernel::{
     fmt, module,
     prelude::*,

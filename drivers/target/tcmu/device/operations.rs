@@ -10,11 +10,11 @@ use super::super::logic::{
     TmrKind, //
 };
 use super::super::{
-    control,
     netlink,
     TcmuModule, //
 };
 use super::{
+    control,
     Active,
     Phase,
     Settings,

@@ -2,18 +2,18 @@
 
 //! The file `control` of a device.
 
-use super::device::{
-    State,
-    Tcmu, //
-};
-use super::logic::{
+use super::super::logic::{
     options,
     Clamped,
     ControlOption,
     Invalid,
     CONFIG_LEN, //
 };
-use super::reclaim;
+use super::super::reclaim;
+use super::{
+    State,
+    Tcmu, //
+};
 use crate::{
     ext::memalloc::NoIoScope,
     target::device::{
