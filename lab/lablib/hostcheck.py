@@ -5,8 +5,8 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tempfile
-import unittest
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -188,32 +188,6 @@ def tools_build(report: Report) -> None:
         report.verdict(f"{path.name} is linked statically", dynamic)
 
 
-class _Count(unittest.TestResult):
-    """Hands each test of the lab to the report."""
-
-    def __init__(self, report: Report) -> None:
-        super().__init__()
-        self._report = report
-
-    def addSuccess(self, test: unittest.TestCase) -> None:
-        super().addSuccess(test)
-        self._report.passed += 1
-
-    def addFailure(self, test: unittest.TestCase, err) -> None:  # type: ignore[no-untyped-def]
-        super().addFailure(test, err)
-        self._report.fail(f"lab test {test.id()}", self.failures[-1][1])
-
-    def addError(self, test: unittest.TestCase, err) -> None:  # type: ignore[no-untyped-def]
-        super().addError(test, err)
-        self._report.fail(f"lab test {test.id()}", self.errors[-1][1])
-
-    def addSubTest(self, test: unittest.TestCase, subtest: unittest.TestCase, err) -> None:  # type: ignore[no-untyped-def]
-        super().addSubTest(test, subtest, err)
-        if err is not None:
-            wrong = self.failures if issubclass(err[0], test.failureException) else self.errors
-            self._report.fail(f"lab test {subtest.id()}", wrong[-1][1])
-
-
 #: Run in a guest: a kernel report on the console and a status of its own.
 _GUEST_SCRIPT = "echo to the output; echo 'WARNING: lab self-test' > /dev/kmsg; exit 3"
 
@@ -261,10 +235,20 @@ def lab_tests(report: Report, kernel: Kernel) -> None:
 
 
 def _unit_tests(report: Report, folder: Path, top: Path) -> None:
-    suite = unittest.TestLoader().discover(str(folder), top_level_dir=str(top))
-    result = _Count(report)
-    suite.run(result)
-    passed = result.testsRun - len(result.failures) - len(result.errors)
-    print(f"ok       {passed} tests of {_relative(top)}", flush=True)
-    if not result.testsRun:
-        report.fail(f"tests of {_relative(top)}", "no tests were run")
+    done = subprocess.run(
+        [sys.executable, "-B", str(LAB / "lablib" / "unit.py"), str(folder), str(top)],
+        check=False, text=True, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    name = _relative(top)
+    last = done.stdout.rstrip().rpartition("\n")[2]
+    if done.returncode != 0 or not last.startswith("{"):
+        report.fail(f"tests of {name}", done.stdout)
+        return
+    result = json.loads(last)
+    report.passed += result["passed"]
+    for test, detail in result["failed"]:
+        report.fail(f"unit test {test}", detail)
+    print(f"ok       {result['passed']} tests of {name}", flush=True)
+    if not result["run"]:
+        report.fail(f"tests of {name}", "no tests were run")
