@@ -113,6 +113,8 @@ def _check(report: Report, lab: Lab, folder: Path, case: Path, to: Path) -> None
     )  # fmt: skip
     wanted, got = expected(text), found(done.stdout, case.name)
     others = len(re.findall(r"^\S+: error", done.stdout, re.M)) - len(got)
-    wrong = "" if fits(wanted, got) and not others else f"expected {wanted}, got:\n{done.stdout}"
+    # Also when rustc has failed without looking at the case.
+    as_said = fits(wanted, got) and not others and (done.returncode == 0) == (not wanted)
+    wrong = "" if as_said else f"expected {wanted}, got:\n{done.stdout}"
     said = ", ".join(f"line {line}: {what}" for line, what in got)
     report.verdict(f"compile_fail {case.stem}: {said or 'compiles'}", wrong)

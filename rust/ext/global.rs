@@ -8,7 +8,6 @@
 
 use kernel::{
     prelude::*,
-    processor::cpu_relax,
     sync::{
         atomic::{
             Acquire,
@@ -20,8 +19,15 @@ use kernel::{
         Mutex,
         MutexGuard, //
     },
+    time::{
+        delay::fsleep,
+        Delta, //
+    },
     types::Opaque, //
 };
+
+/// Microseconds between two looks of a thread that comes while another initialises the mutex.
+const PAUSE_US: i64 = 50;
 
 /// Nobody has used it.
 const UNUSED: u32 = 0;
@@ -77,8 +83,9 @@ impl<T> GlobalMutex<T> {
     #[cold]
     fn init(&'static self) {
         if self.state.cmpxchg(UNUSED, BUSY, Relaxed).is_err() {
+            // Sleeps: who initialises it may have been preempted on this very CPU.
             while self.state.load(Acquire) != READY {
-                cpu_relax();
+                fsleep(Delta::from_micros(PAUSE_US));
             }
             return;
         }

@@ -133,6 +133,9 @@ pub(crate) trait Subject {
     /// The device in messages.
     fn label(&self) -> impl fmt::Display;
 
+    /// Says that something is refused with `error`, and why; the result is the error.
+    fn refuse(&self, error: Error, why: fmt::Arguments<'_>) -> Error;
+
     /// Whether replies about it are waited for (`nl_reply_supported`).
     fn waits_for_replies(&self) -> bool;
 
@@ -144,12 +147,6 @@ pub(crate) trait Subject {
 
     /// Calls `with` with name and minor number of its UIO device, if there is one.
     fn with_uio<R>(&self, with: impl FnOnce(&CStr, u32) -> R) -> Option<R>;
-}
-
-/// Says that something is refused with `error`, and why; the result is the error.
-fn refuse(device: &impl Subject, error: Error, why: fmt::Arguments<'_>) -> Error {
-    pr_err!("{}: {why}: {error:?}\n", device.label());
-    error
 }
 
 /// Why a daemon has not done what it was told.
@@ -227,12 +224,12 @@ impl Pending {
         // Looked at under the lock: `reset` finds what was registered before it was set.
         if is_blocked() {
             let why = fmt!("netlink command {command} not sent, netlink is blocked");
-            return Err(refuse(device, EAGAIN, why));
+            return Err(device.refuse(EAGAIN, why));
         }
         if let Some(other) = book.waiting.iter().find(|other| other.device == index) {
             let other = other.command;
             let why = fmt!("netlink command {other} is waited for already");
-            return Err(refuse(device, EBUSY, why));
+            return Err(device.refuse(EBUSY, why));
         }
         book.waiting.reserve(1, GFP_KERNEL)?;
         // Who may answer after the wait has ended: the sockets that are known by now.

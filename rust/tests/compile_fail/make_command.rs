@@ -21,6 +21,7 @@ impl Hostile {
     }
 
     fn execute(&self, command: Command) -> Result<(), Refused> {
+        // SAFETY: None: this is what must not compile.
         let again = unsafe { Command::from_raw(core::ptr::NonNull::dangling()) }; //~ E0624
         Ok(())
     }

@@ -378,6 +378,10 @@ impl netlink::Subject for Device<Tcmu> {
         Tcmu::label(self)
     }
 
+    fn refuse(&self, error: Error, why: fmt::Arguments<'_>) -> Error {
+        Tcmu::refuse(self, error, why)
+    }
+
     fn waits_for_replies(&self) -> bool {
         self.lock().settings.nl_reply_supported > 0
     }
