@@ -12,29 +12,9 @@ pub mod ext;
 pub mod target;
 
 include!("common/backend.rs");
+include!("common/uio.rs");
 
 type Kept = Option<ext::uio::Registration<Device<Hostile>>>;
-
-impl ext::uio::Operations for Device<Hostile> {
-    const VERSION: &'static CStr = c"1";
-    const REGION: &'static CStr = c"region";
-
-    fn open(_this: ArcBorrow<'_, Self>, _mapping: ext::uio::Mapping) -> Result {
-        Ok(())
-    }
-
-    fn release(_this: ArcBorrow<'_, Self>) {}
-
-    fn irqcontrol(_this: ArcBorrow<'_, Self>) {}
-
-    fn region_size(&self) -> usize {
-        4096
-    }
-
-    fn fault(_this: ArcBorrow<'_, Self>, _offset: usize) -> Option<ext::uio::MappedPage> {
-        None
-    }
-}
 
 impl Hostile {
     fn configure(device: ArcBorrow<'_, Device<Self>>) -> Result {
