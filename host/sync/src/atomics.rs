@@ -168,3 +168,15 @@ macro_rules! atomics {
         }
     };
 }
+
+/// Defines the barriers that `$library` has, with the names of `kernel::sync::barrier`.
+macro_rules! barriers {
+    ($library:ident) => {
+        pub use crate::ordering::Full;
+
+        /// Memory accesses before it are seen by all threads before those after it.
+        pub fn smp_mb(_: Full) {
+            ::$library::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst);
+        }
+    };
+}

@@ -2,7 +2,7 @@
 
 //! Atomics for logic that is compiled into a kernel module and into a test on the host.
 //!
-//! The names and methods are those of `kernel::sync::atomic`. A logic folder takes them from its
+//! The names and methods are those of `kernel::sync::atomic` and `kernel::sync::barrier`. A logic folder takes them from its
 //! parent, in its `mod.rs`, and its files from there:
 //!
 //! ```text
@@ -52,6 +52,11 @@ pub mod atomic {
     atomics!(core);
 }
 
+pub mod barrier {
+    //! As `kernel::sync::barrier`.
+    barriers!(core);
+}
+
 #[cfg(feature = "loom")]
 pub mod loom {
     //! The same on loom.
@@ -59,5 +64,10 @@ pub mod loom {
     pub mod atomic {
         //! As `kernel::sync::atomic`, for use inside `loom::model` only.
         atomics!(loom);
+    }
+
+    pub mod barrier {
+        //! As `kernel::sync::barrier`, for use inside `loom::model` only.
+        barriers!(loom);
     }
 }
