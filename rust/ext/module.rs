@@ -36,3 +36,32 @@ pub fn keep(module: &ThisModule) -> bool {
     // SAFETY: As above; a null pointer is allowed.
     unsafe { bindings::try_module_get(module.as_ptr()) }
 }
+
+/// Defines the type that stands for a module whose beginning and end are C, where the kernel crate
+/// wants one that comes from `module!`.
+///
+/// ```ignore
+/// c_module!(Rpcrdma, c"rpcrdma");
+/// ```
+#[cfg(ext_c_module)]
+macro_rules! c_module {
+    ($name:ident, $module:expr) => {
+        /// The module that this is part of.
+        struct $name;
+
+        impl kernel::module::ModuleMetadata for $name {
+            const NAME: &'static kernel::str::CStr = $module;
+
+            const THIS_MODULE: kernel::ThisModule = {
+                #[cfg(MODULE)]
+                let module = (&raw const kernel::bindings::__this_module).cast_mut();
+                #[cfg(not(MODULE))]
+                let module = core::ptr::null_mut();
+                // SAFETY: It lives until the module is unloaded; what is built in has none.
+                unsafe { kernel::ThisModule::from_ptr(module) }
+            };
+        }
+    };
+}
+#[cfg(ext_c_module)]
+pub(crate) use c_module;

@@ -38,6 +38,12 @@ $(error $(obj): bindgen reads C with libclang, which does not know gcc's options
 endif
 endif
 
+empty :=
+space := $(empty) $(empty)
+
+# A pattern for any of the words.
+any-of = ($(subst $(space),|,$(strip $(1))))
+
 # Options that all bindings share; the kernel crate is made with the same file.
 bindgen-options = --rust-target 1.85 --no-recursive-allowlist		\
 	$(shell grep -Ev '^\#|^$$' $(srctree)/rust/bindgen_parameters)	\
@@ -65,11 +71,6 @@ $(rust-crates): private export RUST_BINDINGS = $(abspath $(bindings-rs))
 $(rust-crates): $(bindings-rs)
 
 ifneq ($(private-source),)
-
-empty :=
-space := $(empty) $(empty)
-
-any-of = ($(subst $(space),|,$(strip $(1))))
 
 # Structs within them that have no name are named after them by bindgen.
 quiet_cmd_private_bindings = BINDGEN $@

@@ -9,6 +9,7 @@
 #   tree-objs		objects that are made of that directory's C files
 #   spatch-objs		those of tree-objs whose C file is changed first, by the
 #			semantic patch of the same name (see spatch.mk)
+#   spatch-dir		where the semantic patches are; $(src) unless set
 #   rust-objs		objects of this project: Rust crates, C helpers
 #
 # KSRC names kernel source when the tree that is built against has no C files.

@@ -3,8 +3,8 @@
 //! The ring of Send contexts.
 //!
 //! Each context is the memory of one Send: what the device reads, and what has to be released when
-//! the device is done with it. The contexts of a connection are used in turn, and given back in the
-//! same order:
+//! the device is done with it. The contexts of a connection are used in turn, and given back in
+//! the same order:
 //!
 //! ```text
 //!   released        posted      taken
@@ -15,9 +15,10 @@
 //!      |               | to come  |
 //! ```
 //!
-//! The three are counts of Sends since the connection was made, and the two ends of the ring belong
-//! to two handles, which may work at the same time: the [`Consumer`] takes contexts and posts Sends,
-//! the [`Producer`] gives back those of Sends that have ended. There is no lock between them.
+//! The three are counts of Sends since the connection was made, and the two ends of the ring
+//! belong to two handles, which may work at the same time: the [`Consumer`] takes contexts and
+//! posts Sends, the [`Producer`] gives back those of Sends that have ended. There is no lock
+//! between them.
 //!
 //! C counterpart: `rb_sc_head`, `rb_sc_tail` and `rb_sc_last` of `struct rpcrdma_buffer`.
 
@@ -43,6 +44,18 @@ pub(crate) struct Slot(usize);
 impl Slot {
     /// The place as an index.
     pub(crate) fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// A Send that has ended, or was never posted and never will be. Its context is released once, for
+/// this is given out once and not copied.
+#[derive(Debug)]
+pub(crate) struct Ended(Slot);
+
+impl Ended {
+    /// The place of its context.
+    pub(crate) fn slot(&self) -> Slot {
         self.0
     }
 }
@@ -103,8 +116,8 @@ impl Ring {
         Ok((consumer, producer))
     }
 
-    /// How many Sends were posted since the ring was made, and how many of their contexts have been
-    /// given back. Both wrap.
+    /// How many Sends were posted since the ring was made, and how many of their contexts have
+    /// been given back. Both wrap.
     pub(crate) fn counts(&self) -> (usize, usize) {
         // The lower one first, so that it is still the lower one.
         let released = self.released.0.load(Acquire);
@@ -164,14 +177,14 @@ pub(crate) struct Consumer<R> {
     ring: R,
     taken: Position,
     posted: usize,
-    /// The producer's count when it was last looked at: its cache line is left alone until the ring
-    /// seems to be full.
+    /// The producer's count when it was last looked at: its cache line is left alone until the
+    /// ring seems to be full.
     released: usize,
 }
 
 impl<R: Deref<Target = Ring>> Consumer<R> {
-    /// Takes the next context, in which the next Send is built. `None`: they are all in use; `space`
-    /// has been told that the sender waits, and wakes it once there is room.
+    /// Takes the next context, in which the next Send is built. `None`: they are all in use;
+    /// `space` has been told that the sender waits, and wakes it once there is room.
     ///
     /// C counterpart: `rpcrdma_sendctx_get_locked()`.
     pub(crate) fn get(&mut self, space: &impl BufferSpace) -> Option<Slot> {
@@ -188,8 +201,8 @@ impl<R: Deref<Target = Ring>> Consumer<R> {
         Some(slot)
     }
 
-    /// Gives back the context that was taken last, in which no Send was posted. `space` is told, for
-    /// there is room again. False: it was not `slot`, or a Send was posted; nothing happens.
+    /// Gives back the context that was taken last, in which no Send was posted. `space` is told,
+    /// for there is room again. False: it was not `slot`, or a Send was posted; nothing happens.
     ///
     /// C counterpart: `rpcrdma_sendctx_unget_locked()`.
     pub(crate) fn unget(&mut self, slot: Slot, space: &impl BufferSpace) -> bool {
@@ -203,21 +216,21 @@ impl<R: Deref<Target = Ring>> Consumer<R> {
         true
     }
 
-    /// The Send in the context that was taken last is about to be posted. From now on the device may
-    /// report its end.
+    /// The Send in the context that was taken last is about to be posted. From now on the device
+    /// may report its end.
     pub(crate) fn post(&mut self) {
         self.posted = self.taken.count;
-        // Release: the device's completion is ordered after the Send by the device's driver; this is
-        // for a completion that is made up, which then finds the context as it was built.
+        // Release: the device's completion is ordered after the Send by the device's driver; this
+        // is for a completion that is made up, which then finds the context as it was built.
         self.ring.posted.0.store(self.posted, Release);
     }
 
-    /// Takes the contexts that are still in use from both ends, in the order in which they were taken, and
-    /// calls `release` for each, whether a Send was posted in it or not (S8).
-    pub(crate) fn close(self, producer: Producer<R>, mut release: impl FnMut(Slot)) {
+    /// Takes the contexts that are still in use from both ends, in the order in which they were
+    /// taken, and calls `release` for each, whether a Send was posted in it or not (S8).
+    pub(crate) fn close(self, producer: Producer<R>, mut release: impl FnMut(Ended)) {
         let mut position = producer.released;
         while position.count != self.taken.count {
-            release(position.slot);
+            release(Ended(position.slot));
             position = position.next(self.ring.contexts);
         }
     }
@@ -229,16 +242,17 @@ impl<R: Deref<Target = Ring>> Consumer<R> {
 
     /// Looks at what the producer has given back since.
     fn look(&mut self) {
-        // Acquire: contexts that are taken again are written after the producer has read them (S2).
+        // Acquire: contexts that are taken again are written after the producer has read them
+        // (S2).
         self.released = self.ring.released.0.load(Acquire);
     }
 
     /// Waits until there is room in a ring that was full.
     fn wait(&mut self, space: &impl BufferSpace) {
         space.wait();
-        // Either the producer sees that the sender waits, or it is seen here that there is room: both
-        // write, then read what the other writes, with a full barrier in between (S7). Pairs with that
-        // of `Producer::put()`.
+        // Either the producer sees that the sender waits, or it is seen here that there is room:
+        // both write, then read what the other writes, with a full barrier in between (S7). Pairs
+        // with that of `Producer::put()`.
         smp_mb(Full);
         self.look();
         if !self.full() {
@@ -262,19 +276,25 @@ pub(crate) struct Producer<R> {
 }
 
 impl<R: Deref<Target = Ring>> Producer<R> {
-    /// The Send whose context `is_this` knows has ended, and all those before it. `release` is called for
-    /// each of them, in the order in which they were posted (S3, S5), and then `space` is told.
+    /// The pointer by which this end finds the ring.
+    pub(crate) fn ring(&self) -> &R {
+        &self.ring
+    }
+
+    /// The Send whose context `is_this` knows has ended, and all those before it. `release` is
+    /// called for each of them, in the order in which they were posted (S3, S5), and then `space`
+    /// is told.
     ///
-    /// At most as many contexts are looked at as are with the device. If that Send is not among them,
-    /// nothing is released.
+    /// At most as many contexts are looked at as are with the device. If that Send is not among
+    /// them, nothing is released.
     ///
     /// C counterpart: `rpcrdma_sendctx_put_locked()`.
     pub(crate) fn put(
         &mut self,
         mut is_this: impl FnMut(Slot) -> bool,
-        mut release: impl FnMut(Slot),
+        mut release: impl FnMut(Ended),
         space: &impl BufferSpace,
-    ) -> Result<usize, NotPosted> {
+    ) -> Result<(), NotPosted> {
         // Acquire: see `Consumer::post()`.
         let posted = self.ring.posted.0.load(Acquire);
         let mut end = self.released;
@@ -289,17 +309,17 @@ impl<R: Deref<Target = Ring>> Producer<R> {
             }
         }
 
-        let number = end.count.wrapping_sub(self.released.count);
         while self.released.count != end.count {
-            release(self.released.slot);
+            release(Ended(self.released.slot));
             self.released = self.released.next(self.ring.contexts);
         }
         // Release: pairs with `Consumer::look()`.
         self.ring.released.0.store(self.released.count, Release);
-        // Without this the processor may look whether the sender waits before others see that there is
-        // room, and the sender sleeps for ever (S7). Pairs with that of `Consumer::wait()`.
+        // Without this the processor may look whether the sender waits before others see that
+        // there is room, and the sender sleeps for ever (S7). Pairs with that of
+        // `Consumer::wait()`.
         smp_mb(Full);
         space.wake();
-        Ok(number)
+        Ok(())
     }
 }

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The functions that the C files of rpcrdma call.
+//!
+//! Two threads may be in here for a transport at the same time: one that holds the transport's
+//! send lock (`XPRT_LOCKED`), and one that polls the Send completion queue.
+
+use core::ptr;
+
+use kernel::{
+    ffi::{
+        c_int,
+        c_uint, //
+    },
+    prelude::*, //
+};
+
+use crate::{
+    bindings,
+    connection::Connection,
+    object::CObject,
+    transport::Transport, //
+};
+
+/// Makes the Send contexts for the connection of `r_xprt`. Returns 0, or `-ENOMEM`, and nothing
+/// was made.
+///
+/// # Safety
+///
+/// `r_xprt` must have an endpoint, with the device's attributes, and nobody else uses either.
+#[no_mangle]
+unsafe extern "C" fn rpcrdma_sendctxs_create(r_xprt: *mut bindings::rpcrdma_xprt) -> c_int {
+    // SAFETY: By the contract of this function.
+    let (transport, endpoint) = unsafe {
+        let transport = Transport::from_raw(r_xprt);
+        (transport, transport.endpoint())
+    };
+    if transport.is_begun() {
+        kernel::warn_on!(true);
+        return EBUSY.to_errno();
+    }
+    match Connection::new(transport, endpoint) {
+        Ok(connection) => {
+            transport.begin(connection);
+            0
+        }
+        Err(error) => error.to_errno(),
+    }
+}
+
+/// Releases the Sends of `r_xprt` whose end was not reported, and frees its Send contexts. Does
+/// nothing if there are none.
+///
+/// # Safety
+///
+/// The Send Queue must have been drained, and nobody else may use the transport.
+#[no_mangle]
+unsafe extern "C" fn rpcrdma_sendctxs_destroy(r_xprt: *mut bindings::rpcrdma_xprt) {
+    // SAFETY: By the contract of this function.
+    let transport = unsafe { Transport::from_raw(r_xprt) };
+    // SAFETY: As above.
+    if let Some(connection) = unsafe { transport.end() } {
+        KBox::into_inner(connection).close(transport);
+    }
+}
+
+/// Takes a Send context of `r_xprt`. Null: all of them are in use; the transport has been told
+/// that the caller waits until there is room (`XPRT_WRITE_SPACE`), and the caller is to try again.
+///
+/// # Safety
+///
+/// `r_xprt` must be connected, and the caller must have its send lock.
+#[no_mangle]
+unsafe extern "C" fn rpcrdma_sendctx_get_locked(
+    r_xprt: *mut bindings::rpcrdma_xprt,
+) -> *mut bindings::rpcrdma_sendctx {
+    // SAFETY: By the contract of this function. The connection ends under the send lock too.
+    let transport = unsafe { Transport::from_raw(r_xprt) };
+    // SAFETY: As above; the send lock is for this end.
+    let sender = unsafe {
+        transport
+            .connection()
+            .map(|connection| connection.sender.get())
+    };
+    sender
+        .and_then(|sender| sender.get(transport))
+        .map_or(ptr::null_mut(), CObject::as_raw)
+}
+
+/// Gives back `sc`, which the last `rpcrdma_sendctx_get_locked()` took and in which no Send was
+/// posted.
+///
+/// # Safety
+///
+/// As for `rpcrdma_sendctx_get_locked()`.
+#[no_mangle]
+unsafe extern "C" fn rpcrdma_sendctx_unget_locked(
+    r_xprt: *mut bindings::rpcrdma_xprt,
+    sc: *mut bindings::rpcrdma_sendctx,
+) {
+    // SAFETY: By the contract of this function.
+    let transport = unsafe { Transport::from_raw(r_xprt) };
+    // SAFETY: As above; the send lock is for this end.
+    let sender = unsafe {
+        transport
+            .connection()
+            .map(|connection| connection.sender.get())
+    };
+    let known = sender.is_some_and(|sender| sender.unget(transport, sc));
+    kernel::warn_on!(!known);
+}
+
+/// The Send in `sc`, which the last `rpcrdma_sendctx_get_locked()` took, is about to be posted,
+/// the last of a chain of `num_wrs` work requests. Whether it is to be signalled.
+///
+/// # Safety
+///
+/// As for `rpcrdma_sendctx_get_locked()`.
+#[no_mangle]
+unsafe extern "C" fn rpcrdma_sendctx_post_locked(
+    r_xprt: *mut bindings::rpcrdma_xprt,
+    sc: *mut bindings::rpcrdma_sendctx,
+    num_wrs: c_uint,
+) -> bool {
+    // SAFETY: By the contract of this function.
+    let transport = unsafe { Transport::from_raw(r_xprt) };
+    // SAFETY: As above; the send lock is for this end.
+    let sender = unsafe {
+        transport
+            .connection()
+            .map(|connection| connection.sender.get())
+    };
+    let signaled = sender.and_then(|sender| sender.post(sc, num_wrs));
+    kernel::warn_on!(signaled.is_none());
+    // An unknown one is signalled: its completion is of no posted Send, and closes the connection.
+    signaled.unwrap_or(true)
+}
+
+/// The Send in `sc` has ended, and all those before it. Releases them, and wakes a sender that
+/// waits.
+///
+/// # Safety
+///
+/// `r_xprt` must be valid and the caller must be the completion handler of its Send Queue. `sc` is
+/// only compared.
+#[no_mangle]
+unsafe extern "C" fn rpcrdma_sendctx_put_locked(
+    r_xprt: *mut bindings::rpcrdma_xprt,
+    sc: *mut bindings::rpcrdma_sendctx,
+) {
+    // SAFETY: By the contract of this function. The connection ends after the Send Queue was
+    // drained.
+    let transport = unsafe { Transport::from_raw(r_xprt) };
+    // SAFETY: As above; a completion queue has one handler at a time, whose end this is.
+    match unsafe {
+        transport
+            .connection()
+            .map(|connection| connection.completer.get())
+    } {
+        Some(completer) => completer.put(transport, sc),
+        None => transport.force_disconnect(),
+    }
+}
+
+/// Does not compile unless the functions have the prototypes that the headers give them.
+macro_rules! assert_prototypes {
+    ($($name:ident),* $(,)?) => {
+        const _: () = {
+            $(let _ = [$name, bindings::$name];)*
+        };
+    };
+}
+
+assert_prototypes!(
+    rpcrdma_sendctxs_create,
+    rpcrdma_sendctxs_destroy,
+    rpcrdma_sendctx_get_locked,
+    rpcrdma_sendctx_unget_locked,
+    rpcrdma_sendctx_post_locked,
+    rpcrdma_sendctx_put_locked,
+);
