@@ -11,6 +11,7 @@
 # LAB_HIDE   this project's modules and the stock ones that they replace, OURS:STOCK
 # LAB_LOAD   the modules to load, in this order
 # LAB_SETUP  scripts of the subsystems, sourced in the end
+# LAB_UNPACKED  folders with packages that are unpacked there and not installed
 
 lab_mount() {
 	local type=$1 where=$2
@@ -66,6 +67,21 @@ lab_init() {
 	lab_hide_stock && lab_load
 }
 
+# What is installed comes first.
+lab_unpacked() {
+	local root library
+
+	for root in $LAB_UNPACKED; do
+		PATH+=":$root/usr/sbin:$root/usr/bin:$root/sbin:$root/bin"
+		for library in "$root"/usr/lib/*-linux-* "$root"/lib/*-linux-*; do
+			[ -d "$library" ] || continue
+			LD_LIBRARY_PATH+="${LD_LIBRARY_PATH:+:}$library"
+			export LD_LIBRARY_PATH
+		done
+	done
+	export PATH
+}
+
 lab_setup() {
 	local script
 
@@ -75,4 +91,4 @@ lab_setup() {
 	done
 }
 
-lab_init && lab_setup
+lab_init && lab_unpacked && lab_setup

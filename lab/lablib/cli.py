@@ -61,7 +61,7 @@ def _shell(lab: Lab, guest: vm.Guest) -> int:
     command = vm.vng_command(lab.cache, guest.kernel, vm.kvm_works(lab.cache, guest.kernel))
     command.remove("--verbose")
     setup = lab.cache.folder("interactive") / "env"
-    script = f"{vm.exports(guest.variables())}. {LAB}/guest-init.sh\n"
+    script = f"{vm.exports(guest.variables(lab.cache))}. {LAB}/guest-init.sh\n"
     setup.write_text(script, encoding="utf-8")
     say(f"a shell in the guest; load the modules there with:  . {setup}")
     say("leave it with 'exit' or Ctrl-D")

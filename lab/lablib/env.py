@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import kconfig, kernel, project, sources, tools
+from . import kconfig, kernel, project, sources, subsystem, tools, unpack
 from .base import Cache, LabError
 from .kernel import Kernel
 from .sources import KernelSource, PrivateApt
@@ -51,11 +51,13 @@ class Lab:
             apt = PrivateApt(self.cache)
             built = pool.submit(tools.bindgen, self.cache)
             vng = pool.submit(tools.virtme_ng, self.cache)
+            unpacked = pool.submit(unpack.ensure_all, self.cache, subsystem.everything())
             # One after the other: both use the same package lists.
             kernel_source = sources.kernel(self.cache, apt)
             rust_library = sources.rust_library(self.cache, apt)
             built.result()
             vng.result()
+            unpacked.result()
         return kernel_source, rust_library
 
     def kernel(self) -> Kernel:

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,9 +108,9 @@ def machine_mirror(etc_apt: Path = Path("/etc/apt")) -> Mirror:
     return Mirror(mirror.uri, mirror.keyring or _KEYRING)
 
 
-def sources_list(mirror: Mirror) -> str:
+def sources_list(mirror: Mirror, suites: tuple[str, ...] = SUITES) -> str:
     """The private sources.list."""
-    return "".join(f"deb [signed-by={mirror.keyring}] {mirror.uri} {suite} main\n" for suite in SUITES)
+    return "".join(f"deb [signed-by={mirror.keyring}] {mirror.uri} {suite} main\n" for suite in suites)
 
 
 def versions(madison: str) -> list[str]:
@@ -123,11 +124,18 @@ def versions(madison: str) -> list[str]:
 
 
 class PrivateApt:
-    """apt with its own sources, lists and cache; works without root."""
+    """apt with its own sources, lists and cache; works without root.
 
-    def __init__(self, cache: Cache) -> None:
+    `name` tells its folder and logs from those of one with other suites.
+    """
+
+    def __init__(
+        self, cache: Cache, suites: tuple[str, ...] = SUITES, name: str = "private"
+    ) -> None:
         self._cache = cache
-        self._root = cache.folder("apt")
+        self._suites = suites
+        self._name = name
+        self._root = cache.folder("apt", *([] if name == "private" else [name]))
         self._env = clean_environment()
         self._fresh = False
 
@@ -151,13 +159,14 @@ class PrivateApt:
         for name in ("lists/partial", "cache/archives/partial"):
             (self._root / name).mkdir(parents=True, exist_ok=True)
         mirror = machine_mirror()
-        (self._root / "sources.list").write_text(sources_list(mirror), encoding="utf-8")
-        say(f"reading the package lists of {', '.join(SUITES)} from {mirror.uri}")
+        text = sources_list(mirror, self._suites)
+        (self._root / "sources.list").write_text(text, encoding="utf-8")
+        say(f"reading the package lists of {', '.join(self._suites)} from {mirror.uri}")
         logged(
             "reading the package lists",
             # Errors are fatal: by default apt-get only warns about a suite that it cannot read.
             ["apt-get", *self._options(), "-o", "APT::Update::Error-Mode=any", "update"],
-            self._cache.folder("log") / "apt-private-update.log",
+            self._cache.folder("log") / f"apt-{self._name}-update.log",
             self._env,
         )
         self._fresh = True
@@ -185,6 +194,24 @@ class PrivateApt:
         if not have:
             raise LabError(f"apt-get download left no {pattern} in {folder}")
         return have[0]
+
+    def fetch_missing(self, packages: Sequence[str], folder: Path) -> list[Path]:
+        """Downloads `packages` and all that they need, as far as this machine lacks it.
+
+        Nothing is installed; the files are put into `folder`.
+        """
+        self.update()
+        (folder / "partial").mkdir(parents=True, exist_ok=True)
+        logged(
+            f"downloading {' '.join(packages)}",
+            # Without the locks of dpkg's database, which only root can take: it is only read.
+            ["apt-get", *self._options(), "-o", f"Dir::Cache::archives={folder}",
+             "-o", "Debug::NoLocking=1", "--yes", "--no-install-recommends", "--download-only",
+             "install", *packages],
+            self._cache.folder("log") / f"apt-{self._name}-download.log",
+            self._env,
+        )  # fmt: skip
+        return sorted(folder.glob("*.deb"))
 
 
 KERNEL_PACKAGE = "linux-source-7.3"

@@ -58,6 +58,8 @@ class Subsystem:
     folder: Path
     #: Debian packages that the tests need.
     packages: tuple[str, ...] = ()
+    #: Those that are unpacked for its guests and not installed.
+    unpacked_packages: tuple[str, ...] = ()
     #: Modules that a guest loads, by name: of either implementation, and of this project only.
     modules: tuple[str, ...] = ()
     own_modules: tuple[str, ...] = ()

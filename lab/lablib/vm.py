@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import project, subsystem
+from . import project, subsystem, unpack
 from .base import CHECKOUT, LAB, Cache, LabError, say
 from .kernel import Kernel
 from .run import clean_environment, locked
@@ -116,7 +116,7 @@ class Guest:
     #: Whose modules are loaded.
     subsystems: tuple[Subsystem, ...] = field(default_factory=lambda: subsystem.everything())
 
-    def variables(self) -> dict[str, str]:
+    def variables(self, cache: Cache) -> dict[str, str]:
         """The environment in which guest-init.sh works."""
         setups = (str(each.guest_setup) for each in self.subsystems if each.guest_setup)
         found = {
@@ -125,6 +125,7 @@ class Guest:
             "MODULES": str(self.kernel.modules),
             "RUST_MODULES": str(self.rust_modules or ""),
             "LAB_SETUP": " ".join(setups),
+            "LAB_UNPACKED": " ".join(map(str, unpack.folders(cache, self.subsystems))),
         }
         if self.implementation != "none":
             own = self.rust_modules if self.implementation == "rust" else None
@@ -303,7 +304,7 @@ def _boot(
         # Emulated, or on a machine that does other things: the tests' limits are longer.
         "KSFT_MACHINE_SLOW": "yes",
         **(environment or {}),
-        **guest.variables(),
+        **guest.variables(cache),
         "RESULTS": str(folder),
         "LAB_DIRECTORY": str(directory),
         "LAB_TIMEOUT": str(timeout),

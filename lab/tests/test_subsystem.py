@@ -6,12 +6,13 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from lablib import intreecheck, kconfig, project, subsystem, tools, vm
-from lablib.base import LabError
+from lablib import intreecheck, kconfig, project, subsystem, tools, unpack, vm
+from lablib.base import Cache, LabError
 from lablib.kernel import Kernel
 
 TOML = """
 packages = ["nvme-cli"]
+unpacked-packages = ["nvme-daemon"]
 modules = ["nvme_fc"]
 own-modules = ["fcq"]
 """
@@ -63,6 +64,8 @@ class SubsystemTest(unittest.TestCase):
 
     def test_packages(self) -> None:
         self.assertIn("nvme-cli", tools.wanted_packages())
+        self.assertNotIn("nvme-daemon", tools.wanted_packages())
+        self.assertEqual(self.everything[0].unpacked_packages, ("nvme-daemon",))
 
     def test_kernel_configuration(self) -> None:
         settings = kconfig.settings(kconfig.fragments("fast"))
@@ -85,8 +88,9 @@ class SubsystemTest(unittest.TestCase):
         kernel = Kernel(Path("/s"), Path("/b"), "fast", "7.3.4", modules)
         needs = {"nvme-fc": ["fabrics", "fcq"], "fcq": []}
         with mock.patch.object(project, "module_depends", lambda path: needs[path.stem]):
-            rust = vm.Guest(kernel, "rust", own).variables()
-            c = vm.Guest(kernel, "c", own).variables()
+            cache = Cache(self.selftests)
+            rust = vm.Guest(kernel, "rust", own).variables(cache)
+            c = vm.Guest(kernel, "c", own).variables(cache)
         self.assertEqual(rust["LAB_HIDE"], f"{own}/nvme-fc.ko:{modules}/k/nvme-fc.ko")
         loaded = [f"{modules}/k/fabrics.ko", f"{own}/fcq.ko", f"{own}/nvme-fc.ko"]
         self.assertEqual(rust["LAB_LOAD"].split(), loaded)
@@ -94,6 +98,8 @@ class SubsystemTest(unittest.TestCase):
         loaded = [f"{modules}/k/fabrics.ko", f"{modules}/k/nvme-fc.ko"]
         self.assertEqual(c["LAB_LOAD"].split(), loaded)
         self.assertEqual(rust["LAB_SETUP"], str(self.selftests / "nvme/guest-init.sh"))
+        unpacked = unpack.folder(cache, ("nvme-daemon",))
+        self.assertEqual(rust["LAB_UNPACKED"], str(unpacked))
 
     def test_modules_in_the_image_and_nowhere(self) -> None:
         self.write("modules/modules.dep", "")
