@@ -183,7 +183,8 @@ impl Connection {
     }
 }
 
-/// The end of a connection that posts Sends.
+/// The end of a connection that posts Sends, in cache lines of its own.
+#[repr(align(64))]
 pub(crate) struct Sender {
     consumer: Consumer<SharedRef>,
     signaling: SendSignaling,
@@ -251,7 +252,8 @@ impl Sender {
     }
 }
 
-/// The end of a connection that learns which Sends have ended.
+/// The end of a connection that learns which Sends have ended, in cache lines of its own.
+#[repr(align(64))]
 pub(crate) struct Completer {
     producer: Producer<SharedRef>,
     shared: Arc<Shared>,

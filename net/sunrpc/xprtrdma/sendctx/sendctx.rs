@@ -11,7 +11,7 @@
 //! - `transport.rs` is the safe view of the C structures that it uses.
 //! - `entry.rs` has the functions that C calls.
 //!
-//! `Documentation/networking/xprtrdma-sendctx.rst` has the properties S1 to S8, and the
+//! `Documentation/sunrpc/xprtrdma-sendctx.rst` has the properties S1 to S8, and the
 //! differences from C.
 
 #![deny(unsafe_code)]
