@@ -16,8 +16,9 @@
 //! ```
 //!
 //! The three are counts of Sends since the connection was made, and the two ends of the ring belong
-//! to two handles, which may work at the same time: the [`Consumer`] takes contexts and posts Sends,
-//! the [`Producer`] gives back those of Sends that have ended. There is no lock between them.
+//! to two handles, which may work at the same time: the [`Consumer`] takes contexts and posts
+//! Sends, the [`Producer`] gives back those of Sends that have ended. There is no lock between
+//! them.
 //!
 //! C counterpart: `rb_sc_head`, `rb_sc_tail` and `rb_sc_last` of `struct rpcrdma_buffer`.
 
@@ -87,13 +88,13 @@ impl Ring {
     {
         let ring = share(Self {
             contexts,
-            posted: Line(Atomic::new(0)),
-            released: Line(Atomic::new(0)),
+            posted: Line(Atomic::new(Position::START.count)),
+            released: Line(Atomic::new(Position::START.count)),
         })?;
         let consumer = Consumer {
             taken: Position::START,
-            posted: 0,
-            released: 0,
+            posted: Position::START.count,
+            released: Position::START.count,
             ring: ring.clone(),
         };
         let producer = Producer {
@@ -170,8 +171,8 @@ pub(crate) struct Consumer<R> {
 }
 
 impl<R: Deref<Target = Ring>> Consumer<R> {
-    /// Takes the next context, in which the next Send is built. `None`: they are all in use; `space`
-    /// has been told that the sender waits, and wakes it once there is room.
+    /// Takes the next context, in which the next Send is built. `None`: they are all in use;
+    /// `space` has been told that the sender waits, and wakes it once there is room.
     ///
     /// C counterpart: `rpcrdma_sendctx_get_locked()`.
     pub(crate) fn get(&mut self, space: &impl BufferSpace) -> Option<Slot> {
@@ -188,8 +189,8 @@ impl<R: Deref<Target = Ring>> Consumer<R> {
         Some(slot)
     }
 
-    /// Gives back the context that was taken last, in which no Send was posted. `space` is told, for
-    /// there is room again. False: it was not `slot`, or a Send was posted; nothing happens.
+    /// Gives back the context that was taken last, in which no Send was posted. `space` is told,
+    /// for there is room again. False: it was not `slot`, or a Send was posted; nothing happens.
     ///
     /// C counterpart: `rpcrdma_sendctx_unget_locked()`.
     pub(crate) fn unget(&mut self, slot: Slot, space: &impl BufferSpace) -> bool {
@@ -203,17 +204,17 @@ impl<R: Deref<Target = Ring>> Consumer<R> {
         true
     }
 
-    /// The Send in the context that was taken last is about to be posted. From now on the device may
-    /// report its end.
+    /// The Send in the context that was taken last is about to be posted. From now on the device
+    /// may report its end.
     pub(crate) fn post(&mut self) {
         self.posted = self.taken.count;
-        // Release: the device's completion is ordered after the Send by the device's driver; this is
-        // for a completion that is made up, which then finds the context as it was built.
+        // Release: the device's completion is ordered after the Send by the device's driver; this
+        // is for a completion that is made up, which then finds the context as it was built.
         self.ring.posted.0.store(self.posted, Release);
     }
 
-    /// Takes the contexts that are still in use from both ends, in the order in which they were taken, and
-    /// calls `release` for each, whether a Send was posted in it or not (S8).
+    /// Takes the contexts that are still in use from both ends, in the order in which they were
+    /// taken, and calls `release` for each, whether a Send was posted in it or not (S8).
     pub(crate) fn close(self, producer: Producer<R>, mut release: impl FnMut(Slot)) {
         let mut position = producer.released;
         while position.count != self.taken.count {
@@ -236,9 +237,9 @@ impl<R: Deref<Target = Ring>> Consumer<R> {
     /// Waits until there is room in a ring that was full.
     fn wait(&mut self, space: &impl BufferSpace) {
         space.wait();
-        // Either the producer sees that the sender waits, or it is seen here that there is room: both
-        // write, then read what the other writes, with a full barrier in between (S7). Pairs with that
-        // of `Producer::put()`.
+        // Either the producer sees that the sender waits, or it is seen here that there is room:
+        // both write, then read what the other writes, with a full barrier in between (S7). Pairs
+        // with that of `Producer::put()`.
         smp_mb(Full);
         self.look();
         if !self.full() {
@@ -262,11 +263,12 @@ pub(crate) struct Producer<R> {
 }
 
 impl<R: Deref<Target = Ring>> Producer<R> {
-    /// The Send whose context `is_this` knows has ended, and all those before it. `release` is called for
-    /// each of them, in the order in which they were posted (S3, S5), and then `space` is told.
+    /// The Send whose context `is_this` knows has ended, and all those before it. `release` is
+    /// called for each of them, in the order in which they were posted (S3, S5), and then `space`
+    /// is told.
     ///
-    /// At most as many contexts are looked at as are with the device. If that Send is not among them,
-    /// nothing is released.
+    /// At most as many contexts are looked at as are with the device. If that Send is not among
+    /// them, nothing is released.
     ///
     /// C counterpart: `rpcrdma_sendctx_put_locked()`.
     pub(crate) fn put(
@@ -296,8 +298,8 @@ impl<R: Deref<Target = Ring>> Producer<R> {
         }
         // Release: pairs with `Consumer::look()`.
         self.ring.released.0.store(self.released.count, Release);
-        // Without this the processor may look whether the sender waits before others see that there is
-        // room, and the sender sleeps for ever (S7). Pairs with that of `Consumer::wait()`.
+        // Without this the processor may look whether the sender waits before others see that there
+        // is room, and the sender sleeps for ever (S7). Pairs with that of `Consumer::wait()`.
         smp_mb(Full);
         space.wake();
         Ok(number)

@@ -2,9 +2,9 @@
 
 //! Which Sends are signalled.
 //!
-//! A device reports the end of a Send only if it is asked to, which costs an entry in the completion
-//! queue, an interrupt and a work item. Sends end in the order in which they were posted, so that one
-//! signalled Send speaks for those before it.
+//! A device reports the end of a Send only if it is asked to, which costs an entry in the
+//! completion queue, an interrupt and a work item. Sends end in the order in which they were
+//! posted, so that one signalled Send speaks for those before it.
 
 /// Decides which Sends are signalled.
 ///
@@ -24,16 +24,17 @@ pub(crate) struct SendSignaling {
 impl SendSignaling {
     /// Begins with a whole batch, of which no Send has been posted.
     ///
-    /// `contexts` is the number of Send contexts of the ring. Without a signalled Send among those that
-    /// occupy them, nothing would ever end once they are all in use, so that the batch is smaller.
+    /// `contexts` is the number of Send contexts of the ring. Without a signalled Send among those
+    /// that occupy them, nothing would ever end once they are all in use, so that the batch is
+    /// smaller.
     pub(crate) fn new(batch: u32, contexts: usize) -> Self {
         let most = u32::try_from(contexts.saturating_sub(1)).unwrap_or(u32::MAX);
         let batch = batch.min(most);
         Self { batch, left: batch }
     }
 
-    /// A Send is about to be posted, the last of a chain of `wrs` work requests. Whether it is to be
-    /// signalled: if it `must`, or does not fit into the rest of the batch.
+    /// A Send is about to be posted, the last of a chain of `wrs` work requests. Whether it is to
+    /// be signalled: if it `must`, or does not fit into the rest of the batch.
     pub(crate) fn post(&mut self, wrs: u32, must: bool) -> bool {
         // A Send is a work request itself.
         let wrs = wrs.max(1);
