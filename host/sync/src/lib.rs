@@ -2,8 +2,8 @@
 
 //! Atomics for logic that is compiled into a kernel module and into a test on the host.
 //!
-//! The names and methods are those of `kernel::sync::atomic` and `kernel::sync::barrier`. A logic folder takes them from its
-//! parent, in its `mod.rs`, and its files from there:
+//! The names and methods are those of `kernel::sync::atomic` and `kernel::sync::barrier`. A logic
+//! folder takes them from its parent, in its `mod.rs`, and its files from there:
 //!
 //! ```text
 //! use super::atomic;                              // logic/mod.rs
@@ -33,11 +33,13 @@
 //! }
 //! ```
 //!
-//! `tests/alias` does just that. (clippy's `duplicate_mod` has to be told.) What is not here is not in the kernel crate either, but for these:
+//! `tests/alias` does just that. (clippy's `duplicate_mod` has to be told.) What is not here is not in
+//! the kernel crate either, but for these:
 //!
 //! - [`Atomic::new`](atomic::Atomic::new) is no `const fn`, for loom's are not: logic has no statics.
-//! - `Full` orders plain accesses too in the kernel, and stands for `SeqCst` here. Loom takes that for
-//!   acquire and release, so that it may find what cannot happen in the kernel, but misses nothing.
+//! - `Full` orders plain accesses too in the kernel, and stands for `SeqCst` here. Loom takes that of an
+//!   atomic for acquire and release, so that it may find what cannot happen in the kernel, but misses
+//!   nothing. A barrier it takes for what it is (`tests/barrier.rs`).
 //! - A failed `cmpxchg()` orders nothing, whatever it is asked for; so it is in the kernel.
 
 #![cfg_attr(not(feature = "loom"), no_std)]

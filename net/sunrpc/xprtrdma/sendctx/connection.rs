@@ -41,24 +41,22 @@ use crate::{
 
 /// What the two ends share.
 pub(crate) struct Shared {
-    ring: Ring,
-    contexts: Contexts,
+    ring: Ring<Contexts>,
     sent: Sent,
     completed: Completed,
 }
 
 impl Show for Shared {
     fn show(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (posted, released) = self.ring.counts();
         let Self {
-            contexts,
+            ring,
             sent,
             completed,
-            ..
         } = self;
+        let (posted, released) = ring.counts();
         let unmapped = completed.unmapped_pages.get();
         let mapped = sent.mapped_pages.get();
-        writeln!(out, "contexts {}", contexts.number())?;
+        writeln!(out, "contexts {}", ring.contexts().number())?;
         writeln!(out, "posted {posted}")?;
         writeln!(out, "signaled {}", sent.signaled.get())?;
         writeln!(out, "completions {}", completed.completions.get())?;
@@ -105,9 +103,9 @@ impl Counter {
 struct SharedRef(Arc<Shared>);
 
 impl Deref for SharedRef {
-    type Target = Ring;
+    type Target = Ring<Contexts>;
 
-    fn deref(&self) -> &Ring {
+    fn deref(&self) -> &Self::Target {
         &self.0.ring
     }
 }
@@ -132,10 +130,9 @@ impl Connection {
         let number = requests + bindings::SENDCTX_BC_REQUESTS as usize - 1;
         let flags = GFP_NOWAIT | __GFP_NOWARN;
         let contexts = Contexts::new(endpoint, number)?;
-        let (consumer, producer) = Ring::split(number, |ring| -> Result<_> {
+        let (consumer, producer) = Ring::split(number, contexts, |ring| -> Result<_> {
             let shared = Shared {
                 ring,
-                contexts,
                 sent: Sent {
                     signaled: Counter::new(),
                     mapped_pages: Counter::new(),
@@ -148,7 +145,7 @@ impl Connection {
             };
             Ok(SharedRef(Arc::new(shared, flags)?))
         })?;
-        let shared = producer.ring().0.clone();
+        let shared = consumer.ring().0.clone();
         let mut connection = KBox::new(
             Self {
                 sender: Serialized::new(Sender {
@@ -175,10 +172,10 @@ impl Connection {
         if let Some(file) = self.state_file {
             file.remove(transport);
         }
-        let Completer { producer, shared } = self.completer.into_inner();
+        let producer = self.completer.into_inner().producer;
         let consumer = self.sender.into_inner().consumer;
         consumer.close(producer, |ended| {
-            shared.contexts.release(ended);
+            ended.release();
         });
     }
 }
@@ -199,7 +196,7 @@ impl Sender {
     pub(crate) fn get(&mut self, transport: &Transport) -> Option<&Context> {
         self.held = self.consumer.get(transport);
         match self.held {
-            Some(slot) => self.shared.contexts.at(slot),
+            Some(slot) => self.shared.ring.contexts().at(slot),
             None => {
                 transport.count_empty();
                 None
@@ -230,7 +227,8 @@ impl Sender {
         let slot = self.take_held(context)?;
         let pages = self
             .shared
-            .contexts
+            .ring
+            .contexts()
             .at(slot)
             .map_or(0, Context::mapped_pages);
         self.consumer.post();
@@ -247,7 +245,7 @@ impl Sender {
     }
 
     fn take_held(&mut self, context: *const bindings::rpcrdma_sendctx) -> Option<Slot> {
-        let contexts = &self.shared.contexts;
+        let contexts = self.shared.ring.contexts();
         self.held.take_if(|slot| contexts.is_at(*slot, context))
     }
 }
@@ -266,15 +264,11 @@ impl Completer {
     /// the memory of other Sends nobody knows. Nothing is released, and the connection is closed;
     /// that is said once.
     pub(crate) fn put(&mut self, transport: &Transport, context: *const bindings::rpcrdma_sendctx) {
-        let Shared {
-            contexts,
-            completed,
-            ..
-        } = &*self.shared;
+        let completed = &self.shared.completed;
         let done = self.producer.put(
-            |slot| contexts.is_at(slot, context),
+            |contexts, slot| contexts.is_at(slot, context),
             |ended| {
-                let pages = contexts.release(ended);
+                let pages = ended.release();
                 if pages > 0 {
                     completed.unmapped_pages.add(pages);
                 }

@@ -258,27 +258,30 @@ impl Contexts {
         Some(unsafe { Context::from_raw(context.as_ptr()) })
     }
 
-    /// Unmaps what was mapped for a Send that has ended, and gives up its reference to the
-    /// request. Returns the number of pages that were mapped.
-    pub(crate) fn release(&self, ended: Ended) -> usize {
-        let Some(context) = self.at(ended.slot()) else {
-            return 0;
-        };
-        let pages = context.mapped_pages();
-        if !context.req().load(Relaxed).is_null() {
-            // SAFETY: The context has been built for a Send of the request, which C has taken a
-            // reference for, and `Ended` says that the device does not use it and that this is
-            // done once.
-            unsafe { bindings::rpcrdma_sendctx_unmap(context.as_raw()) };
-        }
-        pages
-    }
-
     /// Whether `context` is the one at a place.
     pub(crate) fn is_at(&self, slot: Slot, context: *const bindings::rpcrdma_sendctx) -> bool {
         self.0
             .get(slot.index())
             .is_some_and(|other| ptr::eq(other.as_ptr(), context))
+    }
+}
+
+impl Ended<'_, Contexts> {
+    /// Unmaps what was mapped for the Send, and gives up its reference to the request. Returns the
+    /// number of pages that were mapped.
+    pub(crate) fn release(self) -> usize {
+        let (contexts, slot) = self.parts();
+        let Some(context) = contexts.at(slot) else {
+            return 0;
+        };
+        let pages = context.mapped_pages();
+        if !context.req().load(Relaxed).is_null() {
+            // SAFETY: The context has been built for a Send of the request, which C has taken a
+            // reference for. The ring of these very contexts says that the device does not use
+            // it, and says so once.
+            unsafe { bindings::rpcrdma_sendctx_unmap(context.as_raw()) };
+        }
+        pages
     }
 }
 

@@ -22,7 +22,10 @@
 //!
 //! C counterpart: `rb_sc_head`, `rb_sc_tail` and `rb_sc_last` of `struct rpcrdma_buffer`.
 
-use core::ops::Deref;
+use core::{
+    ops::Deref,
+    ptr, //
+};
 
 use super::{
     atomic::{
@@ -48,15 +51,17 @@ impl Slot {
     }
 }
 
-/// A Send that has ended, or was never posted and never will be. Its context is released once, for
-/// this is given out once and not copied.
-#[derive(Debug)]
-pub(crate) struct Ended(Slot);
+/// The context of a Send that has ended, or was never posted and never will be. It is released once,
+/// for this is given out once and not copied.
+pub(crate) struct Ended<'a, C> {
+    slot: Slot,
+    contexts: &'a C,
+}
 
-impl Ended {
-    /// The place of its context.
-    pub(crate) fn slot(&self) -> Slot {
-        self.0
+impl<'a, C> Ended<'a, C> {
+    /// All contexts of the ring, and the place of this one.
+    pub(crate) fn parts(self) -> (&'a C, Slot) {
+        (self.contexts, self.slot)
     }
 }
 
@@ -73,40 +78,43 @@ pub(crate) trait BufferSpace {
 #[repr(align(64))]
 struct Line<T>(T);
 
-/// What both ends of a ring share.
+/// What both ends of a ring share, the contexts `C` among it.
 ///
 /// # Invariants
 ///
 /// - `released <= posted <= released + contexts`, as counts that wrap (S1).
 /// - Only the one [`Consumer`] writes `posted`, only the one [`Producer`] writes `released` (S4).
-pub(crate) struct Ring {
-    contexts: usize,
+pub(crate) struct Ring<C> {
+    number: usize,
+    contexts: C,
     /// Number of Sends that have been given to the device.
     posted: Line<Atomic<usize>>,
     /// Number of those whose context has been given back.
     released: Line<Atomic<usize>>,
 }
 
-impl Ring {
-    /// The two ends of a new ring of `contexts` contexts, all of them free.
+impl<C> Ring<C> {
+    /// The two ends of a new ring of the `number` contexts in `contexts`, all of them free.
     ///
     /// `share` is given the ring, and returns the pointer by which both ends find it.
     pub(crate) fn split<R, E>(
-        contexts: usize,
+        number: usize,
+        contexts: C,
         share: impl FnOnce(Self) -> Result<R, E>,
     ) -> Result<(Consumer<R>, Producer<R>), E>
     where
         R: Deref<Target = Self> + Clone,
     {
         let ring = share(Self {
+            number,
             contexts,
-            posted: Line(Atomic::new(0)),
-            released: Line(Atomic::new(0)),
+            posted: Line(Atomic::new(Position::START.count)),
+            released: Line(Atomic::new(Position::START.count)),
         })?;
         let consumer = Consumer {
             taken: Position::START,
-            posted: 0,
-            released: 0,
+            posted: Position::START.count,
+            released: Position::START.count,
             ring: ring.clone(),
         };
         let producer = Producer {
@@ -114,6 +122,16 @@ impl Ring {
             ring,
         };
         Ok((consumer, producer))
+    }
+
+    fn ended(&self, slot: Slot) -> Ended<'_, C> {
+        let contexts = &self.contexts;
+        Ended { slot, contexts }
+    }
+
+    /// The contexts.
+    pub(crate) fn contexts(&self) -> &C {
+        &self.contexts
     }
 
     /// How many Sends were posted since the ring was made, and how many of their contexts have
@@ -142,18 +160,18 @@ impl Position {
         slot: Slot(0),
     };
 
-    /// The position after this one, in a ring of `contexts` contexts.
-    fn next(self, contexts: usize) -> Self {
+    /// The position after this one, in a ring of `number` contexts.
+    fn next(self, number: usize) -> Self {
         let next = self.slot.0 + 1;
         // INVARIANT: Either less than the number, or 0.
         Self {
             count: self.count.wrapping_add(1),
-            slot: Slot(if next < contexts { next } else { 0 }),
+            slot: Slot(if next < number { next } else { 0 }),
         }
     }
 
     /// The position before this one.
-    fn previous(self, contexts: usize) -> Self {
+    fn previous(self, number: usize) -> Self {
         // INVARIANT: Less than it was, or the last.
         Self {
             count: self.count.wrapping_sub(1),
@@ -161,7 +179,7 @@ impl Position {
                 self.slot
                     .0
                     .checked_sub(1)
-                    .unwrap_or(contexts.saturating_sub(1)),
+                    .unwrap_or(number.saturating_sub(1)),
             ),
         }
     }
@@ -182,7 +200,7 @@ pub(crate) struct Consumer<R> {
     released: usize,
 }
 
-impl<R: Deref<Target = Ring>> Consumer<R> {
+impl<C, R: Deref<Target = Ring<C>>> Consumer<R> {
     /// Takes the next context, in which the next Send is built. `None`: they are all in use;
     /// `space` has been told that the sender waits, and wakes it once there is room.
     ///
@@ -197,7 +215,7 @@ impl<R: Deref<Target = Ring>> Consumer<R> {
         }
         let Position { slot, .. } = self.taken;
         // INVARIANT: The ring is not full.
-        self.taken = self.taken.next(self.ring.contexts);
+        self.taken = self.taken.next(self.ring.number);
         Some(slot)
     }
 
@@ -206,7 +224,7 @@ impl<R: Deref<Target = Ring>> Consumer<R> {
     ///
     /// C counterpart: `rpcrdma_sendctx_unget_locked()`.
     pub(crate) fn unget(&mut self, slot: Slot, space: &impl BufferSpace) -> bool {
-        let last = self.taken.previous(self.ring.contexts);
+        let last = self.taken.previous(self.ring.number);
         if self.taken.count == self.posted || last.slot != slot {
             return false;
         }
@@ -226,18 +244,27 @@ impl<R: Deref<Target = Ring>> Consumer<R> {
     }
 
     /// Takes the contexts that are still in use from both ends, in the order in which they were
-    /// taken, and calls `release` for each, whether a Send was posted in it or not (S8).
-    pub(crate) fn close(self, producer: Producer<R>, mut release: impl FnMut(Ended)) {
+    /// taken, and calls `release` for each, whether a Send was posted in it or not (S8). `producer`
+    /// is the other end of the same ring; nothing is released if it is not.
+    pub(crate) fn close(self, producer: Producer<R>, mut release: impl FnMut(Ended<'_, C>)) {
+        if !ptr::eq(&raw const *self.ring, &raw const *producer.ring) {
+            return;
+        }
         let mut position = producer.released;
         while position.count != self.taken.count {
-            release(Ended(position.slot));
-            position = position.next(self.ring.contexts);
+            release(self.ring.ended(position.slot));
+            position = position.next(self.ring.number);
         }
+    }
+
+    /// The pointer by which this end finds the ring.
+    pub(crate) fn ring(&self) -> &R {
+        &self.ring
     }
 
     /// Whether all contexts are in use, as far as is known.
     fn full(&self) -> bool {
-        self.taken.count.wrapping_sub(self.released) >= self.ring.contexts
+        self.taken.count.wrapping_sub(self.released) >= self.ring.number
     }
 
     /// Looks at what the producer has given back since.
@@ -275,7 +302,7 @@ pub(crate) struct Producer<R> {
     released: Position,
 }
 
-impl<R: Deref<Target = Ring>> Producer<R> {
+impl<C, R: Deref<Target = Ring<C>>> Producer<R> {
     /// The pointer by which this end finds the ring.
     pub(crate) fn ring(&self) -> &R {
         &self.ring
@@ -291,8 +318,8 @@ impl<R: Deref<Target = Ring>> Producer<R> {
     /// C counterpart: `rpcrdma_sendctx_put_locked()`.
     pub(crate) fn put(
         &mut self,
-        mut is_this: impl FnMut(Slot) -> bool,
-        mut release: impl FnMut(Ended),
+        mut is_this: impl FnMut(&C, Slot) -> bool,
+        mut release: impl FnMut(Ended<'_, C>),
         space: &impl BufferSpace,
     ) -> Result<(), NotPosted> {
         // Acquire: see `Consumer::post()`.
@@ -302,16 +329,16 @@ impl<R: Deref<Target = Ring>> Producer<R> {
             if end.count == posted {
                 return Err(NotPosted);
             }
-            let found = is_this(end.slot);
-            end = end.next(self.ring.contexts);
+            let found = is_this(&self.ring.contexts, end.slot);
+            end = end.next(self.ring.number);
             if found {
                 break;
             }
         }
 
         while self.released.count != end.count {
-            release(Ended(self.released.slot));
-            self.released = self.released.next(self.ring.contexts);
+            release(self.ring.ended(self.released.slot));
+            self.released = self.released.next(self.ring.number);
         }
         // Release: pairs with `Consumer::look()`.
         self.ring.released.0.store(self.released.count, Release);
