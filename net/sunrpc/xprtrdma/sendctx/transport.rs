@@ -204,8 +204,8 @@ impl<T: debugfs::Show> StateFile<T> {
         // Memory is not to be reclaimed by writing to the server, which takes the connection.
         let _scope = NoIoScope::enter();
         let dir = transport.debugfs()?;
-        // SAFETY: The RPC client removes the directory only after it has locked out whoever connects
-        // (`XPRT_LOCKED`), and sets the pointer to null then.
+        // SAFETY: The RPC client removes the directory only after it has locked out whoever
+        // connects (`XPRT_LOCKED`), and sets the pointer to null then.
         Some(Self(unsafe {
             debugfs::Guest::new::<Rpcrdma>(dir, c"sendctx", value)
         }))

@@ -51,8 +51,8 @@ impl Slot {
     }
 }
 
-/// The context of a Send that has ended, or was never posted and never will be. It is released once,
-/// for this is given out once and not copied.
+/// The context of a Send that has ended, or was never posted and never will be. It is released
+/// once, for this is given out once and not copied.
 pub(crate) struct Ended<'a, C> {
     slot: Slot,
     contexts: &'a C,
@@ -244,8 +244,8 @@ impl<C, R: Deref<Target = Ring<C>>> Consumer<R> {
     }
 
     /// Takes the contexts that are still in use from both ends, in the order in which they were
-    /// taken, and calls `release` for each, whether a Send was posted in it or not (S8). `producer`
-    /// is the other end of the same ring; nothing is released if it is not.
+    /// taken, and calls `release` for each, whether a Send was posted in it or not (S8).
+    /// `producer` is the other end of the same ring; nothing is released if it is not.
     pub(crate) fn close(self, producer: Producer<R>, mut release: impl FnMut(Ended<'_, C>)) {
         if !ptr::eq(&raw const *self.ring, &raw const *producer.ring) {
             return;
@@ -303,11 +303,6 @@ pub(crate) struct Producer<R> {
 }
 
 impl<C, R: Deref<Target = Ring<C>>> Producer<R> {
-    /// The pointer by which this end finds the ring.
-    pub(crate) fn ring(&self) -> &R {
-        &self.ring
-    }
-
     /// The Send whose context `is_this` knows has ended, and all those before it. `release` is
     /// called for each of them, in the order in which they were posted (S3, S5), and then `space`
     /// is told.
