@@ -58,12 +58,21 @@ check_kernel() {
 	esac
 }
 
+# has_optional ?SYMBOL=m...: whether the kernel has the module that one is to replace.
+has_optional() {
+	symbol=${1#\?}
+	[ "$(config "${symbol%%=*}")" = m ]
+}
+
 # modules: name, folder and needs of those that are to be built, from scripts/kbuild/modules.
 # make puts the switches into the environment.
 modules() {
 	grep '^[a-z]' "$here/scripts/kbuild/modules" | while read -r name switch folder needs; do
 		eval "value=\$$switch"
-		[ "$value" = n ] || echo "$name $folder $needs"
+		if [ -z "$value" ] && [ "${needs#\?}" != "$needs" ]; then
+			has_optional "$needs" || value=n
+		fi
+		[ "$value" = n ] || echo "$name $folder ${needs#\?}"
 	done
 }
 
@@ -216,8 +225,10 @@ tree_files() {
 				echo "$dir/${object%.o}.c"
 			done
 		fi
-		[ -f "$here/$folder/bindings.h" ] || continue
-		sed -n "s|^#include \"\([^/]*\)\"\$|$dir/\1|p" "$here/$folder/bindings.h"
+		for header in "$here/$folder/bindings.h" "$here/$folder"/*/bindings.h; do
+			[ -f "$header" ] || continue
+			sed -n "s|^#include \"\([^/]*\)\"\$|$dir/\1|p" "$header"
+		done
 	done <<-END
 		$(modules)
 	END

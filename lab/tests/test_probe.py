@@ -32,13 +32,20 @@ _NEEDED = ("sh", "sed", "awk", "grep", "tr", "cat", "head", "paste", "dirname")
 _MAKEFILE = "VERSION = 7\nPATCHLEVEL = 3\nSUBLEVEL = 4\nEXTRAVERSION =\n"
 
 
-def _core_sources() -> list[str]:
-    """C files of the core that the external build compiles, and headers that it needs."""
-    text = (CHECKOUT / "drivers/target/Kbuild").read_text(encoding="utf-8")
+def _tree_sources(folder: str) -> list[str]:
+    """The kernel's C files of `folder` that the external build compiles."""
+    text = (CHECKOUT / folder / "Kbuild").read_text(encoding="utf-8")
     block = re.search(r"^tree-objs\s*:=(.*?[^\\])$", text, re.M | re.S)
     assert block
-    names = [name.replace(".o", ".c") for name in re.findall(r"\S+\.o", block[1])]
-    return [*names, "target_core_internal.h", "target_core_alua.h", "target_core_pr.h"]
+    return [f"{folder}/{name[:-2]}.c" for name in re.findall(r"\S+\.o", block[1])]
+
+
+#: What modules are made of, and headers that they need.
+_SOURCES = (
+    *_tree_sources("drivers/target"), "drivers/target/target_core_internal.h",
+    "drivers/target/target_core_alua.h", "drivers/target/target_core_pr.h",
+    *_tree_sources("net/sunrpc/xprtrdma"), "net/sunrpc/xprtrdma/xprt_rdma.h",
+)  # fmt: skip
 
 
 class ProbeTest(unittest.TestCase):
@@ -71,8 +78,8 @@ class ProbeTest(unittest.TestCase):
 
     def _make_source(self, folder: Path, makefile: str = _MAKEFILE) -> None:
         self._write(folder / "Makefile", makefile)
-        for name in _core_sources():
-            self._write(folder / "drivers/target" / name, "")
+        for name in _SOURCES:
+            self._write(folder / name, "")
 
     def configure(self, **changes: str | None) -> None:
         """Writes auto.conf with `changes`; None leaves a symbol out."""
@@ -175,6 +182,26 @@ class ProbeTest(unittest.TestCase):
         (self.source / "drivers/target/target_core_sbc.c").unlink()
         self.refused(r"has no drivers/target/target_core_sbc\.c; ")
         self.assertEqual(self.probe(CONFIG_TARGET_CORE_TMR_RUST="n"), (0, []))
+
+    def test_module_that_the_kernel_does_not_have(self) -> None:
+        rust = "CONFIG_SUNRPC_XPRT_RDMA_SENDCTX_RUST"
+        lacks = "has no CONFIG_SUNRPC_XPRT_RDMA; "
+        wrong = {None: lacks, "y": r"CONFIG_SUNRPC_XPRT_RDMA=y\); set it to m"}
+        for value, message in wrong.items():
+            with self.subTest(value=value):
+                self.configure(SUNRPC_XPRT_RDMA=value)
+                self.assertEqual(self.probe(), (0, []))
+                self.refused(message, **{rust: "y"})
+        self.configure(SUNRPC_XPRT_RDMA="m")
+        self.assertEqual(self.probe(), (0, []))
+        (self.source / "net/sunrpc/xprtrdma/verbs.c").unlink()
+        self.refused(r"has no net/sunrpc/xprtrdma/verbs\.c; ")
+        self.assertEqual(self.probe(**{rust: "n"}), (0, []))
+
+    def test_header_of_a_subfolder(self) -> None:
+        self.configure(SUNRPC_XPRT_RDMA="m")
+        (self.source / "net/sunrpc/xprtrdma/xprt_rdma.h").unlink()
+        self.refused(r"has no net/sunrpc/xprtrdma/xprt_rdma\.h; ")
 
     def test_no_symvers(self) -> None:
         (self.build / "Module.symvers").write_text("")

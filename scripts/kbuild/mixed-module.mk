@@ -7,6 +7,7 @@
 #   mixed-module	name of the module
 #   tree-dir		its directory in the kernel tree
 #   tree-objs		objects that are made of that directory's C files
+#			(also tree-objs-y, tree-objs-m)
 #   spatch-objs		those of tree-objs whose C file is changed first, by the
 #			semantic patch of the same name (see spatch.mk)
 #   spatch-dir		where the semantic patches are; $(src) unless set
@@ -17,6 +18,7 @@
 tree-src := $(or $(KSRC),$(srctree))/$(tree-dir)
 
 obj-m += $(mixed-module).o
+tree-objs += $(tree-objs-y) $(tree-objs-m)
 $(mixed-module)-y := $(tree-objs) $(rust-objs)
 
 # For what is compiled here and includes headers of that directory.
