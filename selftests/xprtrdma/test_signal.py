@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""How many Sends are signalled: one of a batch, and no batch without one."""
+
+import mmap
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from ksftlib.files import read, set_for_test
+from ksftlib.ktap import Context, diag
+from ksftlib.wait import Task
+from nfslib.client import Mount
+from nfslib.rig import Rigs
+from nfslib.sends import SendTrace, Summary
+from nfslib.suite import Suite
+
+suite = Suite()
+
+#: Operations that are counted, and processes that do them.
+OPERATIONS = 600
+PROCESSES = 4
+
+BLOCK = 4096
+
+#: Work requests after which a Send is to be signalled.
+BATCH = int(read(Path("/proc/sys/sunrpc/rdma_slot_table_entries"))) // 8
+
+#: Signalled of the posted Sends at most, by the work requests of each.
+LIMITS = {1: 1 / 16, 2: 1 / 8, 3: 1 / 6}
+
+#: Attributes are not cached.
+rig = Rigs(suite, "noac")
+
+
+def _file(mount: Mount) -> Path:
+    path = mount.path / "signal"
+    if not path.exists():
+        path.write_bytes(bytes(BLOCK * OPERATIONS // PROCESSES))
+    return path
+
+
+def getattrs(mount: Mount) -> None:
+    """GETATTR: a call that is one Send and nothing else."""
+    with _file(mount).open("rb") as file:
+        for _ in range(OPERATIONS):
+            os.fstat(file.fileno())
+
+
+def _blocks(context: Context, mount: Mount, writing: bool) -> None:
+    path = _file(mount)
+
+    def work() -> None:
+        buffer = mmap.mmap(-1, BLOCK)
+        descriptor = os.open(path, os.O_RDWR | os.O_DIRECT)
+        for number in range(OPERATIONS // PROCESSES):
+            if writing:
+                os.pwrite(descriptor, buffer, number * BLOCK)
+            else:
+                assert os.preadv(descriptor, [buffer], number * BLOCK) == BLOCK
+        os.close(descriptor)
+
+    for task in [Task(context, work, f"process {number}") for number in range(PROCESSES)]:
+        task.wait(60)
+
+
+def traced(context: Context, what: str, action: Callable[[], object]) -> Summary:
+    """What `action` posts."""
+    # With a delegation the client would answer itself.
+    set_for_test(context, Path("/proc/sys/fs/leases-enable"), "0")
+    trace = SendTrace(context)
+    action()
+    summary = Summary(trace.sends())
+    diag(f"{what}: {summary}")
+    assert summary.posted >= OPERATIONS, f"{summary.posted} Sends of {OPERATIONS} operations"
+    return summary
+
+
+def check(summary: Summary) -> None:
+    """Fails the test if more are signalled than should be."""
+    limit = LIMITS[summary.usual_requests]
+    # The first one may belong to the batch before.
+    assert summary.signalled <= limit * summary.posted + 1, (
+        f"{summary.ratio:.4f} of the Sends are signalled, {limit:.4f} would do"
+    )
+
+
+def _register(kind: str) -> None:
+    @suite.test(f"GETATTRs over {kind} are signalled once a batch", limit=90)
+    def getattr_(context: Context) -> None:
+        mount = rig(kind).mount
+        check(traced(context, f"GETATTR, {kind}", lambda: getattrs(mount)))
+
+    @suite.test(f"4 KiB O_DIRECT reads over {kind} are signalled once a batch", limit=90)
+    def reads(context: Context) -> None:
+        mount = rig(kind).mount
+        check(traced(context, f"4k reads, {kind}", lambda: _blocks(context, mount, False)))
+
+    @suite.test(f"4 KiB O_DIRECT writes over {kind} are signalled once a batch", limit=90)
+    def writes(context: Context) -> None:
+        mount = rig(kind).mount
+        check(traced(context, f"4k writes, {kind}", lambda: _blocks(context, mount, True)))
+
+    @suite.test(f"no batch of work requests over {kind} is without a signalled Send", limit=120)
+    def gaps(context: Context) -> None:
+        mount = rig(kind).mount
+
+        def mixed() -> None:
+            task = Task(context, lambda: getattrs(mount), "GETATTRs")
+            _blocks(context, mount, True)
+            _blocks(context, mount, False)
+            task.wait(60)
+
+        summary = traced(context, f"all at once, {kind}", mixed)
+        assert summary.longest_gap <= BATCH, (
+            f"{summary.longest_gap} work requests without a signalled Send, {BATCH} are a batch"
+        )
+
+
+for _kind in ("siw", "rxe"):
+    _register(_kind)
+
+
+if __name__ == "__main__":
+    suite.run()
