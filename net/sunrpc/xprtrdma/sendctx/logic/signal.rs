@@ -22,6 +22,13 @@ pub(crate) struct SendSignaling {
 }
 
 impl SendSignaling {
+    /// Most work requests that a batch has, however many requests there are.
+    ///
+    /// The reply to a call of the server holds one of `RPCRDMA_BACKWARD_WRS` requests until a
+    /// signalled Send has ended, and there may be no other Sends for a long time. Half of these
+    /// requests are for the calls that the server may have outstanding.
+    const MOST: u32 = 16;
+
     /// Begins with a whole batch, of which no Send has been posted.
     ///
     /// `contexts` is the number of Send contexts of the ring. Without a signalled Send among those
@@ -29,7 +36,7 @@ impl SendSignaling {
     /// smaller.
     pub(crate) fn new(batch: u32, contexts: usize) -> Self {
         let most = u32::try_from(contexts.saturating_sub(1)).unwrap_or(u32::MAX);
-        let batch = batch.min(most);
+        let batch = batch.min(most).min(Self::MOST);
         Self { batch, left: batch }
     }
 
