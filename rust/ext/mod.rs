@@ -21,6 +21,8 @@ pub mod debugfs;
 pub mod genl;
 #[cfg(ext_global)]
 pub mod global;
+#[cfg(ext_kunit)]
+pub mod kunit;
 #[cfg(ext_list)]
 pub mod list;
 #[cfg(ext_lock)]
