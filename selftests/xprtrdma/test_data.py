@@ -4,7 +4,7 @@
 
 from ksftlib.ktap import Context, diag
 from nfslib.load import COPIED, KIB, LARGE, MAPPED, Load, Work
-from nfslib.rig import Rigs
+from nfslib.rig import shared_rigs
 from nfslib.sends import SendTrace, Summary
 from nfslib.suite import Suite
 
@@ -14,7 +14,7 @@ suite = Suite()
 PROCESSES = 4
 OPERATIONS = 60
 
-rig = Rigs(suite)
+rig = shared_rigs(suite)
 
 
 def move(context: Context, kind: str, work: Work, operations: int = OPERATIONS) -> None:

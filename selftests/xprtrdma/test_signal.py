@@ -7,12 +7,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from ksftlib.files import read, set_for_test
+from ksftlib.files import set_for_test
 from ksftlib.ktap import Context, diag
 from ksftlib.wait import Task
 from nfslib.client import Mount
-from nfslib.rig import Rigs
+from nfslib.rig import shared_rigs
 from nfslib.sends import SendTrace, Summary
+from nfslib.slots import batch, slots
 from nfslib.suite import Suite
 
 suite = Suite()
@@ -23,14 +24,11 @@ PROCESSES = 4
 
 BLOCK = 4096
 
-#: Work requests after which a Send is to be signalled.
-BATCH = int(read(Path("/proc/sys/sunrpc/rdma_slot_table_entries"))) // 8
-
 #: Signalled of the posted Sends at most, by the work requests of each.
 LIMITS = {1: 1 / 16, 2: 1 / 8, 3: 1 / 6}
 
 #: Attributes are not cached.
-rig = Rigs(suite, "noac")
+rig = shared_rigs(suite, "noac")
 
 
 def _file(mount: Mount) -> Path:
@@ -112,8 +110,9 @@ def _register(kind: str) -> None:
             task.wait(60)
 
         summary = traced(context, f"all at once, {kind}", mixed)
-        assert summary.longest_gap <= BATCH, (
-            f"{summary.longest_gap} work requests without a signalled Send, {BATCH} are a batch"
+        size = batch(slots())
+        assert summary.longest_gap <= size, (
+            f"{summary.longest_gap} work requests without a signalled Send, {size} are a batch"
         )
 
 

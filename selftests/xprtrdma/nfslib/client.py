@@ -14,9 +14,12 @@ from .system import MNT_DETACH, run, umount
 
 _numbers = itertools.count()
 
-#: Without a limit for the answers of the server, so that no operation is given up. A call that
-#: has no answer for so many tenths of a second closes the connection.
+#: Tenths of a second: a call that has no answer for so long closes the connection, and is sent
+#: again over the next one. No operation is ever given up.
 TIMEO = 100
+
+#: So long that it is no load of the machine if this closes a connection.
+LONG = 6000
 
 
 class Mount:

@@ -7,6 +7,7 @@ import random
 import struct
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -115,13 +116,11 @@ class Load:
         works: Sequence[Work],
         operations: "int | None" = None,
         seed: int = 1,
-        around: "Callable[[Callable[[], object]], object] | None" = None,
     ) -> None:
         self._behind = behind
         self._shared = mmap.mmap(-1, 8 * (len(works) + 1))
         self._names = [f"load-{seed}-{number}" for number in range(len(works))]
         self._operations = operations
-        self._around = around
         self._tasks = [
             Task(context, partial(self._work, folder / name, work, number, seed), name)
             for number, (name, work) in enumerate(zip(self._names, works))
@@ -131,10 +130,7 @@ class Load:
         file = _File(path, work, 1000 * seed + number)
         done = 0
         while not self._shared[0] and done != self._operations:
-            if self._around:
-                self._around(file.step)
-            else:
-                file.step()
+            file.step()
             done += 1
             struct.pack_into("Q", self._shared, 8 * (number + 1), done)
         return file.finish()
@@ -171,3 +167,26 @@ class Load:
             found = (self._behind / name).read_bytes()
             assert found == expected, f"{name}: the server has something else"
         return sum(self.done())
+
+
+class Parallel:
+    """`function` called with 0, 1, 2, ... to `count`, in so many threads of a process at once."""
+
+    def __init__(
+        self, context: Context, count: int, function: Callable[[int], object], what: str
+    ) -> None:
+        def work() -> int:
+            with ThreadPoolExecutor(count) as pool:
+                return len(list(pool.map(function, range(count))))
+
+        self._count = count
+        self._task = Task(context, work, f"{count} times at once {what}")
+
+    def wait(self, seconds: float = 60.0) -> None:
+        """Waits for the end of all; raises what one of them raised."""
+        done = self._task.wait(seconds)
+        assert done == self._count, f"{done} of {self._count} have ended"
+
+    def done(self) -> bool:
+        """Whether all have ended."""
+        return self._task.done()

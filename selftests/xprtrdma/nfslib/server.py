@@ -3,7 +3,7 @@
 
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -34,6 +34,8 @@ def missing() -> str:
     """Why no server can be started here; empty if one can."""
     if modprobe("nfsd").returncode:
         return "the kernel has no nfsd"
+    if not Path("/proc/self/ns/net").exists():
+        return "the kernel has no network namespaces (CONFIG_NET_NS)"
     return ""
 
 
@@ -41,7 +43,7 @@ class Server:
     """Exports a tmpfs, version 4.1 and later, over RDMA only."""
 
     def __init__(self, context: Context, wire: Wire, size: str = "512m") -> None:
-        self._wire = wire
+        self.wire = wire
         self.address = wire.address
         self._context = context
         # What the tools keep is in memory, and gone afterwards.
@@ -53,13 +55,18 @@ class Server:
         #: What the clients see, from behind.
         self.folder = Path("/run/nfs-export")
         self._mount(context, "tmpfs", self.folder, f"size={size},mode=777")
-        self._inside(partial(self._mount, Context(), "nfsd", _CONTROL))
+        pipes = _STATE / "rpc_pipefs"
+
+        def mounts() -> None:
+            mount("nfsd", _CONTROL)
+            mount("rpc_pipefs", pipes)
+
+        # Both show the namespace in which they were mounted.
+        self._inside(mounts)
         context.defer(partial(umount, _CONTROL))
-        self._inside(partial(self._mount, Context(), "rpc_pipefs", _STATE / "rpc_pipefs"))
-        context.defer(partial(umount, _STATE / "rpc_pipefs"))
+        context.defer(partial(umount, pipes))
         # Remembers the clients, so that they may reclaim what they had open after a restart.
-        self._daemon(context, "nfsdcld", "-F", "-p", str(_STATE / "rpc_pipefs"),
-                     "-s", str(_STATE / "nfsdcld"))  # fmt: skip
+        self._daemon(context, "nfsdcld", "-F", "-p", str(pipes), "-s", str(_STATE / "nfsdcld"))
         if not _EXPORTS.exists():
             # exportfs reads it whatever it is told to export.
             _EXPORTS.touch()
@@ -67,9 +74,8 @@ class Server:
         run(*wire.far.command("exportfs", "-o", _OPTIONS, f"*:{self.folder}"))
         context.defer(partial(run, *wire.far.command("exportfs", "-ua")))
         self._daemon(context, "rpc.mountd", "-F", "-N", "2", "-N", "3")
-        self._set("versions", "-3 +4.1 +4.2")
-        self._set("nfsv4leasetime", str(LEASE))
-        self._set("nfsv4gracetime", str(LEASE))
+        times = {"nfsv4leasetime": str(LEASE), "nfsv4gracetime": str(LEASE)}
+        self._set({"versions": "-3 +4.1 +4.2", **times})
         context.defer(self.stop)
         self.start()
 
@@ -79,16 +85,20 @@ class Server:
         context.defer(partial(umount, where))
 
     def _inside(self, function: Callable[[], T], seconds: float = 20.0) -> T:
-        return self._wire.far.call(function, "something at the server", seconds)
+        return self.wire.far.call(function, "something at the server", seconds)
 
-    def _set(self, name: str, text: str, seconds: float = 20.0) -> None:
+    def _set(self, settings: Mapping[str, str], seconds: float = 40.0) -> None:
+        def work() -> None:
+            for name, text in settings.items():
+                write(_CONTROL / name, f"{text}\n")
+
         # In the namespace: siw listens in that of whoever asks for it.
-        self._inside(partial(write, _CONTROL / name, f"{text}\n"), seconds)
+        self._inside(work, seconds)
 
     def _daemon(self, context: Context, *command: str) -> None:
         log = tempfile.TemporaryFile("w+")
         child = subprocess.Popen(
-            self._wire.far.command(*command), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            self.wire.far.command(*command), stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
 
         def end() -> None:
@@ -104,16 +114,15 @@ class Server:
 
     def start(self) -> None:
         """Takes clients from now on. Those that it knew have the grace period to come back."""
-        self._set("portlist", f"rdma {PORT}")
-        self._set("threads", str(THREADS), seconds=40)
+        self._set({"portlist": f"rdma {PORT}", "threads": str(THREADS)})
 
     def stop(self) -> None:
         """Drops all clients, without a word to them but the end of their connections."""
-        self._set("threads", "0", seconds=40)
+        self._set({"threads": "0"})
 
     def end_grace(self) -> None:
         """The grace period, if it goes on, is over."""
-        self._set("v4_end_grace", "Y")
+        self._set({"v4_end_grace": "Y"})
 
     def running(self) -> int:
         """How many threads there are."""

@@ -25,10 +25,13 @@ _COMMAND = 20.0
 _CLONE_NEWNET = 0x40000000
 
 
-def run(*command: str, seconds: float = _COMMAND) -> str:
-    """Standard output of a command; fails the test with its errors if it fails."""
+def run(*command: str, seconds: float = _COMMAND, given: str = "") -> str:
+    """Standard output of a command; fails the test with its errors if it fails.
+
+    `given` is its standard input.
+    """
     done = subprocess.run(
-        command, text=True, capture_output=True, stdin=subprocess.DEVNULL, check=False,
+        command, text=True, capture_output=True, input=given, check=False,
         timeout=seconds * PATIENCE,
     )  # fmt: skip
     assert done.returncode == 0, f"{' '.join(command)}: {done.returncode}, {done.stderr.strip()}"
@@ -51,20 +54,7 @@ def umount(where: Path, flags: int = 0) -> None:
         raise OSError(number, f"umount: {os.strerror(number)}", str(where))
 
 
-class Here:
-    """The machine's own network namespace, in the place of another one."""
-
-    def command(self, *command: str) -> tuple[str, ...]:
-        """`command`, to be run in there."""
-        return command
-
-    def call(self, function: Callable[[], T], what: str, seconds: float = _COMMAND) -> T:
-        """What `function` returns in there."""
-        del what, seconds
-        return function()
-
-
-class Namespace(Here):
+class Namespace:
     """A network namespace of its own."""
 
     def __init__(self, context: Context, name: str) -> None:
