@@ -7,13 +7,8 @@
 //!
 //! C header: `include/linux/debugfs.h`
 
-use core::{
-    marker::PhantomData,
-    mem::ManuallyDrop,
-    ptr::NonNull, //
-};
+use core::marker::PhantomData;
 use kernel::{
-    bindings,
     fmt,
     module::ModuleMetadata,
     prelude::*,
@@ -57,49 +52,6 @@ pub struct File<T> {
     _value: Arc<T>,
 }
 
-/// A file in a directory that C makes, and removes with all that is in it.
-///
-/// If it is not removed, what it shows is there for ever.
-pub struct Guest<T> {
-    name: &'static CStr,
-    value: ManuallyDrop<Arc<T>>,
-}
-
-impl<T: Show> Guest<T> {
-    /// Makes a file of the module `M` that shows `value` in the directory `dir`, which may be an
-    /// error pointer.
-    ///
-    /// # Safety
-    ///
-    /// `dir` must be valid until the call returns.
-    pub unsafe fn new<M: ModuleMetadata>(
-        dir: NonNull<bindings::dentry>,
-        name: &'static CStr,
-        value: Arc<T>,
-    ) -> Self {
-        // SAFETY: By the contract of this function; the value is kept until the file was removed.
-        unsafe { imp::make_guest::<T, M>(dir, name, &value) };
-        Self {
-            name,
-            value: ManuallyDrop::new(value),
-        }
-    }
-
-    /// Removes the file; that waits for readers. `dir` is its directory, `None` if that is gone.
-    ///
-    /// # Safety
-    ///
-    /// `dir` must be the directory of [`Guest::new()`], and valid until the call returns. If it is
-    /// `None`, C must have removed the directory.
-    pub unsafe fn remove(self, dir: Option<NonNull<bindings::dentry>>) {
-        if let Some(dir) = dir {
-            // SAFETY: By the contract of this function.
-            unsafe { imp::remove_guest(dir, self.name) };
-        }
-        drop(ManuallyDrop::into_inner(self.value));
-    }
-}
-
 #[cfg(CONFIG_DEBUG_FS)]
 mod imp {
     use super::{
@@ -108,7 +60,6 @@ mod imp {
     };
     use core::{
         marker::PhantomData,
-        mem::ManuallyDrop,
         ptr::NonNull, //
     };
     use kernel::{
@@ -158,32 +109,6 @@ mod imp {
                 )
             })
         }
-    }
-
-    /// Makes a file in a directory of C.
-    ///
-    /// # Safety
-    ///
-    /// `dir` must be valid or an error pointer, and the caller keeps `value` until the file was
-    /// removed.
-    pub(super) unsafe fn make_guest<T: Show, M: ModuleMetadata>(
-        dir: NonNull<bindings::dentry>,
-        name: &CStr,
-        value: &T,
-    ) {
-        let dir = ManuallyDrop::new(Entry::from_raw(dir.as_ptr()));
-        // Removed by its name: the entry may be gone with its directory.
-        let _ = ManuallyDrop::new(dir.file::<T, M>(name, value));
-    }
-
-    /// Removes a file from a directory of C, and waits for its readers.
-    ///
-    /// # Safety
-    ///
-    /// `dir` must be valid or an error pointer.
-    pub(super) unsafe fn remove_guest(dir: NonNull<bindings::dentry>, name: &CStr) {
-        // SAFETY: By the contract of this function; error pointers are looked up in vain.
-        unsafe { bindings::debugfs_lookup_and_remove(name.as_char_ptr(), dir.as_ptr()) };
     }
 
     impl Drop for Entry {
@@ -241,11 +166,7 @@ mod imp {
 #[cfg(not(CONFIG_DEBUG_FS))]
 mod imp {
     use super::Show;
-    use core::ptr::NonNull;
-    use kernel::{
-        bindings,
-        prelude::*, //
-    };
+    use kernel::prelude::*;
 
     /// Nothing: the kernel has no debugfs.
     pub(super) struct Entry;
@@ -259,18 +180,4 @@ mod imp {
             Self
         }
     }
-
-    /// Nothing is made.
-    ///
-    /// # Safety
-    ///
-    /// None.
-    pub(super) unsafe fn make_guest<T: Show, M>(_: NonNull<bindings::dentry>, _: &CStr, _: &T) {}
-
-    /// Nothing is there.
-    ///
-    /// # Safety
-    ///
-    /// None.
-    pub(super) unsafe fn remove_guest(_: NonNull<bindings::dentry>, _: &CStr) {}
 }

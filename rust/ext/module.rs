@@ -41,13 +41,13 @@ pub fn keep(module: &ThisModule) -> bool {
 /// wants one that comes from `module!`.
 ///
 /// ```ignore
-/// c_module!(Rpcrdma, c"rpcrdma");
+/// c_module!(pub(crate) Rpcrdma, c"rpcrdma");
 /// ```
 #[cfg(ext_c_module)]
 macro_rules! c_module {
-    ($name:ident, $module:expr) => {
+    ($vis:vis $name:ident, $module:expr) => {
         /// The module that this is part of.
-        struct $name;
+        $vis struct $name;
 
         impl kernel::module::ModuleMetadata for $name {
             const NAME: &'static kernel::str::CStr = $module;

@@ -12,7 +12,7 @@ use std::convert::Infallible;
 use std::rc::Rc;
 
 use crate::plain::logic::ring::Ring;
-use crate::plain::logic::signal::SendSignaling;
+use crate::plain::logic::signal::{contexts, SendSignaling};
 use crate::policy::{expected, left, with_left, MOST};
 use crate::reference::{Contexts, Space};
 
@@ -93,11 +93,12 @@ impl Client {
     /// As `rpcrdma_buffer_create()`, `frwr_query_device()` and `Connection::new()` have it:
     /// a device with a small Send Queue takes fewer requests at a time.
     fn new(slots: usize, credits: usize) -> Self {
+        let batch = (credits >> 3) as u32;
         Self {
             credits,
             requests: slots + slots.div_ceil(8),
-            contexts: credits + 1,
-            batch: (credits >> 3) as u32,
+            contexts: contexts(credits as u32 + 1, batch, BACKWARD_REQUESTS as u32 / 2),
+            batch,
         }
     }
 }
@@ -270,11 +271,11 @@ fn clients_of_the_kernel_are_never_stuck() {
             let mut seen = HashSet::from([(0, batch)]);
             let mut queue = vec![(0, batch)];
             while let Some((unnoticed, left)) = queue.pop() {
+                // Not only one: all RPCs for which there are credits, and a call of the server.
                 assert!(
-                    has_room(client.contexts, unnoticed),
+                    has_room(client.contexts, unnoticed + client.credits),
                     "{client:?}: no context"
                 );
-                // Not only one: all RPCs for which there are credits.
                 assert!(
                     client.requests - unnoticed >= client.credits,
                     "{client:?}: {unnoticed} requests are held by Sends that ended"
@@ -301,14 +302,15 @@ const BACKWARD_REQUESTS: usize = 32;
 /// Most calls that a server has outstanding, see `xprt_rdma_bc_max_slots()`.
 const BACKWARD_SLOTS: usize = BACKWARD_REQUESTS / 2;
 
-/// The server calls, and nothing else is sent. How many of the replies have ended unnoticed when a
-/// call finds no request, which closes the connection; `post` is whether a reply is signalled.
+/// The server calls, and nothing else is sent. How many of the replies have completed unnoticed when
+/// a call finds no request, which closes the connection; `post` is whether a reply is signalled.
 fn overflow(batch: u32, mut post: impl FnMut(u32) -> (u32, bool)) -> Option<usize> {
     let mut seen = HashSet::new();
     let (mut unnoticed, mut left) = (0, batch);
     while seen.insert((unnoticed, left)) {
-        // The server uses all its slots, then one call is answered and the reply ends.
-        if unnoticed + BACKWARD_SLOTS > BACKWARD_REQUESTS {
+        // The server uses all its slots, one call is answered, and the next one comes before the
+        // completion of the answer is handled: completions and calls come by different queues.
+        if unnoticed + BACKWARD_SLOTS + 1 > BACKWARD_REQUESTS {
             return Some(unnoticed);
         }
         let (after, signalled) = post(left);
@@ -318,9 +320,8 @@ fn overflow(batch: u32, mut post: impl FnMut(u32) -> (u32, bool)) -> Option<usiz
     None
 }
 
-/// A request of the server holds one of a few requests of its own until the reply is released, and
-/// there may be no other Sends for a long time. That limits the batch of a client with many
-/// requests.
+/// A reply to a call of the server holds one of a few requests of its own until it is released, and
+/// there may be no other Sends for a long time. That is why each is signalled.
 #[test]
 fn calls_of_the_server_find_a_request() {
     // RPCRDMA_MAX_SLOT_TABLE
@@ -329,18 +330,33 @@ fn calls_of_the_server_find_a_request() {
         let batch = batch_of(client.batch, client.contexts);
         let found = overflow(batch, |before| {
             let mut signaling = with_left(batch, before, client.contexts);
-            let signalled = signaling.post(1, false);
+            let signalled = signaling.post(1, true);
             (left(signaling), signalled)
         });
         assert_eq!(found, None, "{client:?}");
     }
 }
 
-/// With an eighth of the requests, however many they are, calls would find none.
+/// With a signalled one in a batch, as for calls of the client, calls would find none.
 #[test]
-fn larger_batch_overflows() {
+fn unsignalled_replies_overflow() {
     let with = |batch| overflow(batch, |left| expected(batch, left, 1, false));
-    assert_eq!(with(MOST), None);
-    let found = with(MOST + 1);
-    assert_eq!(found, Some(BACKWARD_REQUESTS - BACKWARD_SLOTS + 1));
+    assert_eq!(with(MOST - 1), None);
+    assert_eq!(with(MOST), Some(BACKWARD_REQUESTS - BACKWARD_SLOTS));
+}
+
+/// The Send Queue has room for what is outstanding, and for a batch that was not reported.
+#[test]
+fn send_queue_has_room() {
+    for credits in [1, 4, 8, 128, 300, 1024, 16384] {
+        for spare in [0, BACKWARD_REQUESTS as u32 / 2] {
+            let batch = (credits >> 3) as u32;
+            let number = contexts(credits as u32 + 1, batch, spare);
+            assert!(number <= credits + 1 + spare as usize);
+            assert!(number >= credits + 1);
+            if spare >= batch {
+                assert_eq!(number, credits + 1 + batch as usize);
+            }
+        }
+    }
 }

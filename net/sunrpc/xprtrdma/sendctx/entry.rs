@@ -17,8 +17,13 @@ use kernel::{
 
 use crate::{
     bindings,
-    connection::Connection,
+    connection::{
+        Connection,
+        Unknown, //
+    },
+    ext::module::c_module,
     object::CObject,
+    statistics,
     transport::Transport, //
 };
 
@@ -27,7 +32,8 @@ use crate::{
 ///
 /// # Safety
 ///
-/// `r_xprt` must have an endpoint, with the device's attributes, and nobody else uses either.
+/// `r_xprt` must have an endpoint with the device's attributes and no Send contexts, and nobody
+/// else uses either.
 #[no_mangle]
 unsafe extern "C" fn rpcrdma_sendctxs_create(r_xprt: *mut bindings::rpcrdma_xprt) -> c_int {
     // SAFETY: By the contract of this function.
@@ -35,11 +41,7 @@ unsafe extern "C" fn rpcrdma_sendctxs_create(r_xprt: *mut bindings::rpcrdma_xprt
         let transport = Transport::from_raw(r_xprt);
         (transport, transport.endpoint())
     };
-    if transport.is_begun() {
-        kernel::warn_on!(true);
-        return EBUSY.to_errno();
-    }
-    match Connection::new(transport, endpoint) {
+    match Connection::new(endpoint) {
         Ok(connection) => {
             transport.begin(connection);
             0
@@ -53,14 +55,15 @@ unsafe extern "C" fn rpcrdma_sendctxs_create(r_xprt: *mut bindings::rpcrdma_xprt
 ///
 /// # Safety
 ///
-/// The Send Queue must have been drained, and nobody else may use the transport.
+/// Nobody else may use the transport. Its Send Queue must have been drained, and no completion of
+/// it may come any more.
 #[no_mangle]
 unsafe extern "C" fn rpcrdma_sendctxs_destroy(r_xprt: *mut bindings::rpcrdma_xprt) {
     // SAFETY: By the contract of this function.
     let transport = unsafe { Transport::from_raw(r_xprt) };
     // SAFETY: As above.
     if let Some(connection) = unsafe { transport.end() } {
-        KBox::into_inner(connection).close(transport);
+        KBox::into_inner(connection).close();
     }
 }
 
@@ -107,7 +110,9 @@ unsafe extern "C" fn rpcrdma_sendctx_unget_locked(
             .map(|connection| connection.sender.get())
     };
     let known = sender.is_some_and(|sender| sender.unget(transport, sc));
-    kernel::warn_on!(!known);
+    if !known {
+        kernel::pr_err_once!("a Send context is given back that was not the last one taken\n");
+    }
 }
 
 /// The Send in `sc`, which the last `rpcrdma_sendctx_get_locked()` took, is about to be posted,
@@ -121,6 +126,7 @@ unsafe extern "C" fn rpcrdma_sendctx_post_locked(
     r_xprt: *mut bindings::rpcrdma_xprt,
     sc: *mut bindings::rpcrdma_sendctx,
     num_wrs: c_uint,
+    must_signal: bool,
 ) -> bool {
     // SAFETY: By the contract of this function.
     let transport = unsafe { Transport::from_raw(r_xprt) };
@@ -130,19 +136,23 @@ unsafe extern "C" fn rpcrdma_sendctx_post_locked(
             .connection()
             .map(|connection| connection.sender.get())
     };
-    let signaled = sender.and_then(|sender| sender.post(sc, num_wrs));
-    kernel::warn_on!(signaled.is_none());
-    // An unknown one is signalled: its completion is of no posted Send, and closes the connection.
+    let signaled = sender.and_then(|sender| sender.post(sc, num_wrs, must_signal));
+    if signaled.is_none() {
+        // Its completion is of no outstanding Send, and closes the connection.
+        kernel::pr_err_once!(
+            "a Send is posted in a Send context that was not the last one taken\n"
+        );
+    }
     signaled.unwrap_or(true)
 }
 
-/// The Send in `sc` has ended, and all those before it. Releases them, and wakes a sender that
+/// The Send in `sc` has completed, and all those before it. Releases them, and wakes a sender that
 /// waits.
 ///
 /// # Safety
 ///
-/// `r_xprt` must be valid and the caller must be the completion handler of its Send Queue. `sc` is
-/// only compared.
+/// `r_xprt` must be valid, and the caller must be the handler of its endpoint's Send completion
+/// queue; those of earlier endpoints were drained. `sc` is only compared.
 #[no_mangle]
 unsafe extern "C" fn rpcrdma_sendctx_put_locked(
     r_xprt: *mut bindings::rpcrdma_xprt,
@@ -152,14 +162,37 @@ unsafe extern "C" fn rpcrdma_sendctx_put_locked(
     // drained.
     let transport = unsafe { Transport::from_raw(r_xprt) };
     // SAFETY: As above; a completion queue has one handler at a time, whose end this is.
-    match unsafe {
+    let completer = unsafe {
         transport
             .connection()
             .map(|connection| connection.completer.get())
-    } {
+    };
+    let done = match completer {
         Some(completer) => completer.put(transport, sc),
-        None => transport.force_disconnect(),
+        None => Err(Unknown { first: true }),
+    };
+    if let Err(Unknown { first }) = done {
+        if first {
+            transport.warn("completion of a Send that is not outstanding, closing the connection");
+        }
+        // SAFETY: By the contract of this function; C cancels the handler before it frees the
+        // endpoint.
+        unsafe { transport.force_disconnect() };
     }
+}
+
+c_module!(pub(crate) Rpcrdma, c"rpcrdma");
+
+/// The module is loaded.
+#[no_mangle]
+extern "C" fn rpcrdma_sendctx_init() {
+    statistics::show();
+}
+
+/// The module goes: there are no transports any more.
+#[no_mangle]
+extern "C" fn rpcrdma_sendctx_exit() {
+    statistics::hide();
 }
 
 /// Does not compile unless the functions have the prototypes that the headers give them.
@@ -178,4 +211,6 @@ assert_prototypes!(
     rpcrdma_sendctx_unget_locked,
     rpcrdma_sendctx_post_locked,
     rpcrdma_sendctx_put_locked,
+    rpcrdma_sendctx_init,
+    rpcrdma_sendctx_exit,
 );

@@ -13,14 +13,16 @@ struct rpcrdma_ep;
 struct rpcrdma_sendctx;
 struct rpcrdma_xprt;
 
-/* Rust, called by verbs.c and frwr_ops.c */
+/* Rust, called by verbs.c, frwr_ops.c and module.c */
 int rpcrdma_sendctxs_create(struct rpcrdma_xprt *r_xprt);
 void rpcrdma_sendctxs_destroy(struct rpcrdma_xprt *r_xprt);
 void rpcrdma_sendctx_put_locked(struct rpcrdma_xprt *r_xprt,
 				struct rpcrdma_sendctx *sc);
 bool rpcrdma_sendctx_post_locked(struct rpcrdma_xprt *r_xprt,
 				 struct rpcrdma_sendctx *sc,
-				 unsigned int num_wrs);
+				 unsigned int num_wrs, bool must_signal);
+void rpcrdma_sendctx_init(void);
+void rpcrdma_sendctx_exit(void);
 
 /* C, called by Rust: verbs.c */
 struct rpcrdma_sendctx *rpcrdma_sendctx_create(struct rpcrdma_ep *ep);

@@ -9,6 +9,7 @@
 //! - `logic/` decides, without kernel types.
 //! - `connection.rs` has what there is for each connection, without unsafe code.
 //! - `transport.rs` is the safe view of the C structures that it uses.
+//! - `statistics.rs` counts, and shows the counts in debugfs.
 //! - `entry.rs` has the functions that C calls.
 //!
 //! `Documentation/sunrpc/xprtrdma-sendctx.rst` has the properties S1 to S8, and the
@@ -33,6 +34,7 @@ mod connection;
 #[expect(unsafe_code, reason = "called by C")]
 mod entry;
 mod logic;
+mod statistics;
 #[expect(unsafe_code, reason = "a view of C")]
 mod transport;
 

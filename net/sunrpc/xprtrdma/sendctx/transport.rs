@@ -13,6 +13,7 @@ use core::{
 };
 
 use kernel::{
+    alloc::Flags,
     prelude::*,
     str::CStr,
     sync::{
@@ -22,7 +23,7 @@ use kernel::{
             Relaxed,
             Release, //
         },
-        Arc, //
+        rcu, //
     },
     types::Opaque, //
 };
@@ -30,12 +31,7 @@ use kernel::{
 use crate::{
     bindings,
     connection::Connection,
-    ext::{
-        debugfs,
-        foreign::ForeignPtr,
-        memalloc::NoIoScope,
-        module::c_module, //
-    },
+    ext::foreign::ForeignPtr,
     logic::ring::{
         BufferSpace,
         Ended,
@@ -47,6 +43,9 @@ use crate::{
         Constant, //
     },
 };
+
+/// Of the addresses of a transport, the one that is shown to people.
+const ADDRESS: usize = bindings::rpc_display_format_t_RPC_DISPLAY_ADDR as usize;
 
 c_object! {
     /// A transport of the RPC client (`struct rpcrdma_xprt`).
@@ -86,12 +85,7 @@ impl Transport {
         unsafe { connection.as_ref() }
     }
 
-    /// Whether there is a connection.
-    pub(crate) fn is_begun(&self) -> bool {
-        !self.contexts().load(Relaxed).is_null()
-    }
-
-    /// Keeps what there is for a new connection. If there is one already, it is there for ever.
+    /// Keeps what there is for a new connection.
     pub(crate) fn begin(&self, connection: KBox<Connection>) {
         // Release: a completion that is made up comes at any time.
         self.contexts()
@@ -118,37 +112,30 @@ impl Transport {
 
     /// Closes the connection, if that is not on its way already; the RPC client then makes a new
     /// one.
-    pub(crate) fn force_disconnect(&self) {
+    ///
+    /// # Safety
+    ///
+    /// The caller is a completion handler of the transport's endpoint, which is not freed before
+    /// the handler returns.
+    pub(crate) unsafe fn force_disconnect(&self) {
         let ep = self.ep().load(Relaxed);
         if !ep.is_null() {
-            // SAFETY: The transport's endpoint is valid as long as it is set.
+            // SAFETY: By the contract of this function.
             unsafe { bindings::rpcrdma_force_disconnect(ep) };
         }
     }
 
-    /// The transport's directory in debugfs, as long as it has one.
-    fn debugfs(&self) -> Option<NonNull<bindings::dentry>> {
-        #[cfg(CONFIG_SUNRPC_DEBUG)]
-        // SAFETY: C sets the pointer before it connects, and clears it after it has stopped
-        // connecting.
-        let dir = unsafe { (*self.xprt().get()).debugfs };
-        #[cfg(not(CONFIG_SUNRPC_DEBUG))]
-        let dir = ptr::null_mut();
-        NonNull::new(dir)
-    }
-
-    /// The server's address, for messages.
-    pub(crate) fn address(&self) -> &CStr {
-        let xprt = self.xprt().get();
-        // SAFETY: C sets the addresses when it makes the transport, and frees them with it.
+    /// Writes a warning that names the server.
+    pub(crate) fn warn(&self, warning: &str) {
+        let _guard = rcu::read_lock();
+        // SAFETY: The array is there as long as the transport. Whoever changes an address does so
+        // as a plain pointer.
         let address = unsafe {
-            (*xprt).address_strings[bindings::rpc_display_format_t_RPC_DISPLAY_ADDR as usize]
+            Atomic::from_ptr(&raw mut (*self.xprt().get()).address_strings[ADDRESS]).load(Acquire)
         };
-        if address.is_null() {
-            return c"?";
-        }
-        // SAFETY: As above.
-        unsafe { CStr::from_char_ptr(address) }
+        // SAFETY: It is a string, which is freed after an RCU grace period.
+        let address = (!address.is_null()).then(|| unsafe { CStr::from_char_ptr(address) });
+        pr_warn!("{}: {}\n", address.unwrap_or(c"?"), warning);
     }
 }
 
@@ -188,35 +175,8 @@ c_object! {
 
 impl Context {
     /// Number of pages that are mapped for this Send alone.
-    pub(crate) fn mapped_pages(&self) -> usize {
+    fn mapped_pages(&self) -> usize {
         self.unmap_count().load(Relaxed) as usize
-    }
-}
-
-c_module!(Rpcrdma, c"rpcrdma");
-
-/// The file in the transport's directory in debugfs that shows a connection.
-pub(crate) struct StateFile<T>(debugfs::Guest<T>);
-
-impl<T: debugfs::Show> StateFile<T> {
-    /// Makes the file, with what `value` shows. `None`: the kernel has no such directory.
-    pub(crate) fn new(transport: &Transport, value: Arc<T>) -> Option<Self> {
-        // Memory is not to be reclaimed by writing to the server, which takes the connection.
-        let _scope = NoIoScope::enter();
-        let dir = transport.debugfs()?;
-        // SAFETY: The RPC client removes the directory only after it has locked out whoever
-        // connects (`XPRT_LOCKED`), and sets the pointer to null then.
-        Some(Self(unsafe {
-            debugfs::Guest::new::<Rpcrdma>(dir, c"sendctx", value)
-        }))
-    }
-
-    /// Removes the file, and waits for readers.
-    pub(crate) fn remove(self, transport: &Transport) {
-        let _scope = NoIoScope::enter();
-        // SAFETY: As above; the RPC client clears its pointer when it removes the directory, which
-        // it does before it gives up the transport.
-        unsafe { self.0.remove(transport.debugfs()) };
     }
 }
 
@@ -229,16 +189,14 @@ pub(crate) struct Contexts(KVec<ForeignPtr<bindings::rpcrdma_sendctx>>);
 
 impl Contexts {
     /// Makes `number` contexts for the connection of `endpoint`. `ENOMEM`: all or none.
-    pub(crate) fn new(endpoint: &Endpoint, number: usize) -> Result<Self> {
-        // As in C, memory that is not there at once is not waited for: this may be called to free
-        // some.
-        let flags = GFP_NOWAIT | __GFP_NOWARN;
+    pub(crate) fn new(endpoint: &Endpoint, number: usize, flags: Flags) -> Result<Self> {
         let mut contexts = Self(KVec::with_capacity(number, flags)?);
         for _ in 0..number {
             // SAFETY: The endpoint is valid.
             let context = unsafe { bindings::rpcrdma_sendctx_create(endpoint.as_raw()) };
             let context = NonNull::new(context).ok_or(ENOMEM)?;
-            // SAFETY: Who uses its fields does so by way of `Context`.
+            // SAFETY: Rust uses its fields by way of `Context` alone, and gives the pointer to C
+            // functions that may have it: `kfree()` when nobody else does, and what releases it.
             let context = unsafe { ForeignPtr::new(context) };
             // INVARIANT: It was just made.
             contexts.0.push(context, flags)?;
@@ -246,9 +204,9 @@ impl Contexts {
         Ok(contexts)
     }
 
-    /// How many there are.
-    pub(crate) fn number(&self) -> usize {
-        self.0.len()
+    /// Number of pages that are mapped for the Send in the context at a place alone.
+    pub(crate) fn mapped_pages(&self, slot: Slot) -> usize {
+        self.at(slot).map_or(0, Context::mapped_pages)
     }
 
     /// The context at a place.
@@ -276,9 +234,10 @@ impl Ended<'_, Contexts> {
         };
         let pages = context.mapped_pages();
         if !context.req().load(Relaxed).is_null() {
-            // SAFETY: The context has been built for a Send of the request, which C has taken a
-            // reference for. The ring of these very contexts says that the device does not use
-            // it, and says so once.
+            // SAFETY: A context that has a request was built for a Send, to the end: C clears the
+            // field when it fails to, before it gives the context back. The last step was to take
+            // a reference to the request. The ring of these very contexts says that the device
+            // does not use it, and says so once.
             unsafe { bindings::rpcrdma_sendctx_unmap(context.as_raw()) };
         }
         pages

@@ -2,7 +2,7 @@
 
 //! Which Sends are signalled.
 //!
-//! A device reports the end of a Send only if it is asked to, which costs an entry in the
+//! A device reports the completion of a Send only if it is asked to, which costs an entry in the
 //! completion queue, an interrupt and a work item. Sends end in the order in which they were
 //! posted, so that one signalled Send speaks for those before it.
 
@@ -13,7 +13,7 @@
 /// # Invariants
 ///
 /// `left <= batch`: since the last signalled Send, Sends with `batch - left` work requests were
-/// posted (S6).
+/// posted, those that register memory for them included (S6).
 pub(crate) struct SendSignaling {
     /// Most work requests between two signalled Sends.
     batch: u32,
@@ -21,22 +21,29 @@ pub(crate) struct SendSignaling {
     left: u32,
 }
 
-impl SendSignaling {
-    /// Most work requests that a batch has, however many requests there are.
-    ///
-    /// The reply to a call of the server holds one of `RPCRDMA_BACKWARD_WRS` requests until a
-    /// signalled Send has ended, and there may be no other Sends for a long time. Half of these
-    /// requests are for the calls that the server may have outstanding.
-    const MOST: u32 = 16;
+/// Most work requests that a batch has, however many requests there are.
+///
+/// Sends that have completed and were not reported have as many entries of the Send Queue as a
+/// batch has work requests. The room for them is half of what C keeps for the backchannel
+/// (`RPCRDMA_BACKWARD_WRS`), which has at most half of these Sends at a time.
+const MOST: u32 = 16;
 
+/// How many Send contexts a connection has that may have `requests` Sends outstanding: one for
+/// each, and one for each that has completed and was not reported, as far as the Send Queue has
+/// room for `spare` more work requests.
+pub(crate) fn contexts(requests: u32, batch: u32, spare: u32) -> usize {
+    requests.saturating_add(batch.min(MOST).min(spare)) as usize
+}
+
+impl SendSignaling {
     /// Begins with a whole batch, of which no Send has been posted.
     ///
     /// `contexts` is the number of Send contexts of the ring. Without a signalled Send among those
-    /// that occupy them, nothing would ever end once they are all in use, so that the batch is
-    /// smaller.
+    /// that occupy them, nothing would ever complete once they are all in use, so that the batch
+    /// is smaller.
     pub(crate) fn new(batch: u32, contexts: usize) -> Self {
         let most = u32::try_from(contexts.saturating_sub(1)).unwrap_or(u32::MAX);
-        let batch = batch.min(most).min(Self::MOST);
+        let batch = batch.min(most).min(MOST);
         Self { batch, left: batch }
     }
 
