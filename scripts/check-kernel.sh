@@ -175,6 +175,19 @@ check_bindgen() {
 			"install libclang and name its folder with LIBCLANG_PATH="
 }
 
+# check_spatch: for the modules whose C files are changed before they are compiled.
+check_spatch() {
+	needs=
+	while read -r name folder _needs; do
+		[ -z "$(list "$here/$folder/Kbuild" spatch-objs)" ] || needs=$name
+	done <<-END
+		$(modules)
+	END
+	[ -z "$needs" ] || command -v "${SPATCH:-spatch}" > /dev/null ||
+		wrong "there is no '${SPATCH:-spatch}' in PATH, which $needs is built with" \
+			"install Coccinelle (Debian: coccinelle), or leave that module out"
+}
+
 check_llvm() {
 	case ${LLVM:-1} in
 	*/)
@@ -206,10 +219,10 @@ source_of() {
 	fi
 }
 
-# list FILE VARIABLE: the words of a variable in a file of Kbuild.
+# list FILE VARIABLE: the words of a variable in a file of Kbuild, and of VARIABLE-$(CONFIG_...).
 list() {
 	awk -v name="$2" '
-		$1 == name && $2 == ":=" { on = 1; $1 = $2 = "" }
+		index($1, name) == 1 && $2 == ":=" { on = 1; $1 = $2 = "" }
 		on { on = sub(/\\$/, ""); for (i = 1; i <= NF; i++) if ($i != "") print $i }
 	' "$1"
 }
@@ -266,6 +279,7 @@ check_kernel
 check_configuration
 check_rust
 check_bindgen
+check_spatch
 check_llvm
 check_sources
 [ $failures -eq 0 ] || exit 1

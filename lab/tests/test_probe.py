@@ -35,9 +35,10 @@ _MAKEFILE = "VERSION = 7\nPATCHLEVEL = 3\nSUBLEVEL = 4\nEXTRAVERSION =\n"
 def _tree_sources(folder: str) -> list[str]:
     """The kernel's C files of `folder` that the external build compiles."""
     text = (CHECKOUT / folder / "Kbuild").read_text(encoding="utf-8")
-    block = re.search(r"^tree-objs\s*:=(.*?[^\\])$", text, re.M | re.S)
-    assert block
-    return [f"{folder}/{name[:-2]}.c" for name in re.findall(r"\S+\.o", block[1])]
+    blocks = re.findall(r"^tree-objs\S*\s*:=(.*?[^\\])$", text, re.M | re.S)
+    names = re.findall(r"\S+\.o", " ".join(blocks))
+    assert names
+    return [f"{folder}/{name[:-2]}.c" for name in names]
 
 
 #: What modules are made of, and headers that they need.
@@ -67,7 +68,7 @@ class ProbeTest(unittest.TestCase):
             self._write(self.build / "rust" / name, "")
         self.program("rustc", f"echo '{_RUSTC}'")
         self.program("bindgen", 'case $1 in --version) echo "bindgen 0.72.1" ;; esac')
-        for name in _LLVM:
+        for name in (*_LLVM, "spatch"):
             self.program(name, "exit 0")
         for name in _NEEDED:
             (self.bin / name).symlink_to(str(shutil.which(name)))
@@ -197,6 +198,14 @@ class ProbeTest(unittest.TestCase):
         (self.source / "net/sunrpc/xprtrdma/verbs.c").unlink()
         self.refused(r"has no net/sunrpc/xprtrdma/verbs\.c; ")
         self.assertEqual(self.probe(**{rust: "n"}), (0, []))
+
+    def test_no_spatch(self) -> None:
+        (self.bin / "spatch").unlink()
+        self.assertEqual(self.probe(), (0, []))
+        self.configure(SUNRPC_XPRT_RDMA="m")
+        self.refused("no 'spatch' in PATH, which rpcrdma is built with; install Coccinelle")
+        self.program("other", "exit 0")
+        self.assertEqual(self.probe(SPATCH="other"), (0, []))
 
     def test_header_of_a_subfolder(self) -> None:
         self.configure(SUNRPC_XPRT_RDMA="m")

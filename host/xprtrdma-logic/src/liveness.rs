@@ -302,8 +302,8 @@ const BACKWARD_REQUESTS: usize = 32;
 /// Most calls that a server has outstanding, see `xprt_rdma_bc_max_slots()`.
 const BACKWARD_SLOTS: usize = BACKWARD_REQUESTS / 2;
 
-/// The server calls, and nothing else is sent. How many of the replies have completed unnoticed when
-/// a call finds no request, which closes the connection; `post` is whether a reply is signalled.
+/// The server calls, and nothing else is sent. How many of the replies have completed unnoticed
+/// when a call finds no request, which closes the connection; `post` is whether a reply is signalled.
 fn overflow(batch: u32, mut post: impl FnMut(u32) -> (u32, bool)) -> Option<usize> {
     let mut seen = HashSet::new();
     let (mut unnoticed, mut left) = (0, batch);
