@@ -59,7 +59,8 @@ def _start(lab: Lab, kernel: Kernel, implementation: str, pattern: str) -> vmche
     # Both wait for one processor most of the time.
     with ThreadPoolExecutor() as pool:
         building = pool.submit(hostcheck.build_programs, subsystem.everything())
-        rust = project.ensure(lab.cache, kernel) if implementation == "rust" else None
+        build = subsystem.needs_build(implementation, {each.subsystem for each in programs})
+        rust = project.ensure(lab.cache, kernel) if build else None
         building.result()
     return vmcheck.Kselftests(
         lab, programs,

@@ -91,8 +91,9 @@ def make_guest(
 ) -> vm.Guest:
     """A guest with the modules of `implementation`, built if they are this project's."""
     kernel = lab.kernel()
-    modules = project.ensure(lab.cache, kernel) if implementation == "rust" else None
     chosen = subsystem.everything() if subsystems is None else subsystems
+    build = subsystem.needs_build(implementation, chosen)
+    modules = project.ensure(lab.cache, kernel) if build else None
     return vm.Guest(kernel, implementation, modules, subsystems=chosen)
 
 

@@ -9,7 +9,7 @@ import ast
 import os
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -63,6 +63,8 @@ class Subsystem:
     #: Modules that a guest loads, by name: of either implementation, and of this project only.
     modules: tuple[str, ...] = ()
     own_modules: tuple[str, ...] = ()
+    #: Modules of this project that tests load themselves, beside those of either implementation.
+    test_modules: tuple[str, ...] = ()
     #: Cargo workspaces, as folders of the checkout, whose programs the tests call.
     cargo: tuple[str, ...] = ()
     #: For make in-tree-check, see `in_tree`: programs that run on each form, and what is added
@@ -149,6 +151,11 @@ def of(path: Path) -> tuple[Subsystem, ...]:
     """The subsystem that a file belongs to; all of them for a file elsewhere."""
     found = tuple(each for each in everything() if path.resolve().is_relative_to(each.folder))
     return found or everything()
+
+
+def needs_build(implementation: str, subsystems: Iterable[Subsystem]) -> bool:
+    """Whether guests of these with the modules of `implementation` need any of this project's."""
+    return implementation == "rust" or any(each.test_modules for each in subsystems)
 
 
 @cache

@@ -109,7 +109,7 @@ class Guest:
     kernel: Kernel
     #: ``rust``, ``c`` or ``none``, see guest-init.sh.
     implementation: str
-    #: Folder with this project's modules; needed for ``rust`` only.
+    #: Folder with this project's modules; needed for ``rust``, and for `test_modules`.
     rust_modules: Path | None = None
     #: Added to the kernel's command line.
     parameters: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ packages = ["nvme-cli"]
 unpacked-packages = ["nvme-daemon"]
 modules = ["nvme_fc"]
 own-modules = ["fcq"]
+test-modules = ["nvme_fc_faults"]
 """
 
 
@@ -97,9 +98,18 @@ class SubsystemTest(unittest.TestCase):
         self.assertEqual(c["LAB_HIDE"], "")
         loaded = [f"{modules}/k/fabrics.ko", f"{modules}/k/nvme-fc.ko"]
         self.assertEqual(c["LAB_LOAD"].split(), loaded)
+        # For the test that loads a module itself.
+        self.assertEqual(c["RUST_MODULES"], str(own))
         self.assertEqual(rust["LAB_SETUP"], str(self.selftests / "nvme/guest-init.sh"))
         unpacked = unpack.folder(cache, ("nvme-daemon",))
         self.assertEqual(rust["LAB_UNPACKED"], str(unpacked))
+
+    def test_whose_modules_are_built(self) -> None:
+        none = subsystem.Subsystem(Path("/none"))
+        for implementation, subsystems, wanted in (
+            ("rust", (none,), True), ("c", (none,), False), ("c", (none, *self.everything), True),
+        ):  # fmt: skip
+            self.assertIs(subsystem.needs_build(implementation, subsystems), wanted)
 
     def test_modules_in_the_image_and_nowhere(self) -> None:
         self.write("modules/modules.dep", "")

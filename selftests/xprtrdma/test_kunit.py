@@ -74,7 +74,7 @@ def close(context: Context) -> None:
 
 @suite.test("which Sends are signalled")
 def signal(context: Context) -> None:
-    _check("sendctx_signal", 5)
+    _check("sendctx_signal", 6)
 
 
 @suite.test("both ends at once, with a sender that sleeps")

@@ -94,7 +94,7 @@ impl Ends {
 
 /// Appends the place of a context that was given back.
 pub(crate) fn note(released: &mut KVec<usize>, ended: Ended<'_, ()>) {
-    let (_, slot) = ended.parts();
+    let ((), slot) = ended.parts();
     check!(released.push(slot.index(), GFP_KERNEL).is_ok());
 }
 

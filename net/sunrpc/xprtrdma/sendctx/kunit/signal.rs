@@ -49,7 +49,7 @@ fn no_batch_is_without_a_signalled_send() {
         random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         random >> 16
     };
-    for batch in [0, 1, 2, BATCH, 1_000] {
+    for batch in [0, 1, 2, BATCH - 1, BATCH] {
         let mut signaling = SendSignaling::new(batch, usize::MAX);
         let mut gap = 0;
         for _ in 0..SENDS {
@@ -78,9 +78,18 @@ fn one_that_must_be_is_signalled_and_begins_a_batch() {
     check!(signaling.post(1, false));
 }
 
+fn no_batch_is_larger_than_16() {
+    for batch in [BATCH + 1, 1_000, u32::MAX] {
+        let mut signaling = SendSignaling::new(batch, usize::MAX);
+        for _ in 0..BATCH {
+            check!(!signaling.post(1, false));
+        }
+        check!(signaling.post(1, false));
+    }
+}
+
 fn any_number_of_work_requests_will_do() {
-    let mut signaling = SendSignaling::new(u32::MAX, usize::MAX);
-    check!(!signaling.post(u32::MAX, false));
+    let mut signaling = SendSignaling::new(BATCH, CONTEXTS);
     check!(signaling.post(u32::MAX, false));
     check!(signaling.post(u32::MAX, true));
     // A Send is a work request itself.
@@ -121,6 +130,7 @@ suite!(sendctx_signal:
     one_send_of_a_batch_is_signalled,
     no_batch_is_without_a_signalled_send,
     one_that_must_be_is_signalled_and_begins_a_batch,
+    no_batch_is_larger_than_16,
     any_number_of_work_requests_will_do,
     a_full_ring_has_a_signalled_send,
 );
