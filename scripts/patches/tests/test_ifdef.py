@@ -160,7 +160,8 @@ class MergeTest(unittest.TestCase):
         for before, after in ((_BEFORE, _AFTER), (_AFTER, _BEFORE)):
             merged = self.merge(before, after)
             for text, defined in ((before, False), (after, True)):
-                self.assertEqual(chosen(merged, defined), [line for line in text.splitlines() if line])
+                lines = [line for line in text.splitlines() if line]
+                self.assertEqual(chosen(merged, defined), lines)
 
     def test_nothing_changes(self) -> None:
         self.assertEqual(self.merge(_BEFORE, _BEFORE), _BEFORE)
@@ -174,7 +175,8 @@ class MergeTest(unittest.TestCase):
 
     def test_conditionals_inside(self) -> None:
         whole = "#if A\nint a;\n#else\nint b;\n# endif\n"
-        self.assertEqual(self.merge(f"{whole}int c;\n", "int c;\n"), f"#ifndef S\n{whole}#endif\nint c;\n")
+        merged = self.merge(f"{whole}int c;\n", "int c;\n")
+        self.assertEqual(merged, f"#ifndef S\n{whole}#endif\nint c;\n")
 
     def test_half_of_a_conditional(self) -> None:
         for before in ("#if A\nint a;\n#endif\n", "#if A\nint b;\n#else\nint a;\n#endif\n"):
