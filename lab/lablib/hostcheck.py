@@ -96,11 +96,11 @@ def style(report: Report, kernel: Kernel, listed: list[Path]) -> None:
 
 
 def series(report: Report, kernel: Kernel) -> None:
-    """The series of patches for a kernel tree can be made."""
+    """The series of patches for a kernel tree can be made, each on its own."""
     with tempfile.TemporaryDirectory() as folder:
         program = str(CHECKOUT / "scripts/patches/series.py")
         done = _captured([program, "patches", str(kernel.source), "--output", folder])
-    report.verdict("the series of patches applies to the kernel source", _status(done))
+    report.verdict("the series of patches apply to the kernel source", _status(done))
 
 
 def cargo(report: Report, listed: list[Path]) -> None:

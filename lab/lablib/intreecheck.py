@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""make in-tree-check: the series of patches is applied to the kernel source, built and booted.
+"""make in-tree-check: all series of patches are applied to the kernel source, built and booted.
 
-The forms share one build folder, one after the other, so that each builds only
+A form is one kernel for all subsystems, each of which is then tested in guests of its own. The
+forms share one build folder, one after the other, so that each builds only
 what its configuration changes.
 """
 
@@ -26,6 +27,9 @@ from .tools import toolchain
 
 #: Makes the patches and applies them.
 _SERIES = CHECKOUT / "scripts/patches/series.py"
+
+#: What it keeps in a tree: the difference that it has made.
+_APPLIED = ".rust-subsystems.diff"
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def main(lab: Lab, wanted: str = "") -> int:
 
 
 def _put(report: Report, tree: Path) -> None:
-    """Applies the series to `tree`; LabError if it does not apply."""
+    """Applies the series to `tree`; LabError if they do not apply."""
     mails = tree.with_name(f"{tree.name}.patches")
     status, said = _series("patches", str(tree), "--output", str(mails), "--check")
     report.verdict("in-tree: checkpatch on the series", "" if status == 0 else said)
@@ -167,7 +171,7 @@ def _build(lab: Lab, tree: Path, rust_library: Path, form: Form) -> Kernel:
     build = lab.cache.folder("build") / f"in-tree-{tree.name}"
     tainted = build / ".lab-warnings"
     if tainted.exists():
-        _forget(build, ("drivers/target", "vmlinux.o", "Module.symvers"))
+        _forget(build, [*changed_folders(tree), "vmlinux.o", "Module.symvers"])
     build.mkdir(exist_ok=True)
     lines: list[str] = []
     tainted.touch()
@@ -190,6 +194,13 @@ def _build(lab: Lab, tree: Path, rust_library: Path, form: Form) -> Kernel:
         print(f"    {line}", file=sys.stderr)
     modules = _installed(lab, build, form) / "lib/modules" / release
     return Kernel(tree, build, lab.flavour, release, modules)
+
+
+def changed_folders(tree: Path) -> list[str]:
+    """The folders of `tree` in which the series have changed something."""
+    text = (tree / _APPLIED).read_text(encoding="utf-8", errors="replace")
+    names = re.findall(r"^diff --git a/(\S+) ", text, re.M)
+    return sorted({str(Path(name).parent) for name in names} - {"."})
 
 
 def _installed(lab: Lab, build: Path, form: Form) -> Path:

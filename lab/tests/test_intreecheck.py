@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The copy of the kernel source that make in-tree-check works on."""
+"""What make in-tree-check works on."""
 
 import tempfile
 import unittest
@@ -25,6 +25,17 @@ class CopyTest(unittest.TestCase):
             (source / "Makefile").write_text("two, longer")
             intreecheck.copy_tree(KernelSource(source, "x", users=True), users)
             self.assertEqual((users / "Makefile").read_text(), "two, longer")
+
+
+class ChangedFoldersTest(unittest.TestCase):
+    """What is compiled again after a build with warnings."""
+
+    def test_folders_of_the_difference(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            lines = ("a/b/c.c", "a/b/d.rs", "a/Kconfig", "Kconfig")
+            text = "".join(f"diff --git a/{line} b/{line}\n+x\n" for line in lines)
+            (Path(name) / ".rust-subsystems.diff").write_text(text)
+            self.assertEqual(intreecheck.changed_folders(Path(name)), ["a", "a/b"])
 
 
 if __name__ == "__main__":

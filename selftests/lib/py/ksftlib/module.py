@@ -26,7 +26,16 @@ class Module:
 
     def loaded(self) -> bool:
         """Whether it is in the kernel."""
-        return self._folder.is_dir()
+        return self._folder.is_dir() or self.built_in()
+
+    def built_in(self) -> bool:
+        """Whether it is part of the kernel image, where it may have no folder in sysfs."""
+        builtin = Path("/lib/modules") / os.uname().release / "modules.builtin"
+        try:
+            lines = builtin.read_text(encoding="ascii").splitlines()
+        except OSError:
+            return False
+        return any(Path(line).stem.replace("-", "_") == self.name for line in lines)
 
     def references(self) -> int:
         """Its users."""
