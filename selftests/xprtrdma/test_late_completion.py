@@ -15,6 +15,7 @@ from nfslib.module import RPCRDMA
 from nfslib.rig import shared_servers
 from nfslib.sends import Send, SendTrace
 from nfslib.slots import set_slots
+from nfslib.statistics import mapped_pages
 from nfslib.suite import Suite
 
 suite = Suite()
@@ -49,6 +50,8 @@ class Late:
         set_slots(context, slots)
         self.mount = Mount(context, self.server, timeo=LONG)
         self.trace = SendTrace(context)
+        #: Pages that were mapped when all answers were there, each time, as far as something shows it.
+        self.mapped: list[int] = []
         context.defer(self.wire.mend)
         self.wire.delay_acknowledgements(LATE)
 
@@ -56,8 +59,12 @@ class Late:
         """How many Sends were outstanding when `action` had all its answers."""
         before = len(self.trace.sends())
         action()
+        mapped = mapped_pages()
         late = outstanding(self.trace.sends()[before:])
         until(lambda: not outstanding(self.trace.sends()[before:]), "the Sends to complete", 30)
+        if mapped is not None:
+            self.mapped.append(mapped)
+            until(lambda: mapped_pages() == 0, "the pages to be unmapped", 30)
         return len(late)
 
 
@@ -92,6 +99,8 @@ def pages(context: Context) -> None:
         blocks.check(generation, length)
     with_pages = [send for send in late.trace.sends() if send.posted and send.sges > 2]
     assert len(with_pages) >= 32, f"only {len(with_pages)} Sends had pages"
+    diag(f"pages that were still mapped after all the replies: {late.mapped}")
+    assert not late.mapped or max(late.mapped) > 0, "no page stayed mapped until its Send completed"
     late.mount.unmount()
 
 
@@ -118,6 +127,7 @@ def unmount(context: Context) -> None:
     Parallel(context, 16, lambda number: blocks.write(number, 1, 3000), "write").wait()
     left = len(outstanding(late.trace.sends()))
     late.mount.unmount()
+    equal(mapped_pages() or 0, 0, "pages that are mapped for Sends")
     diag(f"{left} Sends were outstanding just before")
     until(lambda: RPCRDMA.references() == before, "the connection to be gone", 30)
     late.wire.mend()
