@@ -107,7 +107,9 @@ def run(cycles: Cycles, seconds: float) -> tuple[int, list[str]]:
         # Samples are taken of one kind of device only, and not before both have been used.
         if number % (2 * TURNS) == 0 and number:
             samples.append(memory.sample(number, COUNTED))
-            say(f"{number} cycles, {cycles.operations} operations, {cycles.disconnects} disconnects")
+            say(
+                f"{number} cycles, {cycles.operations} operations, {cycles.disconnects} disconnects"
+            )
             if time.monotonic() > end and len(samples) >= 3:
                 break
         cycles(number)
@@ -128,7 +130,8 @@ def main() -> int:
         return 1
     say(f"Linux {platform.release()}, module: {implementation()}")
     cycles = Cycles(arguments.seed)
-    number, wrong = 0, []
+    number = 0
+    wrong: list[str] = []
     try:
         number, wrong = run(cycles, arguments.seconds)
     except Exception:

@@ -49,14 +49,15 @@ class Delegated:
     def check(self) -> None:
         """The client sees what was written at the server."""
         for name, descriptor in zip(self._names, self._files):
-            expected = f"new {name}".encode()
-            seen = partial(self._seen, descriptor, len(expected))
-            until(lambda: seen() == expected, f"the new content of {name}")
+            until(
+                partial(self._sees, descriptor, f"new {name}".encode()),
+                f"the new content of {name}",
+            )
 
     @staticmethod
-    def _seen(descriptor: int, length: int) -> bytes:
+    def _sees(descriptor: int, expected: bytes) -> bool:
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        return os.pread(descriptor, length, 0)
+        return os.pread(descriptor, 100, 0) == expected
 
 
 def recall_all(context: Context, kind: str, count: "int | None" = None) -> None:
@@ -70,9 +71,7 @@ def recall_all(context: Context, kind: str, count: "int | None" = None) -> None:
     work = Work((3000, 4096, 65536), direct=True, size=131072)
     load = Load(context, mount.path, server.folder, [work] * 3, seed=count or 999)
     load.progress()
-    tasks = [
-        Task(context, partial(_recall_some, files, start), "recalls") for start in range(4)
-    ]
+    tasks = [Task(context, partial(_recall_some, files, start), "recalls") for start in range(4)]
     for task in tasks:
         task.wait(90)
     load.progress()

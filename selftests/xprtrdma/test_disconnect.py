@@ -145,7 +145,9 @@ def _register(kind: str) -> None:
         # Calls in flight end with an error; new ones may still be made, by whoever comes next.
         ends = []
         while not all(task.done() for task in tasks):
-            ends.append(Task(context, _failing(partial(umount, mount.path, MNT_FORCE)), "umount -f"))
+            ends.append(
+                Task(context, _failing(partial(umount, mount.path, MNT_FORCE)), "umount -f")
+            )
             time.sleep(0.5)
         results = [task.wait() for task in tasks]
         diag(f"after {len(ends)} times umount -f the reads ended with {sorted(set(results))}")

@@ -25,9 +25,7 @@ LONG = 6000
 class Mount:
     """One mount of the export over RDMA."""
 
-    def __init__(
-        self, context: Context, server: Server, *options: str, timeo: int = TIMEO
-    ) -> None:
+    def __init__(self, context: Context, server: Server, *options: str, timeo: int = TIMEO) -> None:
         self.path = Path(f"/run/nfs-client-{next(_numbers)}")
         self.path.mkdir()
         context.defer(self.path.rmdir)
