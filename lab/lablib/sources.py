@@ -110,7 +110,8 @@ def machine_mirror(etc_apt: Path = Path("/etc/apt")) -> Mirror:
 
 def sources_list(mirror: Mirror, suites: tuple[str, ...] = SUITES) -> str:
     """The private sources.list."""
-    return "".join(f"deb [signed-by={mirror.keyring}] {mirror.uri} {suite} main\n" for suite in suites)
+    line = f"deb [signed-by={mirror.keyring}] {mirror.uri}"
+    return "".join(f"{line} {suite} main\n" for suite in suites)
 
 
 def versions(madison: str) -> list[str]:

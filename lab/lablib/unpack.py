@@ -36,9 +36,7 @@ def folder(cache: Cache, packages: Sequence[str]) -> Path:
 
 def folders(cache: Cache, subsystems: Iterable[Subsystem]) -> list[Path]:
     """Where the packages of `subsystems` are."""
-    return [
-        folder(cache, each.unpacked_packages) for each in subsystems if each.unpacked_packages
-    ]
+    return [folder(cache, each.unpacked_packages) for each in subsystems if each.unpacked_packages]
 
 
 def ensure(cache: Cache, packages: Sequence[str]) -> Path:

@@ -9,10 +9,10 @@ from ksftlib.ktap import Context, diag, equal, raises_errno
 from nfslib.blocks import Blocks
 from nfslib.client import LONG, Mount
 from nfslib.load import Parallel
+from nfslib.rig import shared_servers
 from nfslib.server import Server
 from nfslib.slots import contexts, requests, set_slots
 from nfslib.suite import Suite
-from nfslib.rig import shared_servers
 
 suite = Suite()
 
@@ -90,7 +90,9 @@ def sizes(context: Context) -> None:
 
 
 def _register_late(count: int) -> None:
-    @suite.test(f"Sends that complete late leave no context of {count} slots, and all wait", limit=200)
+    @suite.test(
+        f"Sends that complete late leave no context of {count} slots, and all wait", limit=200
+    )
     def empty(context: Context) -> None:
         assert requests(count) > contexts(count), "the requests would not do for that"
         server = servers("rxe")

@@ -138,7 +138,9 @@ def unmount(context: Context) -> None:
 
 
 def _unswept(count: int) -> None:
-    @suite.test(f"after {count} calls and a rest, {SLOTS} slots take {SLOTS} calls at once", limit=120)
+    @suite.test(
+        f"after {count} calls and a rest, {SLOTS} slots take {SLOTS} calls at once", limit=120
+    )
     def rested(context: Context) -> None:
         server = servers("rxe")
         set_slots(context, SLOTS)

@@ -10,7 +10,7 @@ from ksftlib.wait import Task
 
 from .counters import Transport, transports
 from .server import PORT, Server
-from .system import MNT_DETACH, run, umount
+from .system import run, umount
 
 _numbers = itertools.count()
 
@@ -25,9 +25,7 @@ LONG = 6000
 class Mount:
     """One mount of the export over RDMA."""
 
-    def __init__(
-        self, context: Context, server: Server, *options: str, timeo: int = TIMEO
-    ) -> None:
+    def __init__(self, context: Context, server: Server, *options: str, timeo: int = TIMEO) -> None:
         self.path = Path(f"/run/nfs-client-{next(_numbers)}")
         self.path.mkdir()
         context.defer(self.path.rmdir)
@@ -48,9 +46,10 @@ class Mount:
         task.wait(seconds)
         self._mounted = False
 
-    def detach(self) -> None:
-        """Takes it out of the tree; it goes when the last user does."""
-        umount(self.path, MNT_DETACH)
+    def unmount_if_there(self) -> None:
+        """The same for one that others may have unmounted."""
+        if f" {self.path} " in Path("/proc/mounts").read_text():
+            self.unmount()
         self._mounted = False
 
     def transports(self) -> list[Transport]:

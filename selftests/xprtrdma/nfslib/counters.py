@@ -53,18 +53,3 @@ def transports(mountstats: str, where: str) -> list[Transport]:
             assert len(values) == names, f"{len(values)} counters of a transport, not {names}"
             found.append(Transport(*values))
     return found
-
-
-def operations(mountstats: str, where: str) -> dict[str, int]:
-    """How often each operation of NFS was called on what is mounted at `where`."""
-    found: dict[str, int] = {}
-    inside = listed = False
-    for line in mountstats.splitlines():
-        words = line.split()
-        if words[:1] == ["device"]:
-            inside, listed = words[2:5] == ["mounted", "on", where], False
-        elif words == ["per-op", "statistics"]:
-            listed = True
-        elif inside and listed and words:
-            found[words[0].rstrip(":")] = int(words[1])
-    return found

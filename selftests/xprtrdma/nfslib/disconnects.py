@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Connections that the kernel closes on request (CONFIG_FAIL_SUNRPC)."""
 
-from functools import partial
 from pathlib import Path
 
 from ksftlib.files import read, write

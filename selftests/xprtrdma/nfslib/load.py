@@ -89,9 +89,7 @@ class _File:
             assert got > 0, f"{self._path}: read {got} bytes at {offset + done}"
             done += got
         if self._buffer[:length] != self._content[offset : offset + length]:
-            wrong = next(
-                n for n in range(length) if self._buffer[n] != self._content[offset + n]
-            )
+            wrong = next(n for n in range(length) if self._buffer[n] != self._content[offset + n])
             raise AssertionError(f"{self._path}: wrong from {offset + wrong} on, of {length}")
 
     def finish(self) -> bytes:

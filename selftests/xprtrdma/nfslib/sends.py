@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from ksftlib.files import read, set_for_test, write
+from ksftlib.files import read, write
 from ksftlib.ktap import Context, equal
 from ksftlib.trace import Trace
 

@@ -16,8 +16,8 @@ T = TypeVar("T")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
-#: Flags of umount2(2).
-MNT_FORCE, MNT_DETACH = 1, 2
+#: A flag of umount2(2).
+MNT_FORCE = 1
 
 #: Seconds for a command that ends at once.
 _COMMAND = 20.0

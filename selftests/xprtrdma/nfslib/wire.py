@@ -108,14 +108,14 @@ class Wire:
         A reply then comes before the completion of the Send that conveyed its call.
         """
         assert self.kind == "rxe", "TCP's acknowledgements complete nothing"
-        device = SERVER_DEVICE
-        root = ("tc", "qdisc", "replace", "dev", device, "root", "handle", "1:", "prio", "bands", "2")
-        self._command(*root, "priomap", *["0"] * 16, far=True)
-        self._command("tc", "qdisc", "replace", "dev", device, "parent", "1:2", "handle", "20:",
-                      "netem", "limit", "10000", "delay", f"{milliseconds}ms", far=True)  # fmt: skip
-        self._command("tc", "filter", "replace", "dev", device, "parent", "1:", "protocol", "ip",
-                      "prio", "1", "u32", "match", "u16", f"{_ACK_LENGTH:#06x}", "0xffff", "at", "2",
-                      "match", "ip", "protocol", "17", "0xff", "flowid", "1:2", far=True)  # fmt: skip
+        udp = f"u32 match u16 {_ACK_LENGTH:#06x} 0xffff at 2 match ip protocol 17 0xff"
+        for line in (
+            f"qdisc replace {{}} root handle 1: prio bands 2 priomap {'0 ' * 16}",
+            f"qdisc replace {{}} parent 1:2 handle 20: netem limit 10000 delay {milliseconds}ms",
+            f"filter replace {{}} parent 1: protocol ip prio 1 {udp} flowid 1:2",
+        ):
+            words = line.format(f"dev {SERVER_DEVICE}").split()
+            self._command("tc", *words, far=True)
 
     def _netem(self, device: str, *arguments: str, far: bool = False) -> None:
         if modprobe("sch_netem").returncode:
