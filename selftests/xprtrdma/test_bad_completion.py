@@ -79,7 +79,9 @@ def check(context: Context, here: Rig, fault: str, times: int = 1) -> None:
     done = load.stop()
     transport = here.mount.transport()
     diag(f"{done} operations, {transport.connect_count - first} new connections")
-    equal(transport.connect_count - first, ROUNDS, "new connections")
+    # The server may close one as well, for a call that comes again.
+    found = transport.connect_count - first
+    assert found >= ROUNDS, f"{found} new connections after {ROUNDS} bad ones"
     if before:
         equal(log.count(_MESSAGE), ROUNDS, "messages")
         check_at_rest(before, bad.made() - made)

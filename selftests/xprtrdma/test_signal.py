@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ksftlib.files import set_for_test
-from ksftlib.ktap import Context, diag
+from ksftlib.ktap import Context, diag, equal
 from ksftlib.wait import Task
 from nfslib.client import Mount
 from nfslib.rig import shared_rigs
@@ -23,6 +23,9 @@ OPERATIONS = 600
 PROCESSES = 4
 
 BLOCK = 4096
+
+#: Bytes of a block for which the device needs two registrations of memory, and how many are read.
+LARGE, LARGE_BLOCKS = 512 * 1024, 54
 
 #: Signalled of the posted Sends at most, by the work requests of each.
 LIMITS = {1: 1 / 16, 2: 1 / 8, 3: 1 / 6}
@@ -62,15 +65,31 @@ def _blocks(context: Context, mount: Mount, writing: bool) -> None:
         task.wait(60)
 
 
-def traced(context: Context, what: str, action: Callable[[], object]) -> Summary:
-    """What `action` posts."""
-    # With a delegation the client would answer itself.
+def _large(mount: Mount) -> None:
+    path = _file(mount)
+    os.truncate(path, LARGE)
+    buffer = mmap.mmap(-1, LARGE)
+    descriptor = os.open(path, os.O_RDWR | os.O_DIRECT)
+    for _ in range(LARGE_BLOCKS):
+        assert os.preadv(descriptor, [buffer], 0) == LARGE
+    os.close(descriptor)
+    os.truncate(path, BLOCK * OPERATIONS // PROCESSES)
+
+
+def no_delegations(context: Context) -> None:
+    """With one the client would answer itself."""
     set_for_test(context, Path("/proc/sys/fs/leases-enable"), "0")
+
+
+def traced(
+    context: Context, what: str, action: Callable[[], object], operations: int = OPERATIONS
+) -> Summary:
+    """What `action` posts."""
     trace = SendTrace(context)
     action()
     summary = Summary(trace.sends())
     diag(f"{what}: {summary}")
-    assert summary.posted >= OPERATIONS, f"{summary.posted} Sends of {OPERATIONS} operations"
+    assert summary.posted >= operations, f"{summary.posted} Sends of {operations} operations"
     return summary
 
 
@@ -86,22 +105,30 @@ def check(summary: Summary) -> None:
 def _register(kind: str) -> None:
     @suite.test(f"GETATTRs over {kind} are signalled once a batch", limit=90)
     def getattr_(context: Context) -> None:
+        no_delegations(context)
         mount = rig(kind).mount
+        _file(mount)
         check(traced(context, f"GETATTR, {kind}", lambda: getattrs(mount)))
 
     @suite.test(f"4 KiB O_DIRECT reads over {kind} are signalled once a batch", limit=90)
     def reads(context: Context) -> None:
+        no_delegations(context)
         mount = rig(kind).mount
+        _file(mount)
         check(traced(context, f"4k reads, {kind}", lambda: _blocks(context, mount, False)))
 
     @suite.test(f"4 KiB O_DIRECT writes over {kind} are signalled once a batch", limit=90)
     def writes(context: Context) -> None:
+        no_delegations(context)
         mount = rig(kind).mount
+        _file(mount)
         check(traced(context, f"4k writes, {kind}", lambda: _blocks(context, mount, True)))
 
     @suite.test(f"no batch of work requests over {kind} is without a signalled Send", limit=120)
     def gaps(context: Context) -> None:
+        no_delegations(context)
         mount = rig(kind).mount
+        _file(mount)
 
         def mixed() -> None:
             task = Task(context, lambda: getattrs(mount), "GETATTRs")
@@ -118,6 +145,16 @@ def _register(kind: str) -> None:
 
 for _kind in ("siw", "rxe"):
     _register(_kind)
+
+
+@suite.test("512 KiB O_DIRECT reads over rxe are signalled once a batch", limit=120)
+def large_reads(context: Context) -> None:
+    no_delegations(context)
+    mount = rig("rxe").mount
+    _file(mount)
+    summary = traced(context, "512k reads, rxe", lambda: _large(mount), LARGE_BLOCKS)
+    equal(summary.usual_requests, 3, "work requests of most Sends")
+    check(summary)
 
 
 if __name__ == "__main__":
