@@ -66,7 +66,7 @@ fn releases_what_is_in_use_in_every_state() {
         }
     }
     // None was left out.
-    check_eq!(states, 367);
+    check_eq!(states, 363);
 }
 
 fn releases_nothing_of_a_new_ring() {
