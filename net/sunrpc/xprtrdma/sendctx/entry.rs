@@ -122,7 +122,7 @@ unsafe extern "C" fn rpcrdma_sendctx_unget_locked(
 ///
 /// As for `rpcrdma_sendctx_get_locked()`.
 #[no_mangle]
-unsafe extern "C" fn rpcrdma_sendctx_post_locked(
+unsafe extern "C" fn rpcrdma_sendctx_post(
     r_xprt: *mut bindings::rpcrdma_xprt,
     sc: *mut bindings::rpcrdma_sendctx,
     num_wrs: c_uint,
@@ -209,7 +209,7 @@ assert_prototypes!(
     rpcrdma_sendctxs_destroy,
     rpcrdma_sendctx_get_locked,
     rpcrdma_sendctx_unget_locked,
-    rpcrdma_sendctx_post_locked,
+    rpcrdma_sendctx_post,
     rpcrdma_sendctx_put_locked,
     rpcrdma_sendctx_init,
     rpcrdma_sendctx_exit,

@@ -23,8 +23,7 @@ expression batch;
 - 	send_wr->send_flags &= ~IB_SEND_SIGNALED;
 - 	ep->re_send_count -= num_wrs;
 - }
-+ if (rpcrdma_sendctx_post_locked(r_xprt, req->rl_sendctx, num_wrs,
-+ 				bc_prealloc(&req->rl_slot)))
++ if (rpcrdma_sendctx_post(r_xprt, req->rl_sendctx, num_wrs, bc_prealloc(&req->rl_slot)))
 + 	send_wr->send_flags |= IB_SEND_SIGNALED;
 + else
 + 	send_wr->send_flags &= ~IB_SEND_SIGNALED;

@@ -18,9 +18,9 @@ int rpcrdma_sendctxs_create(struct rpcrdma_xprt *r_xprt);
 void rpcrdma_sendctxs_destroy(struct rpcrdma_xprt *r_xprt);
 void rpcrdma_sendctx_put_locked(struct rpcrdma_xprt *r_xprt,
 				struct rpcrdma_sendctx *sc);
-bool rpcrdma_sendctx_post_locked(struct rpcrdma_xprt *r_xprt,
-				 struct rpcrdma_sendctx *sc,
-				 unsigned int num_wrs, bool must_signal);
+bool rpcrdma_sendctx_post(struct rpcrdma_xprt *r_xprt,
+			  struct rpcrdma_sendctx *sc, unsigned int num_wrs,
+			  bool must_signal);
 void rpcrdma_sendctx_init(void);
 void rpcrdma_sendctx_exit(void);
 
