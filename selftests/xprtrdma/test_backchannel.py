@@ -76,13 +76,18 @@ def recall_all(context: Context, kind: str, count: "int | None" = None) -> None:
         task.wait(90)
     load.progress()
     done = load.stop()
-    events = trace.raw()
-    calls, replies = (sum(name == which for _, name, _ in events) for which in (_CALL, _REPLY))
-    diag(f"{calls} calls of the server, {replies} replies, {done} operations meanwhile")
+
+    def seen(which: str) -> int:
+        return sum(name == which for _, name, _ in trace.raw())
+
+    # The server goes on when the client has returned a delegation, perhaps before the reply.
+    until(lambda: seen(_REPLY) == seen(_CALL), "replies to all calls of the server", 30)
+    calls = seen(_CALL)
+    diag(f"{calls} calls of the server, {done} operations meanwhile")
     summary = Summary(trace.sends())
     diag(str(summary))
-    assert calls >= FILES, f"only {calls} calls of the server for {FILES} delegations"
-    assert replies >= FILES, f"only {replies} replies to {calls} calls of the server"
+    # The server need not give a delegation for each open.
+    assert calls >= FILES // 4, f"only {calls} calls of the server for {FILES} open files"
     size = batch(count or slots())
     assert summary.longest_gap <= size, (
         f"{summary.longest_gap} work requests without a signalled Send, {size} are a batch"

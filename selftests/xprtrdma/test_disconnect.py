@@ -100,16 +100,6 @@ def _register(kind: str) -> None:
         server.wire.mend()
         loaded.finish()
 
-    @suite.test(f"the link below {kind} goes down and comes up", limit=150)
-    def link(context: Context) -> None:
-        server = servers(kind)
-        loaded = Loaded(context, server)
-        context.defer(lambda: server.wire.link("up"))
-        server.wire.link("down")
-        time.sleep(SILENCE)
-        server.wire.link("up")
-        loaded.finish()
-
     @suite.test(f"a server over {kind} that stops and starts", limit=150)
     def restart(context: Context) -> None:
         server = servers(kind)
@@ -168,6 +158,19 @@ def _register(kind: str) -> None:
         until(lambda: RPCRDMA.references() == 0, f"no user of {RPCRDMA.name}", 60)
         RPCRDMA.reload()
         server.start()
+
+
+# Not over rxe: with the link its queue pair for connection management may fail, and it stays in the
+# error state. No connection is made any more, whatever rpcrdma does.
+@suite.test("the link below siw goes down and comes up", limit=150)
+def link(context: Context) -> None:
+    server = servers("siw")
+    loaded = Loaded(context, server)
+    context.defer(lambda: server.wire.link("up"))
+    server.wire.link("down")
+    time.sleep(SILENCE)
+    server.wire.link("up")
+    loaded.finish()
 
 
 for _kind in ("siw", "rxe"):
