@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ksftlib.ktap import PATIENCE, Context
 from ksftlib.wait import Task, until
@@ -40,6 +41,8 @@ class Work:
     writes: int = 5
     #: Nothing stays in the client's memory for the next read.
     forget: bool = False
+    #: Error numbers with which a call may end for reasons outside; it is made again then.
+    again: Sequence[int] = ()
 
 
 class _File:
@@ -62,9 +65,16 @@ class _File:
     def _write(self, offset: int, length: int) -> None:
         done = 0
         while done < length:
-            part = memoryview(self._buffer)[done:length]
-            done += os.pwrite(self._fd, part, offset + done)
-            part.release()
+            with memoryview(self._buffer)[done:length] as part:
+                done += self._again(os.pwrite, self._fd, part, offset + done)
+
+    def _again(self, call: "Callable[..., Any]", *arguments: Any) -> Any:
+        while True:
+            try:
+                return call(*arguments)
+            except OSError as error:
+                if error.errno not in self._work.again:
+                    raise
 
     def step(self) -> None:
         """One operation, with a check if it is a read."""
@@ -80,12 +90,12 @@ class _File:
 
     def _check(self, offset: int, length: int) -> None:
         if self._work.forget:
-            os.fsync(self._fd)
+            self._again(os.fsync, self._fd)
             os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_DONTNEED)
         done = 0
         while done < length:
             with memoryview(self._buffer)[done:length] as part:
-                got = os.preadv(self._fd, [part], offset + done)
+                got = self._again(os.preadv, self._fd, [part], offset + done)
             assert got > 0, f"{self._path}: read {got} bytes at {offset + done}"
             done += got
         if self._buffer[:length] != self._content[offset : offset + length]:
