@@ -12,7 +12,7 @@ use std::convert::Infallible;
 use std::rc::Rc;
 
 use crate::plain::logic::ring::Ring;
-use crate::plain::logic::signal::{contexts, SendSignaling};
+use crate::plain::logic::signal::SendSignaling;
 use crate::policy::{expected, left, with_left, MOST};
 use crate::reference::{Contexts, Space};
 
@@ -97,7 +97,7 @@ impl Client {
         Self {
             credits,
             requests: slots + slots.div_ceil(8),
-            contexts: contexts(credits as u32 + 1, batch, BACKWARD_REQUESTS as u32 / 2),
+            contexts: credits + 1,
             batch,
         }
     }
@@ -221,8 +221,9 @@ fn stuck(client: Client) -> (Option<Vec<String>>, usize) {
     (None, came_from.len())
 }
 
-/// All interleavings of small clients. Batches of the kernel would be empty here, so all are tried,
-/// and a ring that is larger: what it takes is more requests than a batch has work requests.
+/// All interleavings of small clients. Batches of the kernel would be empty here, so all are
+/// tried, and a ring that is larger: what it takes is more requests than a batch has work
+/// requests.
 #[test]
 fn small_clients_are_never_stuck() {
     let mut states = 0;
@@ -259,9 +260,9 @@ fn batch_as_large_as_the_pool_is_found() {
     }
 }
 
-/// Clients as the kernel makes them. Only what nobody reports matters in a state in which all Sends
-/// have ended, all replies have come, and all completions are handled; and that does not depend on
-/// when all this happened. So it is enough to go through the sequences of Sends.
+/// Clients as the kernel makes them. Only what nobody reports matters in a state in which all
+/// Sends have ended, all replies have come, and all completions are handled; and that does not
+/// depend on when all this happened. So it is enough to go through the sequences of Sends.
 #[test]
 fn clients_of_the_kernel_are_never_stuck() {
     for slots in 1..=40 {
@@ -271,11 +272,11 @@ fn clients_of_the_kernel_are_never_stuck() {
             let mut seen = HashSet::from([(0, batch)]);
             let mut queue = vec![(0, batch)];
             while let Some((unnoticed, left)) = queue.pop() {
-                // Not only one: all RPCs for which there are credits, and a call of the server.
                 assert!(
-                    has_room(client.contexts, unnoticed + client.credits),
+                    has_room(client.contexts, unnoticed),
                     "{client:?}: no context"
                 );
+                // Not only one: all RPCs for which there are credits.
                 assert!(
                     client.requests - unnoticed >= client.credits,
                     "{client:?}: {unnoticed} requests are held by Sends that ended"
@@ -303,7 +304,8 @@ const BACKWARD_REQUESTS: usize = 32;
 const BACKWARD_SLOTS: usize = BACKWARD_REQUESTS / 2;
 
 /// The server calls, and nothing else is sent. How many of the replies have completed unnoticed
-/// when a call finds no request, which closes the connection; `post` is whether a reply is signalled.
+/// when a call finds no request, which closes the connection; `post` is whether a reply is
+/// signalled.
 fn overflow(batch: u32, mut post: impl FnMut(u32) -> (u32, bool)) -> Option<usize> {
     let mut seen = HashSet::new();
     let (mut unnoticed, mut left) = (0, batch);
@@ -320,8 +322,8 @@ fn overflow(batch: u32, mut post: impl FnMut(u32) -> (u32, bool)) -> Option<usiz
     None
 }
 
-/// A reply to a call of the server holds one of a few requests of its own until it is released, and
-/// there may be no other Sends for a long time. That is why each is signalled.
+/// A reply to a call of the server holds one of a few requests of its own until it is released,
+/// and there may be no other Sends for a long time. That is why each is signalled.
 #[test]
 fn calls_of_the_server_find_a_request() {
     // RPCRDMA_MAX_SLOT_TABLE
@@ -345,18 +347,18 @@ fn unsignalled_replies_overflow() {
     assert_eq!(with(MOST), Some(BACKWARD_REQUESTS - BACKWARD_SLOTS));
 }
 
-/// The Send Queue has room for what is outstanding, and for a batch that was not reported.
+/// Whatever is outstanding, the Send Queue that C asks for has room: for each request as many
+/// entries as an RPC has work requests at most, the registrations and invalidations of three
+/// regions and the Send, and those of `RPCRDMA_BACKWARD_WRS` and of one that drains the queue.
 #[test]
 fn send_queue_has_room() {
+    const DEPTH: usize = 3 + 3 + 1;
     for credits in [1, 4, 8, 128, 300, 1024, 16384] {
-        for spare in [0, BACKWARD_REQUESTS as u32 / 2] {
-            let batch = (credits >> 3) as u32;
-            let number = contexts(credits as u32 + 1, batch, spare);
-            assert!(number <= credits + 1 + spare as usize);
-            assert!(number > credits);
-            if spare >= batch {
-                assert_eq!(number, credits + 1 + batch as usize);
-            }
-        }
+        let client = Client::new(credits, credits);
+        assert!(client.contexts * DEPTH <= credits * DEPTH + BACKWARD_REQUESTS + 1);
+        // Not so with contexts for a batch of completed Sends besides, whose regions may still
+        // have to be invalidated.
+        let more = client.contexts + MOST as usize;
+        assert!(more * DEPTH > credits * DEPTH + BACKWARD_REQUESTS + 1);
     }
 }

@@ -7,6 +7,5 @@
 #include "xprt_rdma.h"
 #include "sendctx/sendctx.h"
 
-/* What bindgen does not say: an enum without a name, an expression in parentheses. */
+/* What bindgen does not say: a value of an enum without a name. */
 const unsigned int SENDCTX_BC_REQUESTS = RPCRDMA_MAX_BC_REQUESTS;
-const unsigned int SENDCTX_BACKWARD_WRS = RPCRDMA_BACKWARD_WRS;

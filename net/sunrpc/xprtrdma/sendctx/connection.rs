@@ -17,10 +17,7 @@ use crate::{
             Ring,
             Slot, //
         },
-        signal::{
-            contexts,
-            SendSignaling, //
-        }, //
+        signal::SendSignaling, //
     },
     statistics::STATISTICS,
     transport::{
@@ -45,19 +42,19 @@ pub(crate) struct Connection {
 impl Connection {
     /// Makes all contexts for the connection to `endpoint`. `ENOMEM`: nothing was made.
     pub(crate) fn new(endpoint: &Endpoint) -> Result<KBox<Self>> {
-        // One for each request, and one for the backchannel.
-        let requests = endpoint.max_requests().get() + bindings::SENDCTX_BC_REQUESTS - 1;
-        let batch = endpoint.send_batch().get();
-        let number = contexts(requests, batch, bindings::SENDCTX_BACKWARD_WRS / 2);
+        // No Send is posted without a context, so that the Send Queue must have room for this many
+        // (S1): one for each request, and one for the backchannel. (In C one more, of which one is
+        // always free.)
+        let number = (endpoint.max_requests().get() + bindings::SENDCTX_BC_REQUESTS - 1) as usize;
         // Memory that is not there at once is not waited for, as in C: what is written to the
         // server may have to go out first.
         let flags = GFP_NOWAIT | __GFP_NOWARN;
-        let memory = Contexts::new(endpoint, number, flags)?;
+        let contexts = Contexts::new(endpoint, number, flags)?;
         let (consumer, producer) =
-            Ring::split(number, memory, |ring| SharedRing::new(ring, flags))?;
+            Ring::split(number, contexts, |ring| SharedRing::new(ring, flags))?;
         let sender = Sender {
             consumer,
-            signaling: SendSignaling::new(batch, number),
+            signaling: SendSignaling::new(endpoint.send_batch().get(), number),
             held: None,
             unsignaled: 0,
         };

@@ -21,19 +21,10 @@ pub(crate) struct SendSignaling {
     left: u32,
 }
 
-/// Most work requests that a batch has, however many requests there are.
-///
-/// Sends that have completed and were not reported have as many entries of the Send Queue as a
-/// batch has work requests. The room for them is half of what C keeps for the backchannel
-/// (`RPCRDMA_BACKWARD_WRS`), which has at most half of these Sends at a time.
+/// Most work requests that a batch has, however many requests there are: what it is with the usual
+/// 128. A Send that has completed and was not reported keeps its context and its request, and
+/// there is little to gain by fewer signalled ones.
 const MOST: u32 = 16;
-
-/// How many Send contexts a connection has that may have `requests` Sends outstanding: one for
-/// each, and one for each that has completed and was not reported, as far as the Send Queue has
-/// room for `spare` more work requests.
-pub(crate) fn contexts(requests: u32, batch: u32, spare: u32) -> usize {
-    requests.saturating_add(batch.min(MOST).min(spare)) as usize
-}
 
 impl SendSignaling {
     /// Begins with a whole batch, of which no Send has been posted.
