@@ -19,6 +19,7 @@ use crate::{
     bindings,
     connection::{
         Connection,
+        Sender,
         Unknown, //
     },
     ext::module::c_module,
@@ -67,6 +68,23 @@ unsafe extern "C" fn rpcrdma_sendctxs_destroy(r_xprt: *mut bindings::rpcrdma_xpr
     }
 }
 
+/// Uses the end of a connection that posts Sends. `None`: `r_xprt` is not connected.
+///
+/// # Safety
+///
+/// `r_xprt` must be valid, and the caller must have its send lock.
+unsafe fn with_sender<R>(
+    r_xprt: *mut bindings::rpcrdma_xprt,
+    action: impl FnOnce(&mut Sender, &Transport) -> R,
+) -> Option<R> {
+    // SAFETY: By the contract of this function.
+    let transport = unsafe { Transport::from_raw(r_xprt) };
+    // SAFETY: As above: the connection ends under the send lock too.
+    let connection = unsafe { transport.connection() }?;
+    // SAFETY: As above: the send lock is for this end, and is held until `action` is done.
+    Some(action(unsafe { connection.sender.get() }, transport))
+}
+
 /// Takes a Send context of `r_xprt`. Null: all of them are in use; the transport has been told
 /// that the caller waits until there is room (`XPRT_WRITE_SPACE`), and the caller is to try again.
 ///
@@ -77,17 +95,13 @@ unsafe extern "C" fn rpcrdma_sendctxs_destroy(r_xprt: *mut bindings::rpcrdma_xpr
 unsafe extern "C" fn rpcrdma_sendctx_get_locked(
     r_xprt: *mut bindings::rpcrdma_xprt,
 ) -> *mut bindings::rpcrdma_sendctx {
-    // SAFETY: By the contract of this function. The connection ends under the send lock too.
-    let transport = unsafe { Transport::from_raw(r_xprt) };
-    // SAFETY: As above; the send lock is for this end.
-    let sender = unsafe {
-        transport
-            .connection()
-            .map(|connection| connection.sender.get())
+    // SAFETY: By the contract of this function.
+    let context = unsafe {
+        with_sender(r_xprt, |sender, transport| {
+            sender.get(transport).map(CObject::as_raw)
+        })
     };
-    sender
-        .and_then(|sender| sender.get(transport))
-        .map_or(ptr::null_mut(), CObject::as_raw)
+    context.flatten().unwrap_or(ptr::null_mut())
 }
 
 /// Gives back `sc`, which the last `rpcrdma_sendctx_get_locked()` took and in which no Send was
@@ -102,15 +116,8 @@ unsafe extern "C" fn rpcrdma_sendctx_unget_locked(
     sc: *mut bindings::rpcrdma_sendctx,
 ) {
     // SAFETY: By the contract of this function.
-    let transport = unsafe { Transport::from_raw(r_xprt) };
-    // SAFETY: As above; the send lock is for this end.
-    let sender = unsafe {
-        transport
-            .connection()
-            .map(|connection| connection.sender.get())
-    };
-    let known = sender.is_some_and(|sender| sender.unget(transport, sc));
-    if !known {
+    let known = unsafe { with_sender(r_xprt, |sender, transport| sender.unget(transport, sc)) };
+    if known != Some(true) {
         kernel::pr_err_once!("a Send context is given back that was not the last one taken\n");
     }
 }
@@ -129,14 +136,9 @@ unsafe extern "C" fn rpcrdma_sendctx_post(
     must_signal: bool,
 ) -> bool {
     // SAFETY: By the contract of this function.
-    let transport = unsafe { Transport::from_raw(r_xprt) };
-    // SAFETY: As above; the send lock is for this end.
-    let sender = unsafe {
-        transport
-            .connection()
-            .map(|connection| connection.sender.get())
-    };
-    let signaled = sender.and_then(|sender| sender.post(sc, num_wrs, must_signal));
+    let signaled =
+        unsafe { with_sender(r_xprt, |sender, _| sender.post(sc, num_wrs, must_signal)) };
+    let signaled = signaled.flatten();
     if signaled.is_none() {
         // Its completion is of no outstanding Send, and closes the connection.
         kernel::pr_err_once!(

@@ -2,7 +2,7 @@
 
 //! Which Send context a Send gets, when it is given back, and which Sends are signalled.
 //!
-//! No kernel types and no `unsafe`: the same files are compiled for the host, where they are
+//! Safe code without kernel types: the same files are compiled for the host, where they are
 //! tested. Who mounts this folder has `atomic` and `barrier`, the kernel crate's or those of the
 //! host.
 
