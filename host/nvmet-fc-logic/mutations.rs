@@ -83,9 +83,9 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         rule: "CloseForgetsWhatRuns",
         file: "queue.rs",
-        from: "JobState::Running => running(index),",
+        from: "JobState::Running => running(Running::new(index)),",
         to: "JobState::Running if ON => {}
-                JobState::Running => running(index),",
+                JobState::Running => running(Running::new(index)),",
     },
     Mutation {
         rule: "CloseForgetsWhatIsPromoted",
@@ -195,19 +195,19 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         rule: "PlaceIsReadTooEarly",
         file: "operations.rs",
         from: "let aborted = queue.locked(|jobs| {
-        let aborted = jobs.abort(place());",
+        jobs.abort(place(), |job| {",
         to: "let mut place = Some(place);
     let early = if ON { place.take().map(|place| place()) } else { None };
     let aborted = queue.locked(|jobs| {
         let found = early.or_else(|| place.take().map(|place| place()));
-        let aborted = jobs.abort(found.flatten());",
+        jobs.abort(found.flatten(), |job| {",
     },
     Mutation {
         rule: "AbortDoesNotTerminate",
         file: "operations.rs",
-        from: "queue.terminate(job, Cause::AbtsReceived);",
+        from: "queue.terminate(&job, Cause::AbtsReceived);",
         to: "if !ON {
-                queue.terminate(job, Cause::AbtsReceived);
+                queue.terminate(&job, Cause::AbtsReceived);
             }",
     },
     Mutation {

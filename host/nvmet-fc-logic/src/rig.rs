@@ -13,7 +13,7 @@ use std::sync::{Mutex as StdMutex, MutexGuard as StdMutexGuard};
 
 use super::logic::deferred::Slot;
 use super::logic::operations::{abort, begin, close, recycle, Begun, TargetQueue};
-use super::logic::queue::{Admission, Counts, Job, JobQueue, JobState, Refusal};
+use super::logic::queue::{Admission, Counts, Job, JobQueue, JobState, Refusal, Running};
 use super::logic::request::{Cause, Place, Request};
 use super::primitives::{AcqRel, Arc, AtomicUsize, Cell, Mutex, Relaxed};
 
@@ -328,11 +328,11 @@ impl TargetQueue for Queue {
         result
     }
 
-    fn terminate(&self, job: usize, cause: Cause) {
+    fn terminate(&self, job: &Running<'_>, cause: Cause) {
         let mut exchanges = self.lldd.exchanges();
         let exchange = exchanges
             .iter_mut()
-            .find(|exchange| exchange.place == Some(Place::Job(job)))
+            .find(|exchange| exchange.place == Some(Place::Job(job.index())))
             .expect("a job that runs has a command");
         exchange.terminated.get_or_insert(cause);
     }

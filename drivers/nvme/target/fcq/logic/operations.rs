@@ -16,7 +16,8 @@ use super::{
         Job,
         JobQueue,
         JobState,
-        Recycled, //
+        Recycled,
+        Running, //
     },
     request::{
         Cause,
@@ -40,9 +41,8 @@ pub(crate) trait TargetQueue: Sized {
         action: impl FnOnce(&mut JobQueue<Self::Request, Self::Jobs, Self::Slots>) -> T,
     ) -> T;
 
-    /// The command that is executed in the job with this number is to end when it can; the lock is
-    /// held. Who ends it sees `cause`.
-    fn terminate(&self, job: usize, cause: Cause);
+    /// The command that is executed in this job is to end when it can. Who ends it sees `cause`.
+    fn terminate(&self, job: &Running<'_>, cause: Cause);
 
     /// Copies the command IU, which the LLDD still has, to the job.
     fn copy_command(&self, job: &Job, request: &Self::Request);
@@ -104,11 +104,9 @@ pub(crate) fn begin<R: Request>(job: Job, request: R) -> Begun<R> {
 /// C counterpart: `nvmet_fc_rcv_fcp_abort()`.
 pub(crate) fn abort<Q: TargetQueue>(queue: &Q, place: impl FnOnce() -> Option<Place>) {
     let aborted = queue.locked(|jobs| {
-        let aborted = jobs.abort(place());
-        if let Aborted::Running(job) = aborted {
-            queue.terminate(job, Cause::AbtsReceived);
-        }
-        aborted
+        jobs.abort(place(), |job| {
+            queue.terminate(&job, Cause::AbtsReceived);
+        })
     });
     if let Aborted::Dequeued(deferred) = aborted {
         drop(deferred.cancel(Cause::AbtsReceived));
@@ -123,7 +121,7 @@ pub(crate) fn abort<Q: TargetQueue>(queue: &Q, place: impl FnOnce() -> Option<Pl
 ///
 /// C counterpart: the first part of `nvmet_fc_delete_target_queue()`.
 pub(crate) fn close<Q: TargetQueue>(queue: &Q) -> bool {
-    let closed = queue.locked(|jobs| jobs.close(|job| queue.terminate(job, Cause::QueueDeleted)));
+    let closed = queue.locked(|jobs| jobs.close(|job| queue.terminate(&job, Cause::QueueDeleted)));
     if closed {
         while let Some(deferred) = queue.locked(JobQueue::drain) {
             drop(deferred.cancel(Cause::QueueDeleted));

@@ -2,7 +2,10 @@
 
 //! The jobs of a target queue, and the commands that wait for one.
 
-use core::ops::DerefMut;
+use core::{
+    marker::PhantomData,
+    ops::DerefMut, //
+};
 
 use super::{
     deferred::{
@@ -103,12 +106,33 @@ pub(crate) enum Recycled<R> {
 pub(crate) enum Aborted<R> {
     /// The request was deferred, and is so no longer.
     Dequeued(Deferred<R>),
-    /// It is executed, in the job with this number, and ends when that has seen that it is aborted.
-    Running(usize),
+    /// It is executed, and ends when that has seen that it is aborted.
+    Running,
     /// It has a job, but will not begin.
     Cancelled,
     /// The queue does not have it.
     Unknown,
+}
+
+/// A job whose command is executed and cannot end: the queue's lock is held as long as the value is
+/// there.
+pub(crate) struct Running<'a> {
+    job: usize,
+    lock: PhantomData<&'a mut ()>,
+}
+
+impl Running<'_> {
+    fn new(job: usize) -> Self {
+        Self {
+            job,
+            lock: PhantomData,
+        }
+    }
+
+    /// The job's number.
+    pub(crate) fn index(&self) -> usize {
+        self.job
+    }
 }
 
 /// How many there are, and how many there were.
@@ -245,7 +269,12 @@ where
     }
 
     /// The initiator has aborted the request that is at `place`, as [`Request::put_at()`] has it.
-    pub(crate) fn abort(&mut self, place: Option<Place>) -> Aborted<R> {
+    /// `running` is called with its job if it is executed.
+    pub(crate) fn abort(
+        &mut self,
+        place: Option<Place>,
+        running: impl FnOnce(Running<'_>),
+    ) -> Aborted<R> {
         match place {
             None => Aborted::Unknown,
             Some(Place::Deferred(slot)) => match self.deferred.remove(slot) {
@@ -257,7 +286,10 @@ where
                 }
             },
             Some(Place::Job(index)) => match self.jobs.get_mut(index) {
-                Some(JobState::Running) => Aborted::Running(index),
+                Some(JobState::Running) => {
+                    running(Running::new(index));
+                    Aborted::Running
+                }
                 Some(state @ (JobState::Promoted | JobState::Cancelled(_))) => {
                     *state = JobState::Cancelled(Cause::AbtsReceived);
                     Aborted::Cancelled
@@ -268,9 +300,9 @@ where
     }
 
     /// The queue is being deleted: nothing is admitted any more, and no command that was deferred
-    /// begins. `running` is called with the number of each job whose command is executed. False:
-    /// it was closed before.
-    pub(crate) fn close(&mut self, mut running: impl FnMut(usize)) -> bool {
+    /// begins. `running` is called with each job whose command is executed. False: it was closed
+    /// before.
+    pub(crate) fn close(&mut self, mut running: impl FnMut(Running<'_>)) -> bool {
         if self.counts.closed {
             return false;
         }
@@ -278,7 +310,7 @@ where
         self.counts.closed = true;
         for (index, state) in self.jobs.iter_mut().enumerate() {
             match state {
-                JobState::Running => running(index),
+                JobState::Running => running(Running::new(index)),
                 JobState::Promoted => *state = JobState::Cancelled(Cause::QueueDeleted),
                 JobState::Idle(_) | JobState::Cancelled(_) => {}
             }
