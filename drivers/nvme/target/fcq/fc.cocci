@@ -220,3 +220,25 @@ identifier t, f, iu, len;
 identifier t, f;
 @@
 - void nvmet_fc_rcv_fcp_abort(struct nvmet_fc_target_port *t, struct nvmefc_tgt_fcp_req *f) { ... }
+
+// rule init deletes 1, adds 5
+@init@
+@@
+  nvmet_fc_init_module(void)
+  {
+- 	return nvmet_register_transport(&nvmet_fc_tgt_fcp_ops);
++ 	int ret = nvmet_register_transport(&nvmet_fc_tgt_fcp_ops);
++
++ 	if (!ret)
++ 		nvmet_fc_fcq_init();
++ 	return ret;
+  }
+
+// rule exit deletes 0, adds 1
+@exit@
+@@
+  nvmet_fc_exit_module(void)
+  {
+  ...
++ 	nvmet_fc_fcq_exit();
+  }

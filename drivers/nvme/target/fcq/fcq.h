@@ -28,6 +28,8 @@ void nvmet_fc_free_fcp_iod(struct nvmet_fc_tgt_queue *queue,
 			   struct nvmet_fc_fcp_iod *fod);
 void nvmet_fc_fcp_rqst_op_defer_work(struct work_struct *work);
 bool nvmet_fc_begin_writedata(struct nvmet_fc_fcp_iod *fod);
+void nvmet_fc_fcq_init(void);
+void nvmet_fc_fcq_exit(void);
 
 /* C, called by Rust: fc.c */
 int nvmet_fc_prep_fcp_iodlist(struct nvmet_fc_tgtport *tgtport,
