@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Input of bindgen: what target queues need besides rust/ext. */
+#include "../../../../rust/ext/bindings.h"
+
+#include <uapi/scsi/fc/fc_fs.h>
+#include <uapi/scsi/fc/fc_els.h>
+
+#include "nvmet.h"
+#include <linux/nvme-fc-driver.h>
+#include <linux/nvme-fc.h>
+#include "fcq/fcq.h"
+#include "fcq/helpers.h"
+
+/* What bindgen does not say: an enum by way of a macro. */
+const unsigned char FCQ_CMD_FC_ID = NVME_CMD_FC_ID;

@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The jobs of a target queue, and the commands that wait for one.
+
+use core::{
+    marker::PhantomData,
+    ops::DerefMut, //
+};
+
+use super::{
+    deferred::{
+        links,
+        DeferredList,
+        Link,
+        Slot, //
+    },
+    request::{
+        Cause,
+        Deferred,
+        Place,
+        Request, //
+    },
+};
+
+/// A job that is not idle: whoever has this value executes a command in it. It is given out once,
+/// and not copied.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) struct Job(usize);
+
+impl Job {
+    /// The job's number, less than that of the jobs of its queue.
+    pub(crate) fn index(&self) -> usize {
+        self.0
+    }
+
+    /// The job leaves Rust: C has it until [`Job::from_index()`].
+    pub(crate) fn into_index(self) -> usize {
+        self.0
+    }
+
+    /// The job that C had. If it is idle, nothing comes of it.
+    pub(crate) fn from_index(index: usize) -> Self {
+        Self(index)
+    }
+}
+
+/// What becomes of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JobState {
+    /// No command is in it, and this is the next such job.
+    Idle(Next),
+    /// Its command is executed.
+    Running,
+    /// It has a command that was deferred, which has not begun.
+    Promoted,
+    /// It has a command that was deferred, has not begun, and never will (I8).
+    Cancelled(Cause),
+}
+
+/// The next idle job.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Next(Link);
+
+impl JobState {
+    /// A job without a command.
+    pub(crate) const fn new() -> Self {
+        Self::Idle(Next(None))
+    }
+}
+
+/// What becomes of a request that was received.
+#[must_use]
+pub(crate) enum Admission<R> {
+    /// It is executed, in this job.
+    Run(Job, R),
+    /// The queue keeps it until there is a job. The LLDD keeps the buffer of the command IU.
+    Deferred,
+    /// The LLDD has it back.
+    Refused(R, Refusal),
+}
+
+/// Why a request is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Refusal {
+    /// The queue is being deleted.
+    Closed,
+    /// All jobs are in use, and the LLDD cannot keep the buffer.
+    NoDeferral,
+    /// All jobs are in use, and as many requests as the queue has jobs are deferred: the initiator
+    /// has sent more commands than the queue has entries.
+    Full,
+}
+
+/// What becomes of a job whose command has ended.
+#[must_use]
+pub(crate) enum Recycled<R> {
+    /// Nothing waits for it.
+    Idle,
+    /// It has the oldest of the deferred requests (I3), which is yet to be accepted.
+    Promoted(Job, Deferred<R>),
+}
+
+/// What an abort has found.
+#[must_use]
+pub(crate) enum Aborted<R> {
+    /// The request was deferred, and is so no longer.
+    Dequeued(Deferred<R>),
+    /// It is executed, and ends when that has seen that it is aborted.
+    Running,
+    /// It has a job, but will not begin.
+    Cancelled,
+    /// The queue does not have it.
+    Unknown,
+}
+
+/// A job whose command is executed and cannot end: the queue's lock is held as long as the value is
+/// there.
+pub(crate) struct Running<'a> {
+    job: usize,
+    lock: PhantomData<&'a mut ()>,
+}
+
+impl Running<'_> {
+    fn new(job: usize) -> Self {
+        Self {
+            job,
+            lock: PhantomData,
+        }
+    }
+
+    /// The job's number.
+    pub(crate) fn index(&self) -> usize {
+        self.job
+    }
+}
+
+/// How many there are, and how many there were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Counts {
+    /// Jobs.
+    pub(crate) jobs: usize,
+    /// Jobs without a command.
+    pub(crate) idle: usize,
+    /// Requests that wait for a job.
+    pub(crate) waiting: usize,
+    /// Requests that ever had to wait.
+    pub(crate) deferred: u64,
+    /// Of these, those that were aborted before they had a job.
+    pub(crate) dequeued: u64,
+    /// Requests that were refused because too many waited.
+    pub(crate) full: u64,
+    /// Whether the queue is being deleted.
+    pub(crate) closed: bool,
+}
+
+/// The jobs of a target queue and the requests that wait for one; used under the queue's lock.
+///
+/// The generic parameters are the request, and what has the states of the jobs and the slots of
+/// deferred requests: memory of the queue.
+///
+/// C counterpart: `fod_list`, `pending_cmd_list`, `avail_defer_list`, `connected` of `struct
+/// nvmet_fc_tgt_queue`, and `active` of `struct nvmet_fc_fcp_iod`.
+///
+/// # Invariants
+///
+/// - If requests wait, no job is idle, or the queue is closed (I1).
+/// - A job is idle if and only if it is on the list that begins at `first_idle`, which has
+///   `counts.idle` jobs: those, and those with a command, are all jobs (I6).
+/// - Once the queue is `counts.closed`, no request is added to `deferred`, none gets a job, and no
+///   job is [`JobState::Promoted`] (I4).
+/// - A request is in `deferred`, or with whoever has its [`Job`], or nowhere: what is given out is
+///   not kept (I2, I5).
+pub(crate) struct JobQueue<R, J, S> {
+    jobs: J,
+    first_idle: Link,
+    deferred: DeferredList<R, S>,
+    counts: Counts,
+}
+
+impl<R, J, S> JobQueue<R, J, S>
+where
+    R: Request,
+    J: DerefMut<Target = [JobState]>,
+    S: DerefMut<Target = [Slot<R>]>,
+{
+    /// A queue with these jobs, all of them idle. Requests are deferred if there are slots for
+    /// them, and never more than there are jobs that may become idle.
+    pub(crate) fn new(mut jobs: J, slots: S) -> Self {
+        let number = jobs.len();
+        for (state, (_, next)) in jobs.iter_mut().zip(links(number)) {
+            *state = JobState::Idle(Next(next));
+        }
+        // INVARIANT: All jobs are idle, and no request is deferred.
+        Self {
+            first_idle: links(number).next().map(|(first, _)| first),
+            jobs,
+            deferred: DeferredList::new(slots, number),
+            counts: Counts {
+                jobs: number,
+                idle: number,
+                ..Counts::default()
+            },
+        }
+    }
+
+    /// A request was received.
+    pub(crate) fn admit(&mut self, request: R) -> Admission<R> {
+        // Looked at under the lock that closes it: a request that has found the queue before it
+        // was closed is too late, too (I4).
+        if self.counts.closed {
+            return Admission::Refused(request, Refusal::Closed);
+        }
+        if let Some(job) = self.take_idle() {
+            request.put_at(Some(Place::Job(job.index())));
+            return Admission::Run(job, request);
+        }
+        // INVARIANT: No job is idle, under the same lock; the queue is not closed.
+        match self.deferred.push(request) {
+            Ok(()) => {
+                self.counts.deferred += 1;
+                Admission::Deferred
+            }
+            Err(request) if self.deferred.capacity() == 0 => {
+                Admission::Refused(request, Refusal::NoDeferral)
+            }
+            Err(request) => {
+                self.counts.full += 1;
+                Admission::Refused(request, Refusal::Full)
+            }
+        }
+    }
+
+    /// The command in `job` has ended; its request is no longer here.
+    pub(crate) fn recycle(&mut self, job: Job) -> Recycled<R> {
+        let Some(state) = self.jobs.get_mut(job.index()) else {
+            return Recycled::Idle;
+        };
+        if let JobState::Idle(_) = state {
+            return Recycled::Idle;
+        }
+        // What waits in a closed queue is given back by whoever closes it.
+        if !self.counts.closed {
+            if let Some(request) = self.deferred.pop() {
+                // INVARIANT: The job has a command before and after; the queue is not closed.
+                *state = JobState::Promoted;
+                request.put_at(Some(Place::Job(job.index())));
+                return Recycled::Promoted(job, Deferred::new(request));
+            }
+        }
+        // INVARIANT: Nothing waits, or the queue is closed. The job becomes the first idle one.
+        *state = JobState::Idle(Next(self.first_idle));
+        self.first_idle = u16::try_from(job.index()).ok();
+        self.counts.idle += 1;
+        Recycled::Idle
+    }
+
+    /// The command in `job`, which may have been deferred, is about to begin. An error: it must
+    /// not, and for this reason (I8).
+    pub(crate) fn begin(&mut self, job: &Job) -> Result<(), Cause> {
+        match self.jobs.get_mut(job.index()) {
+            Some(&mut JobState::Cancelled(cause)) => Err(cause),
+            Some(state @ JobState::Promoted) => {
+                *state = JobState::Running;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The initiator has aborted the request that is at `place`, as [`Request::put_at()`] has it.
+    /// `running` is called with its job if it is executed.
+    pub(crate) fn abort(
+        &mut self,
+        place: Option<Place>,
+        running: impl FnOnce(Running<'_>),
+    ) -> Aborted<R> {
+        match place {
+            None => Aborted::Unknown,
+            Some(Place::Deferred(slot)) => match self.deferred.remove(slot) {
+                None => Aborted::Unknown,
+                Some(request) => {
+                    self.counts.dequeued += 1;
+                    request.put_at(None);
+                    Aborted::Dequeued(Deferred::new(request))
+                }
+            },
+            Some(Place::Job(index)) => match self.jobs.get_mut(index) {
+                Some(JobState::Running) => {
+                    running(Running::new(index));
+                    Aborted::Running
+                }
+                Some(state @ (JobState::Promoted | JobState::Cancelled(_))) => {
+                    *state = JobState::Cancelled(Cause::AbtsReceived);
+                    Aborted::Cancelled
+                }
+                Some(JobState::Idle(_)) | None => Aborted::Unknown,
+            },
+        }
+    }
+
+    /// The queue is being deleted: nothing is admitted any more, and no command that was deferred
+    /// begins. `running` is called with each job whose command is executed. False: it was closed
+    /// before.
+    pub(crate) fn close(&mut self, mut running: impl FnMut(Running<'_>)) -> bool {
+        if self.counts.closed {
+            return false;
+        }
+        // INVARIANT: Below, no job remains promoted.
+        self.counts.closed = true;
+        for (index, state) in self.jobs.iter_mut().enumerate() {
+            match state {
+                JobState::Running => running(Running::new(index)),
+                JobState::Promoted => *state = JobState::Cancelled(Cause::QueueDeleted),
+                JobState::Idle(_) | JobState::Cancelled(_) => {}
+            }
+        }
+        true
+    }
+
+    /// Takes out the oldest request that waits in a closed queue, to be given back.
+    pub(crate) fn drain(&mut self) -> Option<Deferred<R>> {
+        if !self.counts.closed {
+            return None;
+        }
+        let request = self.deferred.pop()?;
+        request.put_at(None);
+        Some(Deferred::new(request))
+    }
+
+    /// How many there are.
+    pub(crate) fn counts(&self) -> Counts {
+        Counts {
+            waiting: self.deferred.length(),
+            ..self.counts
+        }
+    }
+
+    /// Takes the first idle job.
+    fn take_idle(&mut self) -> Option<Job> {
+        let index = usize::from(self.first_idle?);
+        let state = self.jobs.get_mut(index)?;
+        let JobState::Idle(Next(next)) = *state else {
+            return None;
+        };
+        // INVARIANT: It leaves the list and is not idle.
+        *state = JobState::Running;
+        self.first_idle = next;
+        self.counts.idle -= 1;
+        Some(Job(index))
+    }
+}
