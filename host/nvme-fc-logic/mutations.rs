@@ -227,6 +227,16 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         to: "if self.0.cmpxchg(ENDING, IDLE, Full).is_err() && !ON {",
     },
     Mutation {
+        rule: "TakesTwice",
+        file: "holder.rs",
+        from: "            .is_ok()
+            .then(|| port.unpark())",
+        to: "            .is_ok()
+            .then_some(())
+            .or(ON.then_some(()))
+            .map(|()| port.unpark())",
+    },
+    Mutation {
         rule: "ExpiresLate",
         file: "connectivity.rs",
         from: "if is_after_eq(now, deadline) =>",

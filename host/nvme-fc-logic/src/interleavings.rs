@@ -9,7 +9,7 @@
 //! cargo test -p nvme-fc-logic interleavings -- --nocapture
 //! ```
 
-use crate::races::Act::{Begin, End, Resume, ResumeByAnother, Unregister};
+use crate::races::Act::{Begin, End, Resume, ResumeByAnother, Take, Unregister};
 use crate::races::{Act, Findings, Scenario, LOCAL};
 
 fn scenario(name: &str, before: &'static [Act], threads: &'static [&'static [Act]]) -> Findings {
@@ -31,6 +31,26 @@ fn last_association_ends_while_the_port_is_unregistered() {
         "two associations end, the remote port is unregistered",
         &[Begin(0), Begin(1)],
         &[&[Unregister(1)], &[End(0)], &[End(1)]],
+    );
+}
+
+/// What C does not count.
+#[test]
+fn ls_response_is_sent_while_the_port_is_unregistered() {
+    scenario(
+        "a received LS request is answered, the remote port is unregistered",
+        &[Begin(0), Begin(1)],
+        &[&[Unregister(1)], &[Take(0)], &[End(1)]],
+    );
+    scenario(
+        "two threads answer it",
+        &[Begin(0)],
+        &[&[Take(0)], &[Take(0)], &[Unregister(1)]],
+    );
+    scenario(
+        "it is answered as soon as it is received",
+        &[],
+        &[&[Begin(0)], &[Take(0)], &[Unregister(1)]],
     );
 }
 

@@ -37,6 +37,8 @@ pub(crate) enum Act {
     Begin(usize),
     /// It uses the LLDD for the last time and leaves, if it has entered and nobody else does so.
     End(usize),
+    /// The same with a use that is taken out of its holder first.
+    Take(usize),
     /// The LLDD unregisters a port. For a remote port, it is called once more in between.
     Unregister(usize),
     /// The LLDD registers a port again, if the gate lets it.
@@ -175,6 +177,7 @@ impl Rig {
             match act {
                 Act::Begin(holder) => self.begin(holder),
                 Act::End(holder) => self.end(holder),
+                Act::Take(holder) => self.take(holder),
                 Act::Unregister(port) => self.unregister(port),
                 Act::Resume(port) => self.resume(port, By::SameLldd),
                 Act::ResumeByAnother(port) => self.resume(port, By::AnotherLldd),
@@ -199,6 +202,14 @@ impl Rig {
             self.call(remote);
             let ended = self.holders[holder].end(self.port(remote), &self.callbacks(remote));
             assert!(ended, "G4: it was ending");
+        }
+    }
+
+    fn take(&self, holder: usize) {
+        let remote = HOLDERS[holder];
+        if let Some(taken) = self.holders[holder].take(self.port(remote)) {
+            self.call(remote);
+            taken.leave(&self.callbacks(remote));
         }
     }
 

@@ -31,6 +31,8 @@ pub(crate) enum Op {
     Ending(usize),
     /// It ends.
     End(usize),
+    /// A use is taken out of its holder, and ends.
+    Take(usize),
     /// The LLDD unregisters a port, and does not leave yet.
     Unregister(usize),
     /// Whoever unregistered a port last leaves it.
@@ -42,7 +44,7 @@ pub(crate) enum Op {
 /// Each of them.
 pub(crate) fn all_ops() -> Vec<Op> {
     let holders = 0..HOLDERS.len();
-    let of_holders = holders.flat_map(|h| [Op::Begin(h), Op::Ending(h), Op::End(h)]);
+    let of_holders = holders.flat_map(|h| [Op::Begin(h), Op::Ending(h), Op::End(h), Op::Take(h)]);
     let of_ports = (0..PORTS).flat_map(|port| {
         [
             Op::Unregister(port),
@@ -216,6 +218,7 @@ impl<'a> Rig<'a> {
             Op::Begin(holder) => self.begin(holder),
             Op::Ending(holder) => self.ending(holder),
             Op::End(holder) => self.end(holder),
+            Op::Take(holder) => self.take(holder),
             Op::Unregister(port) => self.unregister(port),
             Op::Leave(port) => self.leave(port),
             Op::Resume(port, by) => self.resume(port, by),
@@ -302,6 +305,17 @@ impl<'a> Rig<'a> {
         } else {
             let ended = holder_gate.end(port, &self.callbacks(remote));
             assert!(!ended, "G4: ends what has not begun, or twice");
+        }
+    }
+
+    fn take(&self, holder: usize) {
+        let remote = HOLDERS[holder];
+        let is_active = self.state.borrow().holders[holder] == Hold::Active;
+        let taken = self.gates.holders[holder].take(self.gates.remote(remote));
+        assert_eq!(taken.is_some(), is_active, "G4: takes what is not there");
+        if let Some(taken) = taken {
+            self.state.borrow_mut().holders[holder] = Hold::Idle;
+            taken.leave(&self.leaving(remote));
         }
     }
 

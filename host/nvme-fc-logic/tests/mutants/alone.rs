@@ -35,6 +35,7 @@ found! {
     unregisters_only_with_local: UnregistersOnlyWithLocal, "G3: not late";
     begins_twice: BeginsTwice, "G4: one each";
     ends_twice: EndsTwice, "G4: ends what has not begun, or twice";
+    takes_twice: TakesTwice, "G4: takes what is not there";
 }
 
 found! {

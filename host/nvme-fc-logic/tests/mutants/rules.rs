@@ -51,6 +51,8 @@ pub(crate) enum Rule {
     BeginsTwice,
     /// A use can be ended twice.
     EndsTwice,
+    /// A use is taken out of a holder that has none.
+    TakesTwice,
     /// The time is over one jiffy after the deadline.
     ExpiresLate,
     /// Jiffies are taken for numbers that do not wrap.

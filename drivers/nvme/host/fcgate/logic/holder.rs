@@ -15,7 +15,8 @@ use super::{
     ports::{
         Lldd,
         Refused,
-        RemotePort, //
+        RemotePort,
+        RemoteUse, //
     },
 };
 
@@ -92,5 +93,16 @@ impl Holder {
         }
         port.unpark().leave(lldd);
         true
+    }
+
+    /// Takes the use out, if there is one and nobody is ending it: for a holder that is freed
+    /// before its use ends. `port` is that of [`Holder::begin()`].
+    pub(crate) fn take<'a>(&self, port: RemotePort<'a>) -> Option<RemoteUse<'a>> {
+        // INVARIANT: As in `end()`.
+        // Full: pairs with `begin()`.
+        self.0
+            .cmpxchg(ACTIVE, IDLE, Full)
+            .is_ok()
+            .then(|| port.unpark())
     }
 }
