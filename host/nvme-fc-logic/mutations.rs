@@ -116,6 +116,22 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         }
         match port.enter() {",
     },
+    Mutation {
+        rule: "PreparesLate",
+        file: "holder.rs",
+        from: "prepare();",
+        to: "let mut prepare = Some(prepare);
+        if !ON {
+            prepare.take().into_iter().for_each(|prepare| prepare());
+        }",
+    },
+    Mutation {
+        rule: "PreparesLate",
+        file: "holder.rs",
+        from: "entered.park();",
+        to: "entered.park();
+                prepare.into_iter().for_each(|prepare| prepare());",
+    },
     // What one thread alone finds.
     Mutation {
         rule: "EntersUnregistered",

@@ -72,6 +72,17 @@ fn association_begins_while_the_port_is_unregistered() {
     assert!(findings.refused < findings.interleavings, "{findings:?}");
 }
 
+/// In C, `ASSOC_FAILED` is cleared after the port was entered.
+#[test]
+fn association_knows_that_the_port_was_unregistered() {
+    let findings = scenario(
+        "an association begins, the remote port is unregistered",
+        &[],
+        &[&[Unregister(1)], &[Begin(0)]],
+    );
+    assert!(findings.refused < findings.interleavings, "{findings:?}");
+}
+
 #[test]
 fn callbacks_come_in_order() {
     scenario(

@@ -94,6 +94,8 @@ struct Rig {
     holders: [Holder; HOLDERS.len()],
     /// What the LLDD has for each port, valid as long as it must be.
     memory: [Cell<bool>; PORTS],
+    /// A holder's association has failed, since it has begun.
+    failed: [Atomic<bool>; HOLDERS.len()],
     /// A place where a callback may be interrupted.
     pause: Atomic<usize>,
     seen: Mutex<([Seen; PORTS], Findings)>,
@@ -148,6 +150,7 @@ impl Rig {
             remotes: [RemoteGate::new(), RemoteGate::new()],
             holders: [Holder::new(), Holder::new(), Holder::new()],
             memory: [Cell::new(true), Cell::new(true), Cell::new(true)],
+            failed: [Atomic::new(false), Atomic::new(false), Atomic::new(false)],
             pause: Atomic::new(0),
             seen: Mutex::default(),
         }
@@ -189,7 +192,9 @@ impl Rig {
         let remote = HOLDERS[holder];
         // Who ends the use may be another thread, and may have done so already: the LLDD is not
         // called here.
-        if let Err(NotBegun::Refused(refused)) = self.holders[holder].begin(self.port(remote)) {
+        let prepare = || self.failed[holder].store(false, Relaxed);
+        let begun = self.holders[holder].begin(self.port(remote), prepare);
+        if let Err(NotBegun::Refused(refused)) = begun {
             let why = refused.leave(&self.callbacks(remote));
             assert_eq!(why, Closed::NotRegistered);
             self.seen().1.refused = 1;
@@ -197,12 +202,16 @@ impl Rig {
     }
 
     fn end(&self, holder: usize) {
-        let remote = HOLDERS[holder];
         if self.holders[holder].ending() {
-            self.call(remote);
-            let ended = self.holders[holder].end(self.port(remote), &self.callbacks(remote));
-            assert!(ended, "G4: it was ending");
+            self.end_now(holder);
         }
+    }
+
+    fn end_now(&self, holder: usize) {
+        let remote = HOLDERS[holder];
+        self.call(remote);
+        let ended = self.holders[holder].end(self.port(remote), &self.callbacks(remote));
+        assert!(ended, "G4: it was ending");
     }
 
     fn take(&self, holder: usize) {
@@ -241,9 +250,14 @@ impl Rig {
     }
 
     fn unregistered(&self, port: usize) {
-        let seen = &mut self.seen().0[port];
-        seen.unregistered += 1;
-        seen.pending = true;
+        {
+            let seen = &mut self.seen().0[port];
+            seen.unregistered += 1;
+            seen.pending = true;
+        }
+        for (holder, _) in HOLDERS.iter().enumerate().filter(|of| *of.1 == port) {
+            self.failed[holder].store(true, Relaxed);
+        }
     }
 
     fn resume(&self, port: usize, by: By) {
@@ -276,8 +290,16 @@ impl Rig {
 
     /// All that is in use ends, and all that is registered is unregistered.
     fn drain(&self) {
-        for holder in 0..HOLDERS.len() {
-            self.end(holder);
+        for (holder, remote) in HOLDERS.into_iter().enumerate() {
+            let is_lost = self.seen().0[remote].pending;
+            if self.holders[holder].ending() {
+                let failed = self.failed[holder].load(Relaxed);
+                assert!(
+                    failed || !is_lost,
+                    "an association does not know that it failed"
+                );
+                self.end_now(holder);
+            }
         }
         for port in (0..PORTS).rev() {
             self.unregister(port);

@@ -264,8 +264,12 @@ impl<'a> Rig<'a> {
     fn begin(&self, holder: usize) {
         let remote = HOLDERS[holder];
         let before = self.state();
-        let begun = self.gates.holders[holder].begin(self.gates.remote(remote));
-        if before.holders[holder] != Hold::Idle {
+        let prepared = Cell::new(false);
+        let port = self.gates.remote(remote);
+        let begun = self.gates.holders[holder].begin(port, || prepared.set(true));
+        let is_idle = before.holders[holder] == Hold::Idle;
+        assert_eq!(prepared.get(), is_idle, "G4: prepared");
+        if !is_idle {
             assert!(matches!(begun, Err(NotBegun::NotUnique)), "G4: one each");
             return;
         }

@@ -33,7 +33,7 @@ found! {
     leaves_local_first: LeavesLocalFirst, "G3: a remote port is not deleted";
     refused_keeps_local: RefusedKeepsLocal, "G1: no callback";
     unregisters_only_with_local: UnregistersOnlyWithLocal, "G3: not late";
-    begins_twice: BeginsTwice, "G4: one each";
+    begins_twice: BeginsTwice, "G4: prepared";
     ends_twice: EndsTwice, "G4: ends what has not begun, or twice";
     takes_twice: TakesTwice, "G4: takes what is not there";
 }

@@ -15,7 +15,16 @@ fn last_association() {
     .explore();
 }
 
-/// The same with two associations.
+/// An association begins, the remote port is unregistered.
+fn first_association() {
+    Scenario {
+        before: &[],
+        threads: &[&[Unregister(1)], &[Begin(0)]],
+    }
+    .explore();
+}
+
+/// Two associations end.
 fn last_two_associations() {
     Scenario {
         before: &[Begin(0), Begin(1)],
@@ -64,5 +73,6 @@ found! {
     active_is_released: ActiveIsNotReleased, reset_while_connecting, "Causality violation";
     leave_looks_first: LeaveLooksFirst, last_two_associations, "G3: remote port 1 is not deleted";
     leave_looks_later: LeaveLooksLater, last_two_associations, "G1";
+    prepares_late: PreparesLate, first_association, "does not know that it failed";
     begins_before_it_entered: BeginsBeforeItEntered, reset_while_connecting, "G1";
 }

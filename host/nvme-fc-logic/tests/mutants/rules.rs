@@ -25,6 +25,8 @@ pub(crate) enum Rule {
     LeaveLooksLater,
     /// A use can be ended before it has entered.
     BeginsBeforeItEntered,
+    /// What is prepared for a use is prepared after it has begun.
+    PreparesLate,
     /// A port in use can be entered, registered or not.
     EntersUnregistered,
     /// An unregistered port can be used while its callback runs.

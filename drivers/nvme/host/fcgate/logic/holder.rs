@@ -56,11 +56,19 @@ impl Holder {
     }
 
     /// Enters `port`. Only one of those who try at the same time gets to it.
-    pub(crate) fn begin<'a>(&self, port: RemotePort<'a>) -> Result<(), NotBegun<'a>> {
+    ///
+    /// `prepare` comes before that, so that what is done after the port was unregistered comes
+    /// later: that the association has failed is not forgotten.
+    pub(crate) fn begin<'a>(
+        &self,
+        port: RemotePort<'a>,
+        prepare: impl FnOnce(),
+    ) -> Result<(), NotBegun<'a>> {
         // Full: comes after what ended before.
         if self.0.cmpxchg(IDLE, BEGINNING, Full).is_err() {
             return Err(NotBegun::NotUnique);
         }
+        prepare();
         match port.enter() {
             Ok(entered) => {
                 entered.park();
