@@ -196,14 +196,14 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         rule: "LeavesLocalFirst",
         file: "ports.rs",
-        from: "settle(remote.leave(), lldd, || lldd.remoteport_delete());
+        from: "settle(remote.leave(), lldd);
         local.leave(lldd);",
         to: "if ON {
             local.leave(lldd);
-            settle(remote.leave(), lldd, || lldd.remoteport_delete());
+            settle(remote.leave(), lldd);
             return;
         }
-        settle(remote.leave(), lldd, || lldd.remoteport_delete());
+        settle(remote.leave(), lldd);
         local.leave(lldd);",
     },
     Mutation {

@@ -14,9 +14,11 @@ use loom::sync::Arc;
 use loom::thread;
 use sync::loom::atomic::{Atomic, Relaxed};
 
-use crate::model::logic::gate::{By, Closed, NotResumed, Resumed};
+use crate::model::logic::gate::{By, Closed, NotResumed, Owed, Resumed};
 use crate::model::logic::holder::{Holder, NotBegun};
-use crate::model::logic::ports::{Lldd, LocalGate, RemoteGate, RemotePort, Unregistered};
+use crate::model::logic::ports::{
+    LocalGate, LocalLldd, RemoteGate, RemoteLldd, RemotePort, Unregistered,
+};
 
 /// The local port, in all that is numbered by ports.
 pub(crate) const LOCAL: usize = 0;
@@ -131,16 +133,20 @@ impl Callbacks<'_> {
     }
 }
 
-impl Lldd for Callbacks<'_> {
-    fn remoteport_delete(&self) {
-        self.run(self.remote);
-    }
-
-    fn localport_delete(&self) {
+impl LocalLldd for Callbacks<'_> {
+    fn localport_delete(&self, _owed: &Owed<'_>) {
         self.run(LOCAL);
     }
 
-    fn deleted(&self) {}
+    fn localport_deleted(&self) {}
+}
+
+impl RemoteLldd for Callbacks<'_> {
+    fn remoteport_delete(&self, _owed: &Owed<'_>) {
+        self.run(self.remote);
+    }
+
+    fn remoteport_deleted(&self) {}
 }
 
 impl Rig {
@@ -148,7 +154,7 @@ impl Rig {
         Self {
             local: LocalGate::new(),
             remotes: [RemoteGate::new(), RemoteGate::new()],
-            holders: [Holder::new(), Holder::new(), Holder::new()],
+            holders: [Holder::default(), Holder::default(), Holder::default()],
             memory: [Cell::new(true), Cell::new(true), Cell::new(true)],
             failed: [Atomic::new(false), Atomic::new(false), Atomic::new(false)],
             pause: Atomic::new(0),

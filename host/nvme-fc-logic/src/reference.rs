@@ -7,10 +7,10 @@
 
 use std::cell::{Cell, RefCell};
 
-use crate::plain::logic::gate::{By, Closed, NotResumed, Resumed};
+use crate::plain::logic::gate::{By, Closed, NotResumed, Owed, Resumed};
 use crate::plain::logic::holder::{Holder, NotBegun};
 use crate::plain::logic::ports::{
-    Lldd, LocalGate, LocalUse, Refused, RemoteGate, RemotePort, Unregistered,
+    LocalGate, LocalLldd, LocalUse, Refused, RemoteGate, RemoteLldd, RemotePort, Unregistered,
 };
 
 /// The local port, in all that is numbered by ports.
@@ -117,7 +117,7 @@ impl Gates {
         Self {
             local: LocalGate::new(),
             remotes: [RemoteGate::new(), RemoteGate::new()],
-            holders: [Holder::new(), Holder::new(), Holder::new()],
+            holders: [Holder::default(), Holder::default(), Holder::default()],
         }
     }
 
@@ -166,18 +166,8 @@ impl Callbacks<'_, '_> {
             rig.step(op);
         }
     }
-}
 
-impl Lldd for Callbacks<'_, '_> {
-    fn remoteport_delete(&self) {
-        self.run(self.remote);
-    }
-
-    fn localport_delete(&self) {
-        self.run(LOCAL);
-    }
-
-    fn deleted(&self) {
+    fn returned(&self) {
         let port = self.running.get();
         let state = &mut *self.rig.state.borrow_mut();
         state.ports[port].deleting = false;
@@ -186,6 +176,26 @@ impl Lldd for Callbacks<'_, '_> {
         if port != LOCAL && self.local_follows {
             state.ports[LOCAL].uses -= 1;
         }
+    }
+}
+
+impl LocalLldd for Callbacks<'_, '_> {
+    fn localport_delete(&self, _owed: &Owed<'_>) {
+        self.run(LOCAL);
+    }
+
+    fn localport_deleted(&self) {
+        self.returned();
+    }
+}
+
+impl RemoteLldd for Callbacks<'_, '_> {
+    fn remoteport_delete(&self, _owed: &Owed<'_>) {
+        self.run(self.remote);
+    }
+
+    fn remoteport_deleted(&self) {
+        self.returned();
     }
 }
 

@@ -38,6 +38,9 @@ const RESUMING: i32 = 1;
 /// Most uses of a port at the same time.
 const MOST: i32 = DELETED - 1;
 
+/// The word of a gate as long as [`NotResumed::Deleting`] is the answer, for who waits for its end.
+pub(crate) const DELETING: i32 = UNREGISTERED;
+
 /// What a gate's word says.
 #[derive(Clone, Copy)]
 enum State {
@@ -63,7 +66,7 @@ impl State {
             }
         } else if word & UNREGISTERED == 0 {
             Self::Registered(word)
-        } else if word == UNREGISTERED {
+        } else if word == DELETING {
             Self::Owed
         } else {
             Self::Unregistered(word & !UNREGISTERED)
@@ -74,7 +77,7 @@ impl State {
         match self {
             Self::Registered(uses) => uses,
             Self::Unregistered(uses) => UNREGISTERED | uses,
-            Self::Owed => UNREGISTERED,
+            Self::Owed => DELETING,
             Self::Deleted => UNREGISTERED | DELETED,
             Self::Resuming => UNREGISTERED | DELETED | RESUMING,
         }
@@ -250,8 +253,8 @@ pub(crate) struct Owed<'a>(&'a Gate);
 
 impl Owed<'_> {
     /// Calls it. Only after it has returned, the port can be registered again.
-    pub(crate) fn deliver(self, callback: impl FnOnce()) {
-        callback();
+    pub(crate) fn deliver(self, callback: impl FnOnce(&Self)) {
+        callback(&self);
         // INVARIANT: Nobody else changes the word as long as the callback is owed.
         // Release: pairs with `resume()`.
         self.0 .0.store(State::Deleted.word(), Release);

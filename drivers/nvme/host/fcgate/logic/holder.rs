@@ -13,8 +13,8 @@ use super::{
         Release, //
     },
     ports::{
-        Lldd,
         Refused,
+        RemoteLldd,
         RemotePort,
         RemoteUse, //
     },
@@ -49,12 +49,14 @@ pub(crate) enum NotBegun<'a> {
 #[repr(transparent)]
 pub(crate) struct Holder(Atomic<i32>);
 
-impl Holder {
-    /// One that holds nothing.
-    pub(crate) fn new() -> Self {
+impl Default for Holder {
+    /// One that holds nothing, as C makes them: of zeroes.
+    fn default() -> Self {
         Self(Atomic::new(IDLE))
     }
+}
 
+impl Holder {
     /// Enters `port`. Only one of those who try at the same time gets to it.
     ///
     /// `prepare` comes before that, so that what is done after the port was unregistered comes
@@ -93,7 +95,7 @@ impl Holder {
 
     /// The use ends, if [`Holder::ending()`] was called before; calls what is owed then. `port` is
     /// that of [`Holder::begin()`]. False: there is nothing to end.
-    pub(crate) fn end(&self, port: RemotePort<'_>, lldd: &impl Lldd) -> bool {
+    pub(crate) fn end(&self, port: RemotePort<'_>, lldd: &impl RemoteLldd) -> bool {
         // INVARIANT: It is taken back by who has made this change, and by nobody else.
         // Full: pairs with `begin()`.
         if self.0.cmpxchg(ENDING, IDLE, Full).is_err() {

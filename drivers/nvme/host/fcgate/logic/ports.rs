@@ -18,25 +18,31 @@ use super::gate::{
     Use, //
 };
 
-/// The callbacks of an LLDD, for one remote port and its local port. They are called without locks,
-/// in a context that may sleep.
-pub(crate) trait Lldd {
-    /// See `remoteport_delete` of `struct nvme_fc_port_template`.
-    fn remoteport_delete(&self);
+/// The callback of an LLDD for a local port. It is called without locks, in a context that may
+/// sleep.
+pub(crate) trait LocalLldd {
+    /// See `localport_delete` of `struct nvme_fc_port_template`. It is `owed`.
+    fn localport_delete(&self, owed: &Owed<'_>);
 
-    /// See `localport_delete` of `struct nvme_fc_port_template`.
-    fn localport_delete(&self);
-
-    /// One of them has returned: whoever waits to register the port again may do so
+    /// It has returned: whoever waits to register the port again may do so
     /// ([`NotResumed::Deleting`]).
-    fn deleted(&self);
+    fn localport_deleted(&self);
 }
 
-/// Calls `callback` if it is owed.
-fn settle(owed: Option<Owed<'_>>, lldd: &impl Lldd, callback: impl FnOnce()) {
+/// The same for a remote port and its local port.
+pub(crate) trait RemoteLldd: LocalLldd {
+    /// See `remoteport_delete` of `struct nvme_fc_port_template`. It is `owed`.
+    fn remoteport_delete(&self, owed: &Owed<'_>);
+
+    /// As [`LocalLldd::localport_deleted()`].
+    fn remoteport_deleted(&self);
+}
+
+/// Calls what is owed for a remote port.
+fn settle(owed: Option<Owed<'_>>, lldd: &impl RemoteLldd) {
     if let Some(owed) = owed {
-        owed.deliver(callback);
-        lldd.deleted();
+        owed.deliver(|owed| lldd.remoteport_delete(owed));
+        lldd.remoteport_deleted();
     }
 }
 
@@ -67,8 +73,11 @@ pub(crate) struct LocalUse<'a>(Use<'a>);
 
 impl LocalUse<'_> {
     /// The use ends; calls what is owed then.
-    pub(crate) fn leave(self, lldd: &impl Lldd) {
-        settle(self.0.leave(), lldd, || lldd.localport_delete());
+    pub(crate) fn leave(self, lldd: &impl LocalLldd) {
+        if let Some(owed) = self.0.leave() {
+            owed.deliver(|owed| lldd.localport_delete(owed));
+            lldd.localport_deleted();
+        }
     }
 }
 
@@ -154,9 +163,9 @@ pub(crate) struct RemoteUse<'a> {
 
 impl RemoteUse<'_> {
     /// The use ends; calls what is owed then.
-    pub(crate) fn leave(self, lldd: &impl Lldd) {
+    pub(crate) fn leave(self, lldd: &impl RemoteLldd) {
         let Self { remote, local } = self;
-        settle(remote.leave(), lldd, || lldd.remoteport_delete());
+        settle(remote.leave(), lldd);
         local.leave(lldd);
     }
 
@@ -179,10 +188,10 @@ pub(crate) enum Unregistered<'a> {
 
 impl Unregistered<'_> {
     /// The use ends, if there is one; calls what is owed then.
-    pub(crate) fn leave(self, lldd: &impl Lldd) {
+    pub(crate) fn leave(self, lldd: &impl RemoteLldd) {
         match self {
             Self::InUse(used) => used.leave(lldd),
-            Self::Late(Late(owed)) => settle(owed, lldd, || lldd.remoteport_delete()),
+            Self::Late(Late(owed)) => settle(owed, lldd),
         }
     }
 }
@@ -201,7 +210,7 @@ pub(crate) struct Refused<'a> {
 
 impl Refused<'_> {
     /// Why. Leaves the local port, without the locks under which the remote port was tried.
-    pub(crate) fn leave(self, lldd: &impl Lldd) -> Closed {
+    pub(crate) fn leave(self, lldd: &impl LocalLldd) -> Closed {
         if let Some(local) = self.local {
             local.leave(lldd);
         }
