@@ -78,4 +78,10 @@ struct nvme_ctrl *
 __nvme_fc_init_ctrl(struct device *dev, struct nvmf_ctrl_options *opts,
 		    struct nvme_fc_lport *lport, struct nvme_fc_rport *rport);
 
+/* C, used by Rust: helpers.c */
+/* wait_var_event_timeout(), until *word is no longer value */
+long rust_helper_wait_while(atomic_t *word, int value, long timeout);
+/* a field of a structure that changes with the configuration */
+struct device *rust_helper_nvme_ctrl_device(struct nvme_ctrl *ctrl);
+
 #endif
