@@ -14,6 +14,7 @@
 #   private-source	a C file, perhaps a generated one
 #   private-types	structs and enums that only that file defines
 #   private-opaque	the same, for those of which only pointers are used
+#   private-vars	variables and macros of that file
 #
 # bindings-files and bindings-items of the generic layer are in
 # rust/ext/Makefile.bindgen and need not be repeated. A crate chooses the parts
@@ -77,6 +78,7 @@ quiet_cmd_private_bindings = BINDGEN $@
       cmd_private_bindings = $(BINDGEN) $< $(bindgen-options)		\
 	--allowlist-type '$(call any-of,$(private-types) $(private-opaque))(__bindgen_ty_.*)?' \
 	$(if $(private-opaque),--opaque-type '$(call any-of,$(private-opaque))')	\
+	$(if $(private-vars),--allowlist-var '$(call any-of,$(private-vars))')	\
 	-o $@ -- $(bindgen-cflags)
 
 targets += $(notdir $(private-rs))

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Mistakes that the logic does not have: what shows that the tests can fail.
+//!
+//! `build.rs` makes a copy of the kernel's files in which each of these can be switched on, for
+//! `tests/mutants` alone; the files themselves know nothing of it. Each place must be found exactly
+//! once: the build sends whoever changes it here.
+
+/// A mistake, and how the source reads with it.
+pub(crate) struct Mutation {
+    /// Name of the variant of `rules::Rule`.
+    pub(crate) rule: &'static str,
+    /// The file, from the folder of the logic.
+    pub(crate) file: &'static str,
+    /// What the source says.
+    pub(crate) from: &'static str,
+    /// What it says instead; `ON` is whether the mistake is switched on.
+    pub(crate) to: &'static str,
+}
+
+/// All of them: first those of the memory order.
+pub(crate) const MUTATIONS: &[Mutation] = &[
+    Mutation {
+        rule: "ChangeIsRelaxed",
+        file: "gate.rs",
+        from: "match self.0.cmpxchg(word, next(state)?.word(), Full) {",
+        to: "let to = next(state)?.word();
+            let changed = if ON {
+                self.0.cmpxchg(word, to, Relaxed)
+            } else {
+                self.0.cmpxchg(word, to, Full)
+            };
+            match changed {",
+    },
+    Mutation {
+        rule: "LeaveIsRelaxed",
+        file: "gate.rs",
+        from: "self.0 .0.fetch_sub(1, Full);",
+        to: "if ON {
+            self.0 .0.fetch_sub(1, Relaxed)
+        } else {
+            self.0 .0.fetch_sub(1, Full)
+        };",
+    },
+    Mutation {
+        rule: "DeletedIsNotReleased",
+        file: "gate.rs",
+        from: "self.0 .0.store(State::Deleted.word(), Release);",
+        to: "if ON {
+            self.0 .0.store(State::Deleted.word(), Relaxed);
+        } else {
+            self.0 .0.store(State::Deleted.word(), Release);
+        }",
+    },
+    Mutation {
+        rule: "ResumedIsNotReleased",
+        file: "gate.rs",
+        from: "self.0.store(State::Registered(0).word(), Release);",
+        to: "if ON {
+            self.0.store(State::Registered(0).word(), Relaxed);
+        } else {
+            self.0.store(State::Registered(0).word(), Release);
+        }",
+    },
+    Mutation {
+        rule: "EndingIsRelaxed",
+        file: "holder.rs",
+        from: "self.0.cmpxchg(ACTIVE, ENDING, Full).is_ok()",
+        to: "if ON {
+            self.0.cmpxchg(ACTIVE, ENDING, super::atomic::Relaxed).is_ok()
+        } else {
+            self.0.cmpxchg(ACTIVE, ENDING, Full).is_ok()
+        }",
+    },
+    Mutation {
+        rule: "ActiveIsNotReleased",
+        file: "holder.rs",
+        from: "self.0.store(ACTIVE, Release);",
+        to: "if ON {
+                    self.0.store(ACTIVE, super::atomic::Relaxed);
+                } else {
+                    self.0.store(ACTIVE, Release);
+                }",
+    },
+    // Two steps where there has to be one.
+    Mutation {
+        rule: "LeaveLooksFirst",
+        file: "gate.rs",
+        from: "// Full: the callback comes after all that was done",
+        to: "let first = ON.then(|| self.0 .0.load(Relaxed));
+        // Full: the callback comes after all that was done",
+    },
+    Mutation {
+        rule: "LeaveLooksFirst",
+        file: "gate.rs",
+        from: "// INVARIANT: Nobody else can get there: nobody enters,",
+        to: "let before = first.unwrap_or(before);
+        // INVARIANT: Nobody else can get there: nobody enters,",
+    },
+    Mutation {
+        rule: "LeaveLooksLater",
+        file: "gate.rs",
+        from: "(before == State::Unregistered(1).word()).then_some(Owed(self.0))",
+        to: "if ON {
+            let now = self.0 .0.load(Relaxed);
+            return (now == State::Owed.word()).then_some(Owed(self.0));
+        }
+        (before == State::Unregistered(1).word()).then_some(Owed(self.0))",
+    },
+    Mutation {
+        rule: "BeginsBeforeItEntered",
+        file: "holder.rs",
+        from: "match port.enter() {",
+        to: "if ON {
+            self.0.store(ACTIVE, Release);
+        }
+        match port.enter() {",
+    },
+    Mutation {
+        rule: "PreparesLate",
+        file: "holder.rs",
+        from: "prepare();",
+        to: "let mut prepare = Some(prepare);
+        if !ON {
+            prepare.take().into_iter().for_each(|prepare| prepare());
+        }",
+    },
+    Mutation {
+        rule: "PreparesLate",
+        file: "holder.rs",
+        from: "entered.park();",
+        to: "entered.park();
+                prepare.into_iter().for_each(|prepare| prepare());",
+    },
+    // What one thread alone finds.
+    Mutation {
+        rule: "EntersUnregistered",
+        file: "gate.rs",
+        from: "            State::Registered(uses) => Ok(State::Registered(uses + 1)),
+            _ => Err(Closed::NotRegistered),",
+        to: "            State::Registered(uses) => Ok(State::Registered(uses + 1)),
+            State::Unregistered(uses) if ON => Ok(State::Unregistered(uses + 1)),
+            _ => Err(Closed::NotRegistered),",
+    },
+    Mutation {
+        rule: "RemainsWhenOwed",
+        file: "gate.rs",
+        from: "            State::Unregistered(uses) => Ok(State::Unregistered(uses + 1)),
+            _ => Err(Closed::NotRegistered),",
+        to: "            State::Unregistered(uses) => Ok(State::Unregistered(uses + 1)),
+            State::Owed if ON => Ok(State::Unregistered(1)),
+            _ => Err(Closed::NotRegistered),",
+    },
+    Mutation {
+        rule: "UnregistersTwice",
+        file: "gate.rs",
+        from: "            State::Registered(uses) => Ok(State::Unregistered(uses + 1)),
+            _ =>",
+        to: "            State::Registered(uses) => Ok(State::Unregistered(uses + 1)),
+            State::Unregistered(uses) if ON => Ok(State::Unregistered(uses + 1)),
+            _ =>",
+    },
+    Mutation {
+        rule: "ResumesWhenOwed",
+        file: "gate.rs",
+        from: "State::Owed => Err(NotResumed::Deleting),",
+        to: "State::Owed if ON => Ok(State::Registered(0)),
+            State::Owed => Err(NotResumed::Deleting),",
+    },
+    Mutation {
+        rule: "ResumesOnlyUnused",
+        file: "gate.rs",
+        from: "State::Unregistered(_) if by == By::AnotherLldd =>",
+        to: "State::Unregistered(_) if ON || by == By::AnotherLldd =>",
+    },
+    Mutation {
+        rule: "ResumesByAnyLldd",
+        file: "gate.rs",
+        from: "by == By::AnotherLldd =>",
+        to: "!ON && by == By::AnotherLldd =>",
+    },
+    Mutation {
+        rule: "OwesWhenRegistered",
+        file: "gate.rs",
+        from: "(before == State::Unregistered(1).word()).then_some(",
+        to: "(before == State::Unregistered(1).word()
+            || ON && before == State::Registered(1).word())
+        .then_some(",
+    },
+    Mutation {
+        rule: "OwesNothingUnused",
+        file: "gate.rs",
+        from: "Ok(matches!(before, State::Registered(0)).then_some(",
+        to: "Ok((!ON && matches!(before, State::Registered(0))).then_some(",
+    },
+    Mutation {
+        rule: "LeavesLocalFirst",
+        file: "ports.rs",
+        from: "settle(remote.leave(), lldd);
+        local.leave(lldd);",
+        to: "if ON {
+            local.leave(lldd);
+            settle(remote.leave(), lldd);
+            return;
+        }
+        settle(remote.leave(), lldd);
+        local.leave(lldd);",
+    },
+    Mutation {
+        rule: "RefusedKeepsLocal",
+        file: "ports.rs",
+        from: "if let Some(local) = self.local {
+            local.leave(lldd);",
+        to: "if let Some(local) = self.local {
+            if ON {
+                return self.why;
+            }
+            local.leave(lldd);",
+    },
+    Mutation {
+        rule: "UnregistersOnlyWithLocal",
+        file: "ports.rs",
+        from: "let Ok(local) = self.local.0.remain() else {",
+        to: "let local = if ON {
+            self.local.0.enter()
+        } else {
+            self.local.0.remain()
+        };
+        let Ok(local) = local else {",
+    },
+    Mutation {
+        rule: "BeginsTwice",
+        file: "holder.rs",
+        from: "if self.0.cmpxchg(IDLE, BEGINNING, Full).is_err() {",
+        to: "if self.0.cmpxchg(IDLE, BEGINNING, Full).is_err()
+            && !(ON && self.0.cmpxchg(ENDING, BEGINNING, Full).is_ok())
+        {",
+    },
+    Mutation {
+        rule: "EndsTwice",
+        file: "holder.rs",
+        from: "if self.0.cmpxchg(ENDING, IDLE, Full).is_err() {",
+        to: "if self.0.cmpxchg(ENDING, IDLE, Full).is_err() && !ON {",
+    },
+    Mutation {
+        rule: "TakesTwice",
+        file: "holder.rs",
+        from: "            .is_ok()
+            .then(|| port.unpark())",
+        to: "            .is_ok()
+            .then_some(())
+            .or(ON.then_some(()))
+            .map(|()| port.unpark())",
+    },
+    Mutation {
+        rule: "ExpiresLate",
+        file: "connectivity.rs",
+        from: "if is_after_eq(now, deadline) =>",
+        to: "if is_after_eq(now, deadline.wrapping_add(Jiffies::from(ON))) =>",
+    },
+    Mutation {
+        rule: "ComparesNumbers",
+        file: "connectivity.rs",
+        from: "time.wrapping_sub(other) <= Jiffies::MAX / 2",
+        to: "if ON {
+        time >= other
+    } else {
+        time.wrapping_sub(other) <= Jiffies::MAX / 2
+    }",
+    },
+    Mutation {
+        rule: "WaitsBeyondTheDeadline",
+        file: "connectivity.rs",
+        from: "Reconnect::Retry(delay.min(deadline.wrapping_sub(now))),",
+        to: "Reconnect::Retry(if ON {
+                delay
+            } else {
+                delay.min(deadline.wrapping_sub(now))
+            }),",
+    },
+    Mutation {
+        rule: "ForgetsSmallerObjects",
+        file: "private_size.rs",
+        from: "            remote,
+            fcprqst,
+        })",
+        to: "            remote: if ON { self.remote } else { remote },
+            fcprqst,
+        })",
+    },
+    Mutation {
+        rule: "ForgetsSmallerRequests",
+        file: "private_size.rs",
+        from: "            fcprqst,
+        })",
+        to: "            fcprqst: if ON { self.fcprqst } else { fcprqst },
+        })",
+    },
+    Mutation {
+        rule: "ForgetsTheLocalPort",
+        file: "private_size.rs",
+        from: "let fits = local <= self.local &&",
+        to: "let fits = (ON || local <= self.local) &&",
+    },
+];
+
+/// For `tests/limit`: a port has only a few uses, which is no mistake.
+pub(crate) const LIMIT: &[Mutation] = &[
+    Mutation {
+        rule: "",
+        file: "gate.rs",
+        from: "const MOST: i32 = DELETED - 1;",
+        to: "const MOST: i32 = 2;",
+    },
+    Mutation {
+        rule: "CountsAnyNumber",
+        file: "gate.rs",
+        from: "if uses > MOST =>",
+        to: "if !ON && uses > MOST =>",
+    },
+];
