@@ -1,22 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Mistakes that the logic does not have: what shows that the tests can fail.
-//!
-//! `build.rs` makes a copy of the kernel's files in which each of these can be switched on, for
-//! `tests/mutants` alone; the files themselves know nothing of it. Each place must be found exactly
-//! once: the build sends whoever changes it here.
 
-/// A mistake, and how the source reads with it.
-pub(crate) struct Mutation {
-    /// Name of the variant of `rules::Rule`.
-    pub(crate) rule: &'static str,
-    /// The file, from the folder of the logic.
-    pub(crate) file: &'static str,
-    /// What the source says.
-    pub(crate) from: &'static str,
-    /// What it says instead; `ON` is whether the mistake is switched on.
-    pub(crate) to: &'static str,
-}
+use mutation::Mutation;
 
 /// All of them.
 pub(crate) const MUTATIONS: &[Mutation] = &[

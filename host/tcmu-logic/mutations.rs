@@ -1,22 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Other rules for the logic: what shows that the model check can fail.
-//!
-//! `build.rs` makes a copy of the kernel's files in which each of these can be switched on, for
-//! `tests/counterexample` alone; the files themselves know nothing of it. Each place must be found
-//! exactly once: the build sends whoever changes it here.
 
-/// A rule, and how the source reads with it.
-pub(crate) struct Mutation {
-    /// Name of the variant of `rules::Rule`.
-    pub(crate) rule: &'static str,
-    /// The file, from the folder of the logic.
-    pub(crate) file: &'static str,
-    /// What the source says.
-    pub(crate) from: &'static str,
-    /// What it says instead; `ON` is whether the rule is switched on.
-    pub(crate) to: &'static str,
-}
+use mutation::Mutation;
 
 /// All of them. The first three rules are those of the C module (`target_core_user.c`).
 pub(crate) const MUTATIONS: &[Mutation] = &[
