@@ -3,6 +3,7 @@
 """Mounts over RDMA that come and go, and the module that goes after them."""
 
 import errno
+from pathlib import Path
 
 from ksftlib import memory
 from ksftlib.ktap import Context, diag, equal
@@ -17,6 +18,9 @@ from nfslib.suite import Suite
 suite = Suite()
 
 servers = shared_servers(suite)
+
+#: A folder for each transport.
+TRANSPORTS = Path("/sys/kernel/debug/sunrpc/rpc_xprt")
 
 #: When samples of the memory are taken: the first cycles fill caches that stay.
 CYCLES = (6, 12, 18, 24)
@@ -33,6 +37,11 @@ def use(server: Server, mount: Mount, text: str) -> None:
 def until_unused(references: int) -> None:
     """Waits until the connections of the mounts are gone."""
     until(lambda: RPCRDMA.references() == references, f"{references} users of {RPCRDMA.name}")
+
+
+def transports() -> set[str]:
+    """The transports that sunrpc knows, the server's for callbacks among them."""
+    return {path.name for path in TRANSPORTS.iterdir()}
 
 
 def _register(kind: str) -> None:
@@ -95,6 +104,26 @@ def _register(kind: str) -> None:
         equal(again.transport().connect_count, 1, "connections")
         again.unmount()
 
+    @suite.test(f"no transport over {kind} outlives the module")
+    def callbacks(_context: Context) -> None:
+        RPCRDMA.need()
+        server = servers(kind)
+        server.stop()
+        until_unused(0)
+        before = transports()
+        server.start()
+        own = Context()
+        mount = Mount(own, server)
+        use(server, mount, "callbacks")
+        assert transports() > before, "a mount without a transport"
+        mount.unmount()
+        equal(own.clean_up(), [], "what went wrong with it")
+        server.stop()
+        until_unused(0)
+        # Reading what sunrpc says of one that is left is an oops once the module is gone.
+        equal(transports(), before, "transports that are left")
+        server.start()
+
 
 for _kind in ("siw", "rxe"):
     _register(_kind)
@@ -105,10 +134,11 @@ def flat(_context: Context) -> None:
     RPCRDMA.need()
     server = servers("rxe")
 
-    def cycle(number: int) -> None:
+    def cycle(_number: int) -> None:
         own = Context()
         mount = Mount(own, server)
-        use(server, mount, f"cycle-{number}")
+        # One file for all cycles: the server keeps it.
+        use(server, mount, "cycle")
         mount.unmount()
         errors = own.clean_up()
         assert not errors, "\n".join(errors)
