@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Reads and writes past the page cache in threads of a process of their own, all of them checked."""
+
+import mmap
+import os
+import random
+import struct
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ksftlib.ktap import Context
+from ksftlib.wait import Task, until
+
+BLOCK = 4096
+
+
+def content(number: int, generation: int = 0) -> bytes:
+    """What is in a block."""
+    return b"%07d %07d\n" % (number, generation) * (BLOCK // 16)
+
+
+def fill(disk: Path, blocks: int) -> None:
+    """Writes the first blocks of a disk."""
+    descriptor = os.open(disk, os.O_WRONLY | os.O_DIRECT)
+    buffer = mmap.mmap(-1, blocks * BLOCK)
+    try:
+        buffer[:] = b"".join(content(number) for number in range(blocks))
+        assert os.pwrite(descriptor, buffer, 0) == blocks * BLOCK
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What threads have done."""
+
+    operations: int
+    #: Calls that ended with an error.
+    errors: int
+    #: Seconds that the longest call took.
+    longest: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.operations} operations, {self.errors} errors, the longest took "
+            f"{self.longest:.2f} s"
+        )
+
+
+class _Thread:
+    """What one thread has done; the process that watches sees the operations."""
+
+    def __init__(self, number: int, shared: mmap.mmap) -> None:
+        self._number = number
+        self._shared = shared
+        self.operations = self.errors = 0
+        self.longest = 0.0
+        self.failure: BaseException | None = None
+
+    def run(self, step: Callable[[], None]) -> None:
+        """Does steps until it is told to stop."""
+        try:
+            while not self._shared[0]:
+                start = time.monotonic()
+                try:
+                    step()
+                except OSError:
+                    self.errors += 1
+                self.longest = max(self.longest, time.monotonic() - start)
+                self.operations += 1
+                struct.pack_into("Q", self._shared, 8 * (self._number + 1), self.operations)
+        except BaseException as failure:
+            self.failure = failure
+
+
+class Load:
+    """Threads that read blocks of a disk, and write some, until they are stopped.
+
+    Each has blocks of its own, and knows what must be in them. Errors are counted, wrong data fails.
+    """
+
+    #: Blocks of each thread.
+    BLOCKS = 16
+
+    def __init__(
+        self, context: Context, disk: Path, threads: int, writes: int = 0, fill_first: bool = True
+    ) -> None:
+        """`writes` of ten operations are writes."""
+        if fill_first:
+            fill(disk, threads * self.BLOCKS)
+        self._disk = disk
+        self._threads = threads
+        self._writes = writes
+        self._shared = mmap.mmap(-1, 8 * (threads + 1))
+        self._task = Task(context, self._work, f"{threads} threads on {disk}")
+        context.defer(self._tell)
+        context.on_failure(lambda: f"operations of each thread: {self.done()}")
+
+    def _tell(self) -> None:
+        self._shared[0] = 1
+
+    def _step(self, number: int) -> Callable[[], None]:
+        descriptor = os.open(self._disk, os.O_RDWR | os.O_DIRECT)
+        buffer = mmap.mmap(-1, BLOCK)
+        choice = random.Random(number)
+        # What may be in each block: a write that fails may have been done or not.
+        possible = [{0} for _ in range(self.BLOCKS)]
+        newest = 0
+
+        def write(which: int, block: int) -> None:
+            nonlocal newest
+            newest += 1
+            buffer[:] = content(block, newest)
+            possible[which].add(newest)
+            assert os.pwrite(descriptor, buffer, block * BLOCK) == BLOCK
+            possible[which] = {newest}
+
+        def step() -> None:
+            which = choice.randrange(self.BLOCKS)
+            block = number * self.BLOCKS + which
+            if choice.randrange(10) < self._writes:
+                write(which, block)
+                return
+            assert os.preadv(descriptor, [buffer], block * BLOCK) == BLOCK
+            found = buffer[:]
+            expected = [content(block, generation) for generation in possible[which]]
+            assert found in expected, f"block {block} has {found[:16]!r}, of {possible[which]}"
+
+        return step
+
+    def _work(self) -> Totals:
+        all_of_them = [_Thread(number, self._shared) for number in range(self._threads)]
+        running = [
+            threading.Thread(target=one.run, args=(self._step(number),))
+            for number, one in enumerate(all_of_them)
+        ]
+        for thread in running:
+            thread.start()
+        for thread in running:
+            thread.join()
+        for one in all_of_them:
+            if one.failure:
+                raise one.failure
+        return Totals(
+            sum(one.operations for one in all_of_them),
+            sum(one.errors for one in all_of_them),
+            max(one.longest for one in all_of_them),
+        )
+
+    def done(self) -> list[int]:
+        """Operations of each thread so far."""
+        return [
+            struct.unpack_from("Q", self._shared, 8 * (number + 1))[0]
+            for number in range(self._threads)
+        ]
+
+    def progress(self, operations: int = 1, seconds: float = 60.0) -> None:
+        """Waits until each thread has done so many more operations; one that ended has failed."""
+        before = self.done()
+
+        def all_have() -> bool:
+            if self._task.done():
+                self._task.wait()
+                raise AssertionError("the threads have ended")
+            return all(now - then >= operations for now, then in zip(self.done(), before))
+
+        until(all_have, f"{operations} operations of each thread ({before} before)", seconds)
+
+    def stop(self, seconds: float = 60.0) -> Totals:
+        """Ends it."""
+        self._tell()
+        totals: Totals = self._task.wait(seconds)
+        return totals
