@@ -5,13 +5,13 @@ from abc import ABC, abstractmethod
 from functools import partial
 from pathlib import Path
 
-from ksftlib.files import write
+from ksftlib.files import read, write
 from ksftlib.ktap import Context
-from ksftlib.module import Module
-from ksftlib.wait import Task
+from ksftlib.module import Module, TestModule
+from ksftlib.wait import Task, until
 
 from .address import Address, host_address, target_address
-from .module import FCLOOP, LATE_FCLOOP, load_for_tests, unload
+from .module import FCLOOP, LATE_FCLOOP, unload
 
 _CONTROL = Path("/sys/class/fcloop/ctl")
 
@@ -20,6 +20,12 @@ _ROLES = 0x60
 
 #: Seconds for a port to come or go.
 _LIMIT = 30.0
+
+
+#: What the driver with late completions counts.
+_COUNTERS = (
+    "late", "outstanding", "deferred", "promoted", "refused", "aborted_ls", "stalled", "wrong",
+)  # fmt: skip
 
 
 class _Port(ABC):
@@ -101,34 +107,56 @@ class Fcloop:
         self._context = context
         self.module = module
         self._parameters = parameters
+        self._ports: list[_Port] = []
         self.load()
         context.defer(self.unload)
         self.local = LocalPort(context, host_address())
         self.remote = RemotePort(context, target_address(), self.local.address)
         self.target = TargetPort(context, target_address())
+        self._ports += (self.local, self.remote, self.target)
 
     def load(self) -> None:
         """Loads the driver, without a port."""
-        if self.module is FCLOOP:
-            if not self.module.built_in():
-                self.module.need()
-                self.module.load(*self._parameters)
-        else:
-            load_for_tests(self.module, *self._parameters)
+        if isinstance(self.module, TestModule):
+            self.module.insert(60.0, *self._parameters)
+        elif not self.module.built_in():
+            self.module.need()
+            self.module.load(*self._parameters)
 
     def unload(self) -> None:
         """Unloads it, if it is there. It deletes the ports that are left itself."""
-        if self.module.loaded() and not self.module.built_in():
-            for port in (self.local, self.remote, self.target):
+        if not self.module.built_in():
+            for port in self._ports:
                 port.present = False
-        unload(self.module)
+            unload(self.module)
 
-    def ports(self) -> "tuple[LocalPort, RemotePort, TargetPort]":
-        """All of them, in the order in which they come."""
-        return self.local, self.remote, self.target
+    def add_ports(self) -> None:
+        """All of them are there again."""
+        for port in self._ports:
+            port.add()
 
 
-def late_fcloop(context: Context, **parameters: int) -> Fcloop:
+class LateFcloop(Fcloop):
     """The driver with late completions; see drivers/nvme/fcloop_late."""
-    words = [f"{name}={value}" for name, value in parameters.items()]
-    return Fcloop(context, LATE_FCLOOP, *words)
+
+    def __init__(self, context: Context, **parameters: int) -> None:
+        words = [f"{name}={value}" for name, value in parameters.items()]
+        super().__init__(context, LATE_FCLOOP, *words)
+        context.on_failure(lambda: str(self.counts()))
+
+    def set(self, **parameters: int) -> None:
+        """Changes parameters from now on."""
+        for name, value in parameters.items():
+            write(self.module.parameters / name, str(value))
+
+    def count(self, name: str) -> int:
+        """One of its counters."""
+        return int(read(self.module.parameters / name))
+
+    def counts(self) -> dict[str, int]:
+        """All of them."""
+        return {name: self.count(name) for name in _COUNTERS}
+
+    def wait_complete(self, seconds: float = 30.0) -> None:
+        """Waits until the target has been told of all that it has sent."""
+        until(lambda: self.count("outstanding") == 0, "the last late completion", seconds)

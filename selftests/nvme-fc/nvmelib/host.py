@@ -102,6 +102,10 @@ class Controller:
         """How often it was reset."""
         return self.number("diag/reset_count")
 
+    def wait_resets(self, number: int) -> None:
+        """Waits until it has been reset so often."""
+        until(lambda: self.resets() >= number, f"reset {number} of {self.name}")
+
     def disks(self) -> list[Path]:
         """Its namespaces as one opens them: the disk above all paths, if there are several."""
         found = []

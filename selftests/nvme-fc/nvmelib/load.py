@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Reads and writes past the page cache in threads of a process of their own, all of them checked."""
+"""Reads and writes past the page cache, by threads of a process of their own, all checked."""
 
 import mmap
 import os
@@ -33,6 +33,18 @@ def fill(disk: Path, blocks: int) -> None:
         os.close(descriptor)
 
 
+def check(disk: Path, blocks: int) -> None:
+    """Fails the test unless they are as `fill` has made them."""
+    descriptor = os.open(disk, os.O_RDONLY | os.O_DIRECT)
+    buffer = mmap.mmap(-1, blocks * BLOCK)
+    try:
+        assert os.preadv(descriptor, [buffer], 0) == blocks * BLOCK
+    finally:
+        os.close(descriptor)
+    expected = b"".join(content(number) for number in range(blocks))
+    assert buffer[:] == expected, f"{disk} has something else in its first {blocks} blocks"
+
+
 @dataclass(frozen=True)
 class Totals:
     """What threads have done."""
@@ -58,7 +70,7 @@ class _Thread:
         self._shared = shared
         self.operations = self.errors = 0
         self.longest = 0.0
-        self.failure: BaseException | None = None
+        self.failure: Exception | None = None
 
     def run(self, step: Callable[[], None]) -> None:
         """Does steps until it is told to stop."""
@@ -72,34 +84,34 @@ class _Thread:
                 self.longest = max(self.longest, time.monotonic() - start)
                 self.operations += 1
                 struct.pack_into("Q", self._shared, 8 * (self._number + 1), self.operations)
-        except BaseException as failure:
+        except Exception as failure:
             self.failure = failure
+            self._shared[0] = 1
 
 
 class Load:
     """Threads that read blocks of a disk, and write some, until they are stopped.
 
-    Each has blocks of its own, and knows what must be in them. Errors are counted, wrong data fails.
+    Each has blocks of its own, and knows what must be in them. Errors are counted, and
+    wrong data fails.
     """
 
-    #: Blocks of each thread.
-    BLOCKS = 16
-
     def __init__(
-        self, context: Context, disk: Path, threads: int, writes: int = 0, fill_first: bool = True
+        self, context: Context, disk: Path, threads: int, writes: int = 0, blocks: int = 16
     ) -> None:
-        """`writes` of ten operations are writes."""
-        if fill_first:
-            fill(disk, threads * self.BLOCKS)
+        """Each has so many blocks; `writes` of ten operations are writes."""
+        fill(disk, threads * blocks)
+        self._blocks = blocks
         self._disk = disk
         self._threads = threads
         self._writes = writes
         self._shared = mmap.mmap(-1, 8 * (threads + 1))
         self._task = Task(context, self._work, f"{threads} threads on {disk}")
-        context.defer(self._tell)
+        context.defer(self.tell)
         context.on_failure(lambda: f"operations of each thread: {self.done()}")
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """It is to end, which nobody waits for."""
         self._shared[0] = 1
 
     def _step(self, number: int) -> Callable[[], None]:
@@ -107,7 +119,7 @@ class Load:
         buffer = mmap.mmap(-1, BLOCK)
         choice = random.Random(number)
         # What may be in each block: a write that fails may have been done or not.
-        possible = [{0} for _ in range(self.BLOCKS)]
+        possible = [{0} for _ in range(self._blocks)]
         newest = 0
 
         def write(which: int, block: int) -> None:
@@ -119,8 +131,8 @@ class Load:
             possible[which] = {newest}
 
         def step() -> None:
-            which = choice.randrange(self.BLOCKS)
-            block = number * self.BLOCKS + which
+            which = choice.randrange(self._blocks)
+            block = number * self._blocks + which
             if choice.randrange(10) < self._writes:
                 write(which, block)
                 return
@@ -171,6 +183,6 @@ class Load:
 
     def stop(self, seconds: float = 60.0) -> Totals:
         """Ends it."""
-        self._tell()
+        self.tell()
         totals: Totals = self._task.wait(seconds)
         return totals

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """The modules of NVMe over Fibre Channel, and how they are taken out and put back."""
 
-import os
-import subprocess
+from pathlib import Path
 
-from ksftlib.ktap import PATIENCE, Context, Skip, equal
-from ksftlib.module import Module, modprobe
+from ksftlib.files import read
+from ksftlib.ktap import Context, Skip, equal, errno_name
+from ksftlib.module import Module, TestModule
+from ksftlib.wait import Task
 
 #: Host and target: this project's or the stock ones.
 HOST = Module("nvme_fc")
@@ -15,34 +16,28 @@ TARGET = Module("nvmet_fc")
 FCLOOP = Module("nvme_fcloop")
 
 #: The same with completions that come late, for tests.
-LATE_FCLOOP = Module("nvme_fcloop_late")
+LATE_FCLOOP = TestModule("nvme_fcloop_late", "NVME_FC_LATE_FCLOOP")
+
+#: Seconds for unloading a module.
+_LIMIT = 60.0
+
+#: All that is loaded on top of the core of NVMe, and the core, in the order of unloading.
+_STACK = [Module(name) for name in ("nvmet_fc", "nvme_fc", "nvmet", "nvme_fabrics", "nvme_core")]
 
 #: Whose users are counted when memory is looked at.
 COUNTED = ("nvme_fc", "nvmet_fc", "nvmet", "nvme_core", "nvme_fcloop")
 
 
-def _run(*command: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        command, check=False, text=True, capture_output=True, timeout=60 * PATIENCE
-    )
-
-
-def load_for_tests(module: Module, *parameters: str) -> None:
-    """Loads one that is made for tests; skips the test if this machine does not have it."""
-    folder = os.environ.get("NVME_FC_TEST_MODULES")
-    if folder:
-        done = _run("insmod", f"{folder}/{module.name}.ko", *parameters)
-    else:
-        module.need()
-        done = modprobe("--first-time", module.name, *parameters)
-    equal((done.returncode, module.loaded()), (0, True), f"status of loading it ({done.stderr})")
-
-
 def unload(module: Module) -> None:
     """Takes it out, if it is there and not built in."""
     if module.loaded() and not module.built_in():
-        done = _run("rmmod", module.name)
-        equal(done.returncode, 0, f"status of removing {module.name} ({done.stderr.strip()})")
+        # modprobe would take out what it needs as well. It may block in the kernel.
+        own = Context()
+        try:
+            number = Task(own, module.delete, f"unloading {module.name}").wait(_LIMIT)
+        finally:
+            own.clean_up()
+        equal((errno_name(number), module.loaded()), ("0", False), f"unloading {module.name}")
 
 
 def load_when_missing(context: Context, module: Module) -> None:
@@ -60,3 +55,25 @@ def reload_transports() -> None:
         if module.built_in():
             raise Skip(f"{module.name} is part of the kernel image")
         module.reload()
+
+
+def without_multipath(context: Context) -> None:
+    """Until the end of the test each controller has disks of its own: an error is seen at once.
+
+    Otherwise a disk may have several paths, and waits for a controller when one of them fails.
+    """
+    parameter = Path("/sys/module/nvme_core/parameters/multipath")
+    if not parameter.exists() or read(parameter) == "N":
+        return
+    _reload_core("multipath=N")
+    context.defer(_reload_core)
+
+
+def _reload_core(*parameters: str) -> None:
+    loaded = [module for module in _STACK if module.loaded()]
+    if any(module.built_in() for module in loaded):
+        raise Skip("nvme_core or what uses it is part of the kernel image")
+    for module in loaded:
+        unload(module)
+    for module in reversed(loaded):
+        module.load(*(parameters if module.name == "nvme_core" else ()))

@@ -24,12 +24,17 @@ class Rig:
         self.controller = self.connect(options)
         context.on_failure(lambda: f"{self.controller.name} is {self.controller.state()!r}")
 
+    @staticmethod
+    def connected(
+        context: Context, fabric: Fcloop, target: Target, options: Options = USUAL
+    ) -> Controller:
+        """A host that is connected with a target."""
+        address = fabric.target.address
+        return connect(context, target.nqn, address, fabric.local.address, options)
+
     def connect(self, options: Options = USUAL) -> Controller:
-        """Connects the host."""
-        fabric = self.fabric
-        return connect(
-            self._context, self.target.nqn, fabric.target.address, fabric.local.address, options
-        )
+        """Connects the host again."""
+        return self.connected(self._context, self.fabric, self.target, options)
 
     def disk(self) -> Path:
         """The host's disk."""

@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0
 """The tests of one program, on NVMe over Fibre Channel."""
 
-from ksftlib import ktap, udev
+from ksftlib import impl, udev
 
 from .module import FCLOOP, HOST, TARGET
 
+#: The Rust crate that tells whose modules are loaded: host and target are of one kind here.
+CRATE = "fcq"
 
-class Suite(ktap.Suite):
+
+class Suite(impl.Suite):
     """Tests that need the host's and the target's transport, and fcloop."""
+
+    def __init__(self) -> None:
+        super().__init__(CRATE)
 
     def missing(self) -> str:
         """What this machine lacks; empty if nothing."""

@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""A port that comes back in time: controllers are live again at once."""
+
+import time
+
+from ksftlib.ktap import PATIENCE, Context, diag, equal
+from nvmelib.host import Options
+from nvmelib.load import Load, check, fill
+from nvmelib.rig import Rig
+from nvmelib.suite import Suite
+
+suite = Suite()
+
+#: Seconds between two attempts to connect.
+DELAY = 20
+
+#: Seconds that the port is away: the first attempt has failed then.
+AWAY = 4.0
+
+#: Seconds from the port's registration until the controller is live.
+LIMIT = 0.5
+
+
+def resume(rig: Rig) -> float:
+    """The remote port goes, and comes back; seconds until the controller is live."""
+    rig.fabric.remote.delete()
+    rig.controller.wait_state("connecting")
+    time.sleep(AWAY)
+    equal(rig.controller.state(), "connecting", "state while the port is away")
+    start = time.monotonic()
+    rig.fabric.remote.add()
+    rig.controller.wait_live(DELAY + 10)
+    return time.monotonic() - start
+
+
+@suite.test("a controller is live again as soon as its port is back", limit=60)
+def at_once(context: Context) -> None:
+    rig = Rig(context, Options(reconnect_delay=DELAY))
+    fill(rig.disk(), 64)
+    took = resume(rig)
+    diag(f"live {took:.2f} s after the port was back")
+    check(rig.disk(), 64)
+    assert took <= LIMIT * PATIENCE, f"it took {took:.2f} s"
+
+
+@suite.test("I/O waits while the port is away, and goes on without errors", limit=90)
+def under_io(context: Context) -> None:
+    rig = Rig(context, Options(reconnect_delay=DELAY))
+    load = Load(context, rig.disk(), 8, writes=5)
+    load.progress()
+    took = resume(rig)
+    load.progress()
+    totals = load.stop()
+    diag(f"live after {took:.2f} s; {totals}")
+    equal(totals.errors, 0, "errors")
+    assert totals.longest >= AWAY, f"the longest call took {totals.longest:.2f} s"
+
+
+@suite.test("a controller whose port stays away is deleted", limit=60)
+def lost(context: Context) -> None:
+    rig = Rig(context, Options(reconnect_delay=1, ctrl_loss_tmo=3))
+    rig.fabric.remote.delete()
+    rig.controller.wait_gone(30)
+
+
+if __name__ == "__main__":
+    suite.run()
