@@ -12,7 +12,7 @@ from nvmelib.cli import nvme, nvme_json, ports
 from nvmelib.fcloop import Fcloop
 from nvmelib.host import Controller, Options, controllers
 from nvmelib.load import Load, check, fill
-from nvmelib.module import COUNTED, FCLOOP, HOST, TARGET, reload_transports
+from nvmelib.module import COUNTED, FCLOOP, HOST, TARGET, need_modules, reload_transports
 from nvmelib.rig import Rig
 from nvmelib.suite import Suite
 from nvmelib.target import NullBlk, Target
@@ -173,6 +173,7 @@ def namespaces(context: Context) -> None:
 
 @suite.test("host and target can be unloaded and loaded anew", limit=150)
 def reload(_context: Context) -> None:
+    need_modules(FCLOOP, HOST, TARGET)
     for _ in range(2):
         own = Context()
         rig = Rig(own)
@@ -187,6 +188,8 @@ def reload(_context: Context) -> None:
 
 @suite.test("connecting, disconnecting and reloading leave no memory behind", limit=240)
 def flat(_context: Context) -> None:
+    need_modules(FCLOOP, HOST, TARGET)
+
     def cycle(_number: int) -> None:
         own = Context()
         rig = Rig(own)

@@ -5,9 +5,9 @@
 import os
 import time
 
-from ksftlib.ktap import PATIENCE, Context, Skip, diag, equal
+from ksftlib.ktap import PATIENCE, Context, diag, equal
 from nvmelib.load import Load, check, fill
-from nvmelib.module import FCLOOP, HOST
+from nvmelib.module import FCLOOP, HOST, need_modules
 from nvmelib.rig import Rig
 from nvmelib.suite import Suite
 
@@ -37,7 +37,7 @@ def come_back(rig: Rig) -> None:
 
 @suite.test("unloading the LLDD with a namespace open, ports deleted before", limit=90)
 def ports_first(context: Context) -> None:
-    _need_module()
+    need_modules(FCLOOP)
     rig = Rig(context)
     fill(rig.disk(), 64)
     descriptor = os.open(rig.disk(), os.O_RDONLY)
@@ -56,7 +56,7 @@ def ports_first(context: Context) -> None:
 
 @suite.test("unloading the LLDD with all its ports and a namespace open", limit=90)
 def at_once(context: Context) -> None:
-    _need_module()
+    need_modules(FCLOOP)
     rig = Rig(context)
     fill(rig.disk(), 64)
     descriptor = os.open(rig.disk(), os.O_RDONLY)
@@ -70,7 +70,7 @@ def at_once(context: Context) -> None:
 
 @suite.test("unloading the LLDD under I/O, three times", limit=150)
 def under_io(context: Context) -> None:
-    _need_module()
+    need_modules(FCLOOP)
     rig = Rig(context)
     load = Load(context, rig.disk(), 8, writes=5)
     for _ in range(3):
@@ -83,11 +83,6 @@ def under_io(context: Context) -> None:
     totals = load.stop()
     diag(str(totals))
     equal(totals.errors, 0, "errors")
-
-
-def _need_module() -> None:
-    if FCLOOP.built_in():
-        raise Skip(f"{FCLOOP.name} is part of the kernel image")
 
 
 if __name__ == "__main__":

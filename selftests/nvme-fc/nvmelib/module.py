@@ -49,11 +49,17 @@ def load_when_missing(context: Context, module: Module) -> None:
     context.defer(lambda: unload(module))
 
 
-def reload_transports() -> None:
-    """Takes host and target out and puts them back; no LLDD is loaded."""
-    for module in (HOST, TARGET):
+def need_modules(*modules: Module) -> None:
+    """Skips the test if one of them, which it unloads, is part of the kernel image."""
+    for module in modules:
         if module.built_in():
             raise Skip(f"{module.name} is part of the kernel image")
+
+
+def reload_transports() -> None:
+    """Takes host and target out and puts them back; no LLDD is loaded."""
+    need_modules(HOST, TARGET)
+    for module in (HOST, TARGET):
         module.reload()
 
 
@@ -71,8 +77,7 @@ def without_multipath(context: Context) -> None:
 
 def _reload_core(*parameters: str) -> None:
     loaded = [module for module in _STACK if module.loaded()]
-    if any(module.built_in() for module in loaded):
-        raise Skip("nvme_core or what uses it is part of the kernel image")
+    need_modules(*loaded)
     for module in loaded:
         unload(module)
     for module in reversed(loaded):
