@@ -201,5 +201,7 @@ def _rust_available(env: dict[str, str], source: Path, build: Path, rust: str) -
 
 
 def module_depends(module: Path) -> list[str]:
-    """Names of the modules that `module` needs, from its own modinfo section."""
-    return [name for name in output(["modinfo", "-F", "depends", str(module)]).split(",") if name]
+    """The kernel's names of the modules that `module` needs, from its own modinfo section."""
+    # It has those of the files, which may have dashes.
+    names = output(["modinfo", "-F", "depends", str(module)]).replace("-", "_").split(",")
+    return [name for name in names if name]

@@ -6,7 +6,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from lablib import intreecheck, kconfig, project, subsystem, tools, unpack, vm
+from lablib import intreecheck, kconfig, kernel, project, subsystem, tools, unpack, vm
 from lablib.base import Cache, LabError
 from lablib.kernel import Kernel
 
@@ -86,12 +86,12 @@ class SubsystemTest(unittest.TestCase):
         self.write("modules/modules.builtin", "")
         self.write("own/load.order", "nvme-fc.ko\nfcq.ko\n")
         modules, own = self.selftests / "modules", self.selftests / "own"
-        kernel = Kernel(Path("/s"), Path("/b"), "fast", "7.3.4", modules)
+        built = Kernel(Path("/s"), Path("/b"), "fast", "7.3.4", modules)
         needs = {"nvme-fc": ["fabrics", "fcq"], "fcq": []}
         with mock.patch.object(project, "module_depends", lambda path: needs[path.stem]):
             cache = Cache(self.selftests)
-            rust = vm.Guest(kernel, "rust", own).variables(cache)
-            c = vm.Guest(kernel, "c", own).variables(cache)
+            rust = vm.Guest(built, "rust", own).variables(cache)
+            c = vm.Guest(built, "c", own).variables(cache)
         self.assertEqual(rust["LAB_HIDE"], f"{own}/nvme-fc.ko:{modules}/k/nvme-fc.ko")
         loaded = [f"{modules}/k/fabrics.ko", f"{own}/fcq.ko", f"{own}/nvme-fc.ko"]
         self.assertEqual(rust["LAB_LOAD"].split(), loaded)
@@ -103,6 +103,11 @@ class SubsystemTest(unittest.TestCase):
         self.assertEqual(rust["LAB_SETUP"], str(self.selftests / "nvme/guest-init.sh"))
         unpacked = unpack.folder(cache, ("nvme-daemon",))
         self.assertEqual(rust["LAB_UNPACKED"], str(unpacked))
+
+    def test_needed_modules_by_the_names_of_the_kernel(self) -> None:
+        for said, needed in (("nvme-core,sg_pool", ["nvme_core", "sg_pool"]), ("", [])):
+            with mock.patch.object(kernel, "output", return_value=said):
+                self.assertEqual(kernel.module_depends(Path("/own/nvme-fc.ko")), needed)
 
     def test_whose_modules_are_built(self) -> None:
         none = subsystem.Subsystem(Path("/none"))
