@@ -9,6 +9,7 @@ from typing import Any
 from ksftlib.ktap import PATIENCE, Skip
 
 from .address import Address
+from .host import HOST_ID, HOST_NQN
 
 
 def nvme(*arguments: str) -> str:
@@ -30,4 +31,7 @@ def nvme_json(*arguments: str) -> Any:
 
 def ports(target: Address, host: Address) -> list[str]:
     """The arguments that say which port of the host is to reach which of a target."""
-    return ["--transport=fc", f"--traddr={target.traddr}", f"--host-traddr={host.traddr}"]
+    return [
+        "--transport=fc", f"--traddr={target.traddr}", f"--host-traddr={host.traddr}",
+        f"--hostnqn={HOST_NQN}", f"--hostid={HOST_ID}",
+    ]  # fmt: skip

@@ -15,8 +15,9 @@ from .address import Address
 _CLASS = Path("/sys/class/nvme")
 _FABRICS = Path("/dev/nvme-fabrics")
 
-_HOST_ID = "0f01fb42-9f7f-4856-b0b3-51e60b8de349"
-_HOST_NQN = f"nqn.2014-08.org.nvmexpress:uuid:{_HOST_ID}"
+#: Who the host says that it is.
+HOST_ID = "0f01fb42-9f7f-4856-b0b3-51e60b8de349"
+HOST_NQN = f"nqn.2014-08.org.nvmexpress:uuid:{HOST_ID}"
 
 #: Seconds for connecting and disconnecting.
 _LIMIT = 60.0
@@ -153,7 +154,7 @@ def connect(
     """Connects a port of the host with a subsystem, until the end of the test."""
     words = [
         "transport=fc", f"traddr={target.traddr}", f"host_traddr={host.traddr}", f"nqn={nqn}",
-        f"hostnqn={_HOST_NQN}", f"hostid={_HOST_ID}", *options.words(),
+        f"hostnqn={HOST_NQN}", f"hostid={HOST_ID}", *options.words(),
     ]  # fmt: skip
     answer = Task(context, lambda: _order(",".join(words)), "connecting").wait(_LIMIT)
     found = re.match(r"instance=(\d+),cntlid=(\d+)", answer)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Reads and writes past the page cache, by threads of a process of their own, all checked."""
 
+import errno
 import mmap
 import os
 import random
@@ -60,6 +61,12 @@ class Totals:
             f"{self.operations} operations, {self.errors} errors, the longest took "
             f"{self.longest:.2f} s"
         )
+
+
+def _all(moved: int) -> None:
+    """A disk that is gone has no blocks left: nothing is moved."""
+    if moved != BLOCK:
+        raise OSError(errno.EIO, f"{moved} bytes of a block")
 
 
 class _Thread:
@@ -127,7 +134,7 @@ class Load:
             newest += 1
             buffer[:] = content(block, newest)
             possible[which].add(newest)
-            assert os.pwrite(descriptor, buffer, block * BLOCK) == BLOCK
+            _all(os.pwrite(descriptor, buffer, block * BLOCK))
             possible[which] = {newest}
 
         def step() -> None:
@@ -136,7 +143,7 @@ class Load:
             if choice.randrange(10) < self._writes:
                 write(which, block)
                 return
-            assert os.preadv(descriptor, [buffer], block * BLOCK) == BLOCK
+            _all(os.preadv(descriptor, [buffer], block * BLOCK))
             found = buffer[:]
             expected = [content(block, generation) for generation in possible[which]]
             assert found in expected, f"block {block} has {found[:16]!r}, of {possible[which]}"
