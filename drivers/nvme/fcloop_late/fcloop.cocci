@@ -29,6 +29,30 @@
 + 	bool				promoted;
   };
 
+// rule ls_field deletes 0, adds 1
+@ls_field@
+@@
+  struct fcloop_lsreq {
+  ...
+  	int				status;
++ 	struct nvme_fc_remote_port	*remoteport;
+  ...
+  };
+
+// The port that has sent an LS gets its answer. fcloop answers to the port that it knows last, and
+// to none while that is being registered.
+// rule send_ls deletes 0, adds 1
+@send_ls@
+identifier l, p, ls, req;
+@@
+  fcloop_h2t_ls_req(struct nvme_fc_local_port *l, struct nvme_fc_remote_port *p, struct nvmefc_ls_req *ls)
+  {
+  <...
+  	req->lsreq = ls;
++ 	req->remoteport = p;
+  ...>
+  }
+
 // rule parameters deletes 0, adds 36
 @parameters@
 declarer name module_param;
@@ -74,39 +98,50 @@ declarer name DEFINE_SPINLOCK;
 + static LIST_HEAD(held_ls);
 + static DEFINE_SPINLOCK(held_lock);
 
-// A Disconnect Association has been answered: rule answer.
-// rule hold deletes 0, adds 15
+// An LS has been answered: rule answer.
+// rule hold deletes 0, adds 22
 @hold@
 @@
   tgt_fcp_req_to_fcpreq(...) { ... }
 +
-+ static bool fcloop_hold(struct fcloop_lsreq *ls, struct nvme_fc_remote_port *remoteport)
++ static void fcloop_cancel_ls(struct fcloop_lsreq *ls)
++ {
++ 	ls->lsreq->done(ls->lsreq, -ECANCELED);
++ 	kmem_cache_free(lsreq_cache, ls);
++ }
++
++ static bool fcloop_hold(struct fcloop_lsreq *ls)
 + {
 + 	struct fcnvme_ls_rqst_w0 *w0 = ls->lsreq->rqstaddr;
 + 	bool hold = hold_disconnects && w0->ls_cmd == FCNVME_LS_DISCONNECT_ASSOC;
++ 	bool online;
 +
 + 	spin_lock(&held_lock);
 + 	/* Of a port that is deleted they are aborted now, or were. */
-+ 	hold = hold && remoteport->port_state == FC_OBJSTATE_ONLINE;
-+ 	if (hold)
++ 	online = ls->remoteport->port_state == FC_OBJSTATE_ONLINE;
++ 	if (hold && online)
 + 		list_add_tail(&ls->ls_list, &held_ls);
 + 	spin_unlock(&held_lock);
-+ 	return hold;
++ 	if (!online)
++ 		fcloop_cancel_ls(ls);
++ 	return hold || !online;
 + }
 
-// rule answer deletes 0, adds 2
+// rule answer deletes 2, adds 3
 @answer@
-identifier t, r, ls, port, rport;
+identifier t, r, ls, tport, port, rport;
 @@
   fcloop_h2t_xmt_ls_rsp(struct nvmet_fc_target_port *t, struct nvmefc_ls_rsp *r)
   {
   ...
   	struct fcloop_lsreq *ls = ...;
   	...
-  	struct nvme_fc_remote_port *port = ...;
+- 	struct fcloop_tport *tport = t->private;
+- 	struct nvme_fc_remote_port *port = tport->remoteport;
++ 	struct nvme_fc_remote_port *port = ls->remoteport;
   	...
   	rport = port->private;
-+ 	if (fcloop_hold(ls, port))
++ 	if (fcloop_hold(ls))
 + 		return 0;
   	...
   }
@@ -263,14 +298,13 @@ identifier req;
 + 	fcloop_release(req);
   }
 
-// rule abort_ls deletes 1, adds 21
+// rule abort_ls deletes 1, adds 15
 @abort_ls@
 iterator name list_for_each_entry;
 identifier l, p, ls;
 @@
   fcloop_h2t_ls_abort(struct nvme_fc_local_port *l, struct nvme_fc_remote_port *p, struct nvmefc_ls_req *ls)
   {
-+ 	struct fcloop_rport *rport = p->private;
 + 	struct fcloop_lsreq *held;
 +
 + 	atomic_inc(&aborted_ls);
@@ -284,13 +318,8 @@ identifier l, p, ls;
 + 	else
 + 		list_del(&held->ls_list);
 + 	spin_unlock(&held_lock);
-+ 	if (!held)
-+ 		return;
-+ 	held->status = -ECANCELED;
-+ 	spin_lock(&rport->lock);
-+ 	list_add_tail(&held->ls_list, &rport->ls_list);
-+ 	spin_unlock(&rport->lock);
-+ 	queue_work(nvmet_wq, &rport->ls_work);
++ 	if (held)
++ 		fcloop_cancel_ls(held);
   }
 
 // rule load deletes 1, adds 28
