@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Calls of functions of the kernel: how many, and with which arguments (kprobe events)."""
 
+import platform
 import re
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,12 @@ _EVENTS = _TRACING / "kprobe_events"
 _PROFILE = _TRACING / "kprobe_profile"
 
 _GROUP = "ksft_nvme_fc"
+
+#: Where arguments are: the kernel knows itself only for functions that are loaded already.
+_REGISTERS = {
+    "x86_64": ("%di", "%si", "%dx", "%cx"),
+    "aarch64": ("%x0", "%x1", "%x2", "%x3"),
+}
 
 _ARGUMENT = re.compile(r"\ba(\d)=(0x[0-9a-f]+)")
 
@@ -28,7 +35,8 @@ class Probes:
         if not _EVENTS.exists():
             raise Skip("the kernel has no CONFIG_KPROBE_EVENTS, or tracefs is not mounted")
         self._functions = functions
-        fetch = " ".join(f"a{number}=$arg{number}:x64" for number in range(1, arguments + 1))
+        registers = _REGISTERS.get(platform.machine(), ())[:arguments]
+        fetch = " ".join(f"a{number}={name}:x64" for number, name in enumerate(registers, start=1))
         for function in functions:
             name = self._name(function)
             with _EVENTS.open("a") as file:
