@@ -6,6 +6,7 @@ import re
 from functools import partial
 from pathlib import Path
 
+from ksftlib.files import write
 from ksftlib.ktap import Context, Skip
 from ksftlib.trace import Trace
 
@@ -39,8 +40,8 @@ class Probes:
         fetch = " ".join(f"a{number}={name}:x64" for number, name in enumerate(registers, start=1))
         for function in functions:
             name = self._name(function)
-            with _EVENTS.open("a") as file:
-                file.write(f"p:{_GROUP}/{name} {function} {fetch}\n")
+            # Not opened for appending: the file does not know where its end is.
+            write(_EVENTS, f"p:{_GROUP}/{name} {function} {fetch}\n")
             context.defer(partial(self._remove, name))
         self._trace = Trace(context, _GROUP, *map(self._name, functions))
         self._before = {function: 0 for function in functions}
@@ -52,8 +53,7 @@ class Probes:
 
     @staticmethod
     def _remove(name: str) -> None:
-        with _EVENTS.open("a") as file:
-            file.write(f"-:{_GROUP}/{name}\n")
+        write(_EVENTS, f"-:{_GROUP}/{name}\n")
 
     def _total(self, function: str) -> int:
         for line in _PROFILE.read_text(encoding="ascii").splitlines():
