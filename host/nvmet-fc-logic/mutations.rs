@@ -69,9 +69,9 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         rule: "CloseForgetsWhatRuns",
         file: "queue.rs",
-        from: "JobState::Running => running(Running::new(index)),",
+        from: "JobState::Running => running(Running::new(index, lock)),",
         to: "JobState::Running if ON => {}
-                JobState::Running => running(Running::new(index)),",
+                JobState::Running => running(Running::new(index, lock)),",
     },
     Mutation {
         rule: "CloseForgetsWhatIsPromoted",
@@ -172,9 +172,9 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         rule: "EndedIsFound",
         file: "operations.rs",
-        from: "finished.put_at(None);",
+        from: "finished.put_at(None, &jobs.locked());",
         to: "if !ON {
-            finished.put_at(None);
+            finished.put_at(None, &jobs.locked());
         }",
     },
     Mutation {

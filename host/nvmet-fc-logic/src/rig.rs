@@ -13,7 +13,7 @@ use std::sync::{Mutex as StdMutex, MutexGuard as StdMutexGuard};
 
 use super::logic::deferred::Slot;
 use super::logic::operations::{abort, begin, close, recycle, Begun, TargetQueue};
-use super::logic::queue::{Admission, Counts, Job, JobQueue, JobState, Refusal, Running};
+use super::logic::queue::{Admission, Counts, Job, JobQueue, JobState, Locked, Refusal, Running};
 use super::logic::request::{Cause, Place, Request};
 use super::primitives::{AcqRel, Arc, AtomicUsize, Cell, Mutex, Relaxed};
 
@@ -329,6 +329,7 @@ impl TargetQueue for Queue {
     }
 
     fn terminate(&self, job: &Running<'_>, cause: Cause) {
+        assert!(job.lock().is_in(self), "the job of another queue");
         let mut exchanges = self.lldd.exchanges();
         let exchange = exchanges
             .iter_mut()
@@ -424,7 +425,8 @@ impl Request for Command {
         &self.queue
     }
 
-    fn put_at(&self, place: Option<Place>) {
+    fn put_at(&self, place: Option<Place>, lock: &Locked<'_>) {
+        assert!(lock.is_in(&*self.queue), "the lock of another queue");
         self.queue.lldd.note(self.id, |exchange| {
             exchange.deferred |= matches!(place, Some(Place::Deferred(_)));
             exchange.place = place;

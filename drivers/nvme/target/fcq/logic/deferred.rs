@@ -7,9 +7,12 @@ use core::{
     ops::DerefMut, //
 };
 
-use super::request::{
-    Place,
-    Request, //
+use super::{
+    queue::Locked,
+    request::{
+        Place,
+        Request, //
+    },
 };
 
 /// The number of a slot or of a job, which is less than the size of a queue.
@@ -90,12 +93,12 @@ impl<R: Request, S: DerefMut<Target = [Slot<R>]>> DeferredList<R, S> {
     }
 
     /// Adds the newest request. An error: there is no room, and here it is back.
-    pub(super) fn push(&mut self, request: R) -> Result<(), R> {
+    pub(super) fn push(&mut self, request: R, lock: &Locked<'_>) -> Result<(), R> {
         let (free, tail) = (self.free, self.tail);
         let Some(slot) = self.slot(free) else {
             return Err(request);
         };
-        request.put_at(free.map(|index| Place::Deferred(index.into())));
+        request.put_at(free.map(|index| Place::Deferred(index.into())), lock);
         slot.request = Some(request);
         let after = slot.next.take();
         // INVARIANT: The first of the free slots becomes the last one of the other list.

@@ -62,7 +62,7 @@ pub(crate) trait TargetQueue: Sized {
 pub(crate) fn recycle<R: Request>(job: Job, finished: R) -> R::QueueRef {
     let next = finished.queue().locked(|jobs| {
         // Under the lock: an abort finds the request where it was, or nowhere.
-        finished.put_at(None);
+        finished.put_at(None, &jobs.locked());
         jobs.recycle(job)
     });
     let queue = finished.release();

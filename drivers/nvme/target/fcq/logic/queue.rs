@@ -4,7 +4,9 @@
 
 use core::{
     marker::PhantomData,
-    ops::DerefMut, //
+    mem::size_of,
+    ops::DerefMut,
+    ptr, //
 };
 
 use super::{
@@ -114,19 +116,40 @@ pub(crate) enum Aborted<R> {
     Unknown,
 }
 
+/// Proof that the jobs of a queue are not changed by others as long as the value is there: whoever
+/// made it has them alone, and so holds the lock that they are in.
+///
+/// It is of one queue only. Who gets it to do something to a queue asks which.
+#[derive(Clone, Copy)]
+pub(crate) struct Locked<'a> {
+    /// Where the jobs are.
+    address: usize,
+    alone: PhantomData<&'a mut ()>,
+}
+
+impl Locked<'_> {
+    /// Whether these are the jobs that are in `owner`, which has no others.
+    pub(crate) fn is_in<T>(&self, owner: &T) -> bool {
+        let first = ptr::from_ref(owner).addr();
+        (first..first + size_of::<T>()).contains(&self.address)
+    }
+}
+
 /// A job whose command is executed and cannot end: the queue's lock is held as long as the value is
 /// there.
 pub(crate) struct Running<'a> {
     job: usize,
-    lock: PhantomData<&'a mut ()>,
+    lock: Locked<'a>,
 }
 
-impl Running<'_> {
-    fn new(job: usize) -> Self {
-        Self {
-            job,
-            lock: PhantomData,
-        }
+impl<'a> Running<'a> {
+    fn new(job: usize, lock: Locked<'a>) -> Self {
+        Self { job, lock }
+    }
+
+    /// Proof that the command does not end.
+    pub(crate) fn lock(&self) -> &Locked<'a> {
+        &self.lock
     }
 
     /// The job's number.
@@ -212,11 +235,12 @@ where
             return Admission::Refused(request, Refusal::Closed);
         }
         if let Some(job) = self.take_idle() {
-            request.put_at(Some(Place::Job(job.index())));
+            request.put_at(Some(Place::Job(job.index())), &self.locked());
             return Admission::Run(job, request);
         }
         // INVARIANT: No job is idle, under the same lock; the queue is not closed.
-        match self.deferred.push(request) {
+        let lock = self.alone();
+        match self.deferred.push(request, &lock) {
             Ok(()) => {
                 self.counts.deferred += 1;
                 Admission::Deferred
@@ -244,7 +268,7 @@ where
             if let Some(request) = self.deferred.pop() {
                 // INVARIANT: The job has a command before and after; the queue is not closed.
                 *state = JobState::Promoted;
-                request.put_at(Some(Place::Job(job.index())));
+                request.put_at(Some(Place::Job(job.index())), &self.locked());
                 return Recycled::Promoted(job, Deferred::new(request));
             }
         }
@@ -275,19 +299,20 @@ where
         place: Option<Place>,
         running: impl FnOnce(Running<'_>),
     ) -> Aborted<R> {
+        let lock = self.alone();
         match place {
             None => Aborted::Unknown,
             Some(Place::Deferred(slot)) => match self.deferred.remove(slot) {
                 None => Aborted::Unknown,
                 Some(request) => {
                     self.counts.dequeued += 1;
-                    request.put_at(None);
+                    request.put_at(None, &lock);
                     Aborted::Dequeued(Deferred::new(request))
                 }
             },
             Some(Place::Job(index)) => match self.jobs.get_mut(index) {
                 Some(JobState::Running) => {
-                    running(Running::new(index));
+                    running(Running::new(index, lock));
                     Aborted::Running
                 }
                 Some(state @ (JobState::Promoted | JobState::Cancelled(_))) => {
@@ -308,9 +333,10 @@ where
         }
         // INVARIANT: Below, no job remains promoted.
         self.counts.closed = true;
+        let lock = self.alone();
         for (index, state) in self.jobs.iter_mut().enumerate() {
             match state {
-                JobState::Running => running(Running::new(index)),
+                JobState::Running => running(Running::new(index, lock)),
                 JobState::Promoted => *state = JobState::Cancelled(Cause::QueueDeleted),
                 JobState::Idle(_) | JobState::Cancelled(_) => {}
             }
@@ -324,7 +350,7 @@ where
             return None;
         }
         let request = self.deferred.pop()?;
-        request.put_at(None);
+        request.put_at(None, &self.locked());
         Some(Deferred::new(request))
     }
 
@@ -333,6 +359,19 @@ where
         Counts {
             waiting: self.deferred.length(),
             ..self.counts
+        }
+    }
+
+    /// Proof that whoever has this value alone does so.
+    pub(super) fn locked(&mut self) -> Locked<'_> {
+        self.alone()
+    }
+
+    /// As [`Self::locked()`], for methods that change the jobs, and so have them alone.
+    fn alone<'a>(&self) -> Locked<'a> {
+        Locked {
+            address: ptr::from_ref(self).addr(),
+            alone: PhantomData,
         }
     }
 

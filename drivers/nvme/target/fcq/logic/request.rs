@@ -4,7 +4,10 @@
 
 use core::ops::Deref;
 
-use super::operations::TargetQueue;
+use super::{
+    operations::TargetQueue,
+    queue::Locked, //
+};
 
 /// Where the queue has a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,9 +53,9 @@ pub(crate) trait Request: Sized {
     /// The queue, which stays as long as the request does.
     fn queue(&self) -> &Self::Queue;
 
-    /// The request is at `place` from now on, or nowhere; the queue's lock is held. What an abort
-    /// finds under that lock is what was written here last.
-    fn put_at(&self, place: Option<Place>);
+    /// The request is at `place` from now on, or nowhere. What an abort finds under the queue's
+    /// lock is what was written here last.
+    fn put_at(&self, place: Option<Place>, lock: &Locked<'_>);
 
     /// The LLDD may reuse the buffer of the command IU (`defer_rcv`).
     fn defer_rcv(&self);

@@ -43,7 +43,8 @@ use crate::{
         deferred::Slot,
         queue::{
             JobQueue,
-            JobState, //
+            JobState,
+            Locked, //
         }, //
     },
     object::CObject,
@@ -164,6 +165,12 @@ impl Queue {
     /// Jobs and deferred requests, under the queue's lock.
     pub(crate) fn admissions(&self) -> &SpinLockIrq<Admissions> {
         &self.admissions
+    }
+
+    /// Whether this is proof that this queue's lock is held.
+    pub(super) fn is_locked(&self, lock: &Locked<'_>) -> bool {
+        // The box has no other jobs than those behind the lock.
+        lock.is_in(self)
     }
 
     /// The port.

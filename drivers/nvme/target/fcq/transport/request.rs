@@ -41,6 +41,7 @@ use crate::{
     logic::{
         queue::{
             Job,
+            Locked,
             Running, //
         },
         request::{
@@ -160,6 +161,10 @@ impl FcpRequest {
         command: CommandIu,
         queue: QueueRef,
     ) -> Self {
+        // SAFETY: By the contract of this function the request is the transport's.
+        let request = unsafe { Exchange::from_raw(exchange.as_ptr()) };
+        // Nobody has the request yet, whatever the LLDD has left there.
+        request.private().store(ptr::null_mut(), Relaxed);
         // INVARIANT: By the contract of this function.
         Self {
             exchange,
@@ -208,14 +213,12 @@ impl FcpRequest {
         }
     }
 
-    /// Copies the command IU to a job, which the caller has.
+    /// Copies the command IU to the job that it has.
     pub(crate) fn copy_command(&self, job: &Job) {
-        if let (Some(CommandIu(from)), Some(fod)) =
-            (self.command.get(), self.queue.jobs().at(job.index()))
-        {
+        if let (Some(CommandIu(from)), Some(fod)) = (self.command.get(), self.placed(job)) {
             let size = size_of::<bindings::nvme_fc_cmd_iu>();
             // SAFETY: By the invariants the buffer has a whole one. The job has room for one, and
-            // who has the job is the only one who uses that.
+            // whose job it is, is the only one who uses that.
             unsafe {
                 ptr::copy_nonoverlapping(
                     from.as_ptr().cast::<u8>(),
@@ -229,9 +232,10 @@ impl FcpRequest {
     /// The command is executed in `job`, and ends there: the job, the request and its reference to
     /// the queue are C's until [`Self::from_job()`]. When this returns, the queue may be gone.
     pub(crate) fn execute(self, job: Job) {
-        let Some(fod) = self.placed(job) else {
+        let Some(fod) = self.placed(&job).map(Fod::as_raw) else {
             return;
         };
+        let _ = job.into_index();
         let port = self.queue.port().as_raw();
         let (exchange, queue) = self.into_parts();
         let _ = queue.into_raw();
@@ -239,7 +243,7 @@ impl FcpRequest {
         // queue until the command has ended. Nothing here has a Rust reference to what is freed
         // then.
         unsafe {
-            let queue = (*fod.as_ptr()).queue;
+            let queue = (*fod).queue;
             bindings::nvmet_fc_queue_fcp_req(port.cast(), queue.cast(), exchange.as_ptr());
         }
     }
@@ -247,9 +251,10 @@ impl FcpRequest {
     /// As [`Self::execute()`], but in the queue's workqueue, and only if it has not been aborted
     /// until then.
     pub(crate) fn schedule(self, job: Job) {
-        let Some(fod) = self.placed(job) else {
+        let Some(fod) = self.placed(&job).map(Fod::as_raw) else {
             return;
         };
+        let _ = job.into_index();
         let work_q = self.queue.work_q().as_ptr();
         let (_, queue) = self.into_parts();
         let _ = queue.into_raw();
@@ -260,7 +265,7 @@ impl FcpRequest {
             bindings::queue_work_on(
                 bindings::wq_misc_consts_WORK_CPU_UNBOUND as c_int,
                 work_q,
-                &raw mut (*fod.as_ptr()).defer_work,
+                &raw mut (*fod).defer_work,
             );
         }
     }
@@ -273,15 +278,21 @@ impl FcpRequest {
         (request.exchange, queue)
     }
 
-    /// The job that C is to have, if the request is there.
-    fn placed(&self, job: Job) -> Option<NonNull<nvmet_fc_fcp_iod>> {
-        let jobs = self.queue.jobs();
-        let fod = jobs.at(job.into_index())?.as_raw();
-        let there = ptr::eq(self.exchange().private().load(Relaxed), fod.cast());
+    /// The job, if it is the one that the request has: [`Request::put_at()`] has given it, and
+    /// nobody else has got it since.
+    fn placed(&self, job: &Job) -> Option<&Fod> {
+        let fod = self.queue.jobs().at(job.index())?;
+        let there = ptr::eq(self.exchange().private().load(Relaxed), fod.as_raw().cast())
+            && ptr::eq(fod.fcpreq().load(Relaxed), self.exchange.as_ptr());
         if !there {
             kernel::pr_err_once!("a command is to be executed in a job that it does not have\n");
         }
-        NonNull::new(fod).filter(|_| there)
+        Some(fod).filter(|_| there)
+    }
+
+    /// Whether the request has a job, or a slot, where C or an abort finds it.
+    fn is_somewhere(&self) -> bool {
+        !self.exchange().private().load(Relaxed).is_null()
     }
 
     fn exchange(&self) -> &Exchange {
@@ -298,28 +309,36 @@ impl Request for FcpRequest {
         &self.queue
     }
 
-    fn put_at(&self, place: Option<Place>) {
+    fn put_at(&self, place: Option<Place>, lock: &Locked<'_>) {
+        if !self.queue().is_locked(lock) {
+            kernel::pr_err_once!("a request is put into another queue\n");
+            return;
+        }
         let jobs = self.queue.jobs();
         let private = self.exchange().private();
         let address = match place {
-            Some(place) => jobs.address(place),
-            None => ptr::null_mut(),
-        };
-        match place {
             Some(Place::Job(index)) => {
-                if let Some(fod) = jobs.at(index) {
-                    fod.fcpreq().store(self.exchange.as_ptr(), Relaxed);
-                }
+                // A job that C still has is not given to another request, whoever thinks it idle.
+                let idle = jobs
+                    .at(index)
+                    .filter(|fod| fod.fcpreq().load(Relaxed).is_null());
+                let Some(fod) = idle else {
+                    kernel::pr_err_once!("a request gets a job that has one\n");
+                    return;
+                };
+                fod.fcpreq().store(self.exchange.as_ptr(), Relaxed);
+                jobs.address(Place::Job(index))
             }
-            Some(Place::Deferred(_)) => {}
+            Some(place) => jobs.address(place),
             None => {
                 if let Some(Place::Job(index)) = jobs.place(private.load(Relaxed)) {
                     if let Some(fod) = jobs.at(index) {
                         fod.clear();
                     }
                 }
+                ptr::null_mut()
             }
-        }
+        };
         private.store(address, Relaxed);
     }
 
@@ -337,9 +356,14 @@ impl Request for FcpRequest {
     }
 
     fn release(self) -> QueueRef {
+        let found = self.is_somewhere();
         let (exchange, queue) = self.into_parts();
-        // SAFETY: By the type invariant, and nobody has the request after this: what is released
-        // was nowhere, since `put_at()`.
+        if found {
+            kernel::pr_err_once!("a request that can be found is not released\n");
+            return queue;
+        }
+        // SAFETY: By the type invariant, and nobody has the request after this: it is nowhere,
+        // which only the owner of this value could have changed.
         unsafe { queue.port().fcp_req_release(exchange) };
         queue
     }
@@ -347,11 +371,7 @@ impl Request for FcpRequest {
 
 impl Drop for FcpRequest {
     fn drop(&mut self) {
-        let place = self
-            .queue
-            .jobs()
-            .place(self.exchange().private().load(Relaxed));
-        if place.is_some() {
+        if self.is_somewhere() {
             kernel::pr_err_once!("a request that has a job, or waits for one, is lost\n");
             return;
         }
@@ -363,7 +383,8 @@ impl Drop for FcpRequest {
 impl Queue {
     /// The command that is executed in a job of this queue is to end when it can.
     pub(crate) fn terminate_job(&self, job: &Running<'_>, cause: Cause) {
-        let Some(fod) = self.jobs().at(job.index()) else {
+        let fod = self.jobs().at(job.index());
+        let Some(fod) = fod.filter(|_| self.is_locked(job.lock())) else {
             return;
         };
         let flags = fod.flock().lock();
@@ -374,9 +395,9 @@ impl Queue {
                 fod.aborted().store(true, Relaxed);
                 drop(flags);
                 if let Some(exchange) = NonNull::new(fod.fcpreq().load(Relaxed)) {
-                    // SAFETY: A job has its request until `put_at()` clears it, with the queue's
-                    // lock, which is held as long as there is a `Running`. The request is released
-                    // after that.
+                    // SAFETY: A job has its request until `put_at()` clears it, which takes the
+                    // proof that there is here, too: that this queue's lock is held. The request
+                    // is released after that.
                     unsafe { self.port().fcp_abort(exchange) };
                 }
             }
