@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Read-only files in debugfs that show a value each.
+//! Files in debugfs: read-only ones that show a value each, and write-only ones that take orders.
 //!
 //! Not the kernel crate's `debugfs`: its file operations name no owner. A module could go while
 //! somebody has such a file open, whose closing then calls operations that are gone.
@@ -19,6 +19,15 @@ use kernel::{
 pub trait Show: Send + Sync + 'static {
     /// Writes the content.
     fn show(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result;
+}
+
+/// What is told by writing to a file.
+pub trait Take: Send + Sync + 'static {
+    /// The most bytes that are taken at once. More are refused with `E2BIG`.
+    const MOST: usize;
+
+    /// Takes what one `write()` has written. An error is that of the `write()`.
+    fn take(&self, text: &[u8]) -> Result;
 }
 
 /// A directory at the top of debugfs, removed when it and all files in it are dropped.
@@ -41,9 +50,18 @@ impl<M: ModuleMetadata> Dir<M> {
             _value: value,
         }
     }
+
+    /// Makes a file in the directory whose writers tell `value`, several at a time.
+    pub fn orders<T: Take>(&self, name: &CStr, value: Arc<T>) -> File<T> {
+        File {
+            _entry: self.0.orders::<T, M>(name, &value),
+            _dir: self.0.clone(),
+            _value: value,
+        }
+    }
 }
 
-/// A file, removed when dropped; that waits for readers.
+/// A file, removed when dropped; that waits for readers and writers.
 // The order of the fields matters: the file goes before its directory, whose removal would take it
 // along, and before what it shows.
 pub struct File<T> {
@@ -56,7 +74,8 @@ pub struct File<T> {
 mod imp {
     use super::{
         super::foreign::ForeignPtr,
-        Show, //
+        Show,
+        Take, //
     };
     use core::{
         marker::PhantomData,
@@ -68,7 +87,11 @@ mod imp {
         module::ModuleMetadata,
         prelude::*,
         seq_file::SeqFile,
-        seq_print, //
+        seq_print,
+        uaccess::{
+            UserPtr,
+            UserSlice, //
+        }, //
     };
 
     /// A directory or file, or the error pointer that stands for none.
@@ -106,6 +129,23 @@ mod imp {
                     core::ptr::from_ref(value).cast_mut().cast(),
                     core::ptr::null(),
                     Operations::<T, M>::TABLE,
+                )
+            })
+        }
+    }
+
+    impl Entry {
+        /// Makes a file that is written, for whose life the caller keeps `value`.
+        pub(super) fn orders<T: Take, M: ModuleMetadata>(&self, name: &CStr, value: &T) -> Self {
+            // SAFETY: As in `file`.
+            Self::from_raw(unsafe {
+                bindings::debugfs_create_file_full(
+                    name.as_char_ptr(),
+                    0o200,
+                    self.as_ptr(),
+                    core::ptr::from_ref(value).cast_mut().cast(),
+                    core::ptr::null(),
+                    Orders::<T, M>::TABLE,
                 )
             })
         }
@@ -154,6 +194,44 @@ mod imp {
         }
     }
 
+    struct Orders<T, M>(PhantomData<(T, M)>);
+
+    impl<T: Take, M: ModuleMetadata> Orders<T, M> {
+        const TABLE: &'static bindings::file_operations = &bindings::file_operations {
+            owner: M::THIS_MODULE.as_ptr(),
+            open: Some(bindings::simple_open),
+            write: Some(Self::write),
+            ..pin_init::zeroed()
+        };
+
+        /// # Safety
+        ///
+        /// Called by debugfs for a file of [`Entry::orders`].
+        unsafe extern "C" fn write(
+            file: *mut bindings::file,
+            text: *const c_char,
+            length: usize,
+            _offset: *mut bindings::loff_t,
+        ) -> isize {
+            // SAFETY: `simple_open()` passed on the pointer that `Entry::orders` was given. As for
+            // files that are shown it is valid while an operation is under way.
+            let value = unsafe { &*(*file).private_data.cast::<T>() };
+            let taken = || -> Result {
+                if length > T::MOST {
+                    return Err(E2BIG);
+                }
+                let mut copy = KVec::new();
+                let text = UserPtr::from_ptr(text.cast_mut().cast());
+                UserSlice::new(text, length).read_all(&mut copy, GFP_KERNEL)?;
+                value.take(&copy)
+            };
+            match taken() {
+                Ok(()) => length as isize,
+                Err(error) => error.to_errno() as isize,
+            }
+        }
+    }
+
     struct Shown<'a, T>(&'a T);
 
     impl<T: Show> fmt::Display for Shown<'_, T> {
@@ -165,7 +243,10 @@ mod imp {
 
 #[cfg(not(CONFIG_DEBUG_FS))]
 mod imp {
-    use super::Show;
+    use super::{
+        Show,
+        Take, //
+    };
     use kernel::prelude::*;
 
     /// Nothing: the kernel has no debugfs.
@@ -177,6 +258,10 @@ mod imp {
         }
 
         pub(super) fn file<T: Show, M>(&self, _name: &CStr, _value: &T) -> Self {
+            Self
+        }
+
+        pub(super) fn orders<T: Take, M>(&self, _name: &CStr, _value: &T) -> Self {
             Self
         }
     }
