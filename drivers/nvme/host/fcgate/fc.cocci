@@ -135,7 +135,7 @@ identifier c;
   	...
   }
 
-// rule resume_now deletes 1, adds 1
+// rule resume_now deletes 1, adds 2
 @resume_now@
 identifier c;
 @@
@@ -143,7 +143,7 @@ identifier c;
   {
   	<...
 - 	queue_delayed_work(nvme_wq, &c->connect_work, 0);
-+ 	mod_delayed_work(nvme_wq, &c->connect_work, 0);
++ 	mod_delayed_work(nvme_wq, &c->connect_work, NVME_FC_RESUME_DELAY);
   	...>
   }
 
@@ -233,6 +233,19 @@ identifier c;
   	...>
   }
 
+// rule create_lost deletes 0, adds 2
+@create_lost@
+identifier c;
+@@
+  nvme_fc_create_association(struct nvme_fc_ctrl *c)
+  {
+  	<...
+  	nvme_start_ctrl(&c->ctrl);
++ 	if (test_bit(ASSOC_FAILED, &c->flags))
++ 		nvme_reset_ctrl(&c->ctrl);
+  	...>
+  }
+
 // rule create_failed deletes 2, adds 2
 @create_failed@
 identifier c;
@@ -257,6 +270,42 @@ identifier c;
 - 	if (!test_and_clear_bit(ASSOC_ACTIVE, &c->flags))
 + 	if (!nvme_fc_ctlr_ending_on_rport(c))
   		return;
+  	...>
+  }
+
+// rule delete_connect deletes 1, adds 1
+@delete_connect@
+identifier c;
+@@
+  nvme_fc_delete_ctrl(...)
+  {
+  	<...
+- 	cancel_delayed_work_sync(&c->connect_work);
++ 	disable_delayed_work_sync(&c->connect_work);
+  	...>
+  }
+
+// rule queue_memory deletes 0, adds 1
+@queue_memory@
+identifier c, d, o, l;
+@@
+  nvme_fc_alloc_ctrl(struct device *d, struct nvmf_ctrl_options *o, struct nvme_fc_lport *l, ...)
+  {
+  	<...
+  	c->ctrl.queue_count = min_t(unsigned int, o->nr_io_queues, l->ops->max_hw_queues);
++ 	o->nr_io_queues = c->ctrl.queue_count;
+  	...>
+  }
+
+// rule match_none deletes 1, adds 1
+@match_none@
+identifier c, id;
+@@
+  nvme_fc_match_disconn_ls(...)
+  {
+  	<...
+- 	id == c->association_id
++ 	id && id == c->association_id
   	...>
   }
 

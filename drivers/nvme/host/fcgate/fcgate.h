@@ -8,6 +8,7 @@
 #define _NVME_HOST_FCGATE_H
 
 #include <linux/atomic.h>
+#include <linux/jiffies.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
@@ -39,6 +40,12 @@ struct nvme_fc_rport_gate {
 	bool		lost;
 	u64		deadline;
 };
+
+/*
+ * After how many jiffies controllers connect whose port is registered again: LLDDs
+ * initialise what they have behind the port when they were given it.
+ */
+#define NVME_FC_RESUME_DELAY	msecs_to_jiffies(100)
 
 /* Rust, called by fc.c */
 void nvme_fc_lport_gate_init(struct nvme_fc_lport *lport,

@@ -67,17 +67,16 @@ pub(crate) fn attach_local(
 ) -> Result<Option<Ref<LocalPort>>> {
     let mut patience = Patience::new();
     loop {
-        let ports = Ports::lock();
-        let Some(port) = ports.local(info.name()) else {
+        let found = Ports::lock().local(info.name(), |port, ports| {
+            if port.is_of(device) {
+                resume_local(port, info, template, ports)
+            } else {
+                Err(NotAttached::Failed(EXDEV))
+            }
+        });
+        let Some((port, attached)) = found else {
             return Ok(None);
         };
-        let attached = if port.is_of(device) {
-            resume_local(&port, info, template, &ports)
-        } else {
-            Err(NotAttached::Failed(EXDEV))
-        };
-        // Before the reference may be given back, and before anybody waits.
-        drop(ports);
         match attached {
             Ok(()) => return Ok(Some(port)),
             Err(not) => not.wait(info.name(), || port.wait_deleted(&mut patience))?,
@@ -121,10 +120,7 @@ fn resume_local(
 pub(crate) fn attach_remote(local: &LocalPort, info: &PortInfo) -> Result<Option<Ref<RemotePort>>> {
     let mut patience = Patience::new();
     loop {
-        let ports = Ports::lock();
-        let named = ports.remote(local, info.name());
-        drop(ports);
-        let Some(port) = named else {
+        let Some(port) = Ports::lock().remote(local, info.name()) else {
             return Ok(None);
         };
         match resume_remote(&port, info) {

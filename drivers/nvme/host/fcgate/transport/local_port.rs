@@ -265,18 +265,23 @@ impl Ports {
         Self(unsafe { ListGuard::new(list, lock.lock()) })
     }
 
-    /// Finds a local port. One that is about to be freed is not there any more.
-    ///
-    /// The result is not to be dropped before `self`.
-    pub(crate) fn local(&self, name: PortName) -> Option<Ref<LocalPort>> {
-        self.0
-            .iter()
-            .filter(|port| port.name() == name)
-            .find_map(Ref::new)
+    /// Finds a local port, and does something with it while the lock is held, which is released
+    /// before anybody can drop the reference. One that is about to be freed is not there any more.
+    pub(crate) fn local<T>(
+        self,
+        name: PortName,
+        action: impl FnOnce(&LocalPort, &Self) -> T,
+    ) -> Option<(Ref<LocalPort>, T)> {
+        let mut named = self.0.iter().filter(|port| port.name() == name);
+        let port = named.find_map(Ref::new)?;
+        let result = action(&port, &self);
+        drop(named);
+        drop(self);
+        Some((port, result))
     }
 
     /// Finds a remote port of `local`. As [`Ports::local()`].
-    pub(crate) fn remote(&self, local: &LocalPort, name: PortName) -> Option<Ref<RemotePort>> {
+    pub(crate) fn remote(self, local: &LocalPort, name: PortName) -> Option<Ref<RemotePort>> {
         let list = NonNull::from_ref(local.remote_port_list()).cast();
         // SAFETY: C initialises the list with the local port. The lock is held, which protects it.
         // Remote ports are linked on it by `endp_list`, and C takes one off before it frees it.

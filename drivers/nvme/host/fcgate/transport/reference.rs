@@ -27,7 +27,8 @@ pub(crate) unsafe trait Counted {
     unsafe fn put(object: NonNull<Self>);
 }
 
-/// A reference to a port. Not to be dropped with `nvme_fc_lock` held, which the last one takes.
+/// A reference to a port. To drop the last one takes `nvme_fc_lock`, which is why
+/// [`Ports`](super::local_port::Ports) gives them out only when it has released that.
 ///
 /// # Invariants
 ///

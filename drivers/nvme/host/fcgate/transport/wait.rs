@@ -28,7 +28,7 @@ use crate::{
 
 /// Longest time that an LLDD is kept waiting that registers a port again. A callback comes back at
 /// once, unless it waits for the very thread that registers.
-const LONGEST_MS: Msecs = 60_000;
+const LONGEST_MS: Msecs = 30_000;
 
 /// What is left of the time that an LLDD is kept waiting.
 pub(crate) struct Patience(c_long);
