@@ -17,7 +17,11 @@ use kernel::{
         Arc,
         ArcBorrow, //
     },
-    time::msecs_to_jiffies,
+    time::{
+        delay::fsleep,
+        msecs_to_jiffies,
+        Delta, //
+    },
 };
 
 use super::{
@@ -49,6 +53,9 @@ use super::{
 
 /// Times that the ports are unregistered.
 const ROUNDS: i32 = 30_000;
+
+/// Between two looks whether the controller is under way.
+const PAUSE_US: i64 = 50;
 
 /// How long the controller is waited for in the end.
 const LOST_MS: u32 = 60_000;
@@ -137,6 +144,10 @@ fn race(both: bool, local_first: bool) {
         return;
     };
     work.queue(0);
+    // So that both are under way.
+    while controller.associations.load(Relaxed) == 0 {
+        fsleep(Delta::from_micros(PAUSE_US));
+    }
     let ports = &controller.ports;
     let (mut kept, mut kept_local, mut refused) = (0, 0, 0);
     for _ in 0..ROUNDS {
