@@ -114,7 +114,7 @@ class Lldd:
         self.order("reset")
         # A controller that was never live cannot be disconnected. All go with a port that is not
         # waited for.
-        for name in self.ports() if self._controllers() else ():
+        for name in self.ports() if self._controllers() else {}:
             port = Port(self, name)
             if name.startswith("local"):
                 # Its objects may have less memory since a test.
@@ -154,6 +154,8 @@ class Lldd:
         """What the driver knows of its ports, by their names."""
         found = {}
         for words in self._lines():
+            if words[0] == "fault":
+                continue
             values = dict(word.split("=") for word in words if "=" in word)
             name = " ".join(word for word in words if "=" not in word)
             found[name] = {key: int(value) for key, value in values.items()}
