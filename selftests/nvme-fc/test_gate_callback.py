@@ -77,7 +77,7 @@ def reconnecting(context: Context) -> None:
     local, remote = lldd.ports_registered()
     controller = lldd.connect(remote)
     remote.order("requests hold")
-    controller.reset()
+    lldd.resetting(controller)
     # The end of the last association, and the beginning of the next one.
     remote.wait("requests", 2)
     lldd.sleep("ls_abort")
@@ -90,7 +90,7 @@ def refused(context: Context) -> None:
     local, remote = lldd.ports_registered()
     controller = lldd.connect(remote)
     remote.order("requests reject")
-    controller.reset()
+    lldd.resetting(controller)
     controller.wait_state("connecting")
     for times in range(1, TIMES + 1):
         remote.unregister()

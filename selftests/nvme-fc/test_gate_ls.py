@@ -80,7 +80,7 @@ def none(context: Context) -> None:
     local, remote = lldd.ports_registered()
     controller = lldd.connect(remote, delay=3600)
     remote.order("requests reject")
-    controller.reset()
+    lldd.resetting(controller)
     controller.wait_state("connecting")
     remote.wait("responses", 0)
     remote.order("receive 0")

@@ -4,6 +4,7 @@
 ``drivers/nvme/host/test_lldd/order.rs`` has the orders.
 """
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -202,6 +203,16 @@ class Lldd:
                 os.close(descriptor)
 
         return Task(self.context, connect, f"connecting to {remote.name}")
+
+    def resetting(self, controller: Controller) -> Task:
+        """Resets a controller, in a process of its own: it waits for the next association."""
+
+        def reset() -> None:
+            # It says so if that fails, which is what some tests want.
+            with contextlib.suppress(OSError):
+                controller.reset()
+
+        return Task(self.context, reset, f"resetting {controller.name}")
 
     def new_controller(self, known: "set[str] | None" = None) -> Controller:
         """The controller that is there now, and was not before."""
