@@ -63,6 +63,15 @@ def controllers() -> list[str]:
     return sorted(path.name for path in _CLASS.iterdir()) if _CLASS.is_dir() else []
 
 
+def _opens(disk: Path) -> bool:
+    """Whether there is a disk behind its name: one that has gone leaves it for a moment."""
+    try:
+        os.close(os.open(disk, os.O_RDONLY))
+    except OSError:
+        return False
+    return disk.is_block_device()
+
+
 class Controller:
     """One controller of the host."""
 
@@ -122,7 +131,7 @@ class Controller:
 
         def there() -> "Path | None":
             found = self.disks()
-            return found[0] if found and found[0].is_block_device() else None
+            return found[0] if found and _opens(found[0]) else None
 
         disk = until(there, f"a disk of {self.name}", seconds)
         assert disk
