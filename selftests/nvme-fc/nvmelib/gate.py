@@ -192,7 +192,7 @@ class Lldd:
             f"host_traddr=nn-{node | host_port:#018x}:pn-{name | host_port:#018x}",
             f"nqn=ksft-gate-{local}-{number}", f"hostid={_HOST}",
             f"hostnqn=nqn.2014-08.org.nvmexpress:uuid:{_HOST}", f"nr_io_queues={queues}",
-            f"reconnect_delay={delay}", "ctrl_loss_tmo=3600", "keep_alive_tmo=3600",
+            f"reconnect_delay={delay}", "ctrl_loss_tmo=-1", "keep_alive_tmo=3600",
         ]  # fmt: skip
 
         def connect() -> None:
