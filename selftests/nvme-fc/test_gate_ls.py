@@ -82,7 +82,6 @@ def none(context: Context) -> None:
     remote.order("requests reject")
     lldd.resetting(controller)
     controller.wait_state("connecting")
-    remote.wait("responses", 0)
     remote.order("receive 0")
     remote.wait("responses")
     remote.unregister()

@@ -7,6 +7,7 @@ from pathlib import Path
 from ksftlib.fio import Fio, wait_all
 from ksftlib.ktap import Context, diag, equal
 from ksftlib.wait import until
+from nvmelib.bounce import TARGET_PORT, Callbacks
 from nvmelib.cli import nvme, nvme_json, ports
 from nvmelib.fcloop import Fcloop
 from nvmelib.host import Controller, Options, controllers
@@ -123,10 +124,12 @@ def disconnect(context: Context) -> None:
 def target_port(context: Context) -> None:
     rig = Rig(context)
     load = Load(context, rig.disk(), 8, writes=5)
-    for _ in range(2):
+    callbacks = Callbacks(context, rig, TARGET_PORT)
+    for times in (1, 2):
         load.progress()
         rig.fabric.target.delete()
         rig.controller.wait_state("resetting", "connecting", seconds=60)
+        callbacks.wait(times)
         rig.fabric.target.add()
         rig.controller.wait_live()
     load.progress()

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from ksftlib.ktap import Context, diag, equal
 from ksftlib.wait import until
+from nvmelib.bounce import TARGET_PORT, Callbacks
 from nvmelib.fcloop import LateFcloop
 from nvmelib.host import Options
 from nvmelib.load import Load, check, fill
@@ -29,6 +30,7 @@ class Outstanding:
     """A host whose reads have ended, as far as it knows; the target waits for their completions."""
 
     def __init__(self, context: Context, defer: int = 1) -> None:
+        self.context = context
         self.fabric = LateFcloop(context, defer=defer)
         options = Options(nr_io_queues=2, queue_size=32, ctrl_loss_tmo=3600)
         self.rig = Rig(context, options, self.fabric)
@@ -49,14 +51,13 @@ class Outstanding:
         equal(counts["promoted"], counts["deferred"], "commands promoted of those deferred")
 
 
-def _register(name: str, end: Callable[[Outstanding], object], comes_back: bool) -> None:
+def _register(name: str, end: Callable[[Outstanding], int], comes_back: bool) -> None:
     @suite.test(f"{name} with completions that are outstanding", limit=120, c_wedges=True)
     def ends(context: Context) -> None:
         here = Outstanding(context)
         before = here.fabric.count("outstanding")
         assert before >= COMMANDS, f"only {before} completions are outstanding"
-        end(here)
-        left = here.fabric.count("outstanding")
+        left = end(here)
         here.finish()
         assert left > 0, "all completions came before the end"
         if not comes_back:
@@ -68,30 +69,39 @@ def _register(name: str, end: Callable[[Outstanding], object], comes_back: bool)
         check(disk, 32)
 
 
-def _disconnect(here: Outstanding) -> None:
+def _disconnect(here: Outstanding) -> int:
     here.rig.controller.disconnect()
+    return here.fabric.count("outstanding")
 
 
-def _withdraw(here: Outstanding) -> None:
+def _withdraw(here: Outstanding) -> int:
     here.rig.target.withdraw()
     here.rig.target.offer()
+    return here.fabric.count("outstanding")
 
 
-def _target_port(here: Outstanding) -> None:
+def _target_port(here: Outstanding) -> int:
+    callbacks = Callbacks(here.context, here.rig, TARGET_PORT)
     here.fabric.target.delete()
     here.rig.controller.wait_state("resetting", "connecting")
+    left = here.fabric.count("outstanding")
+    # The port may be registered again only then, and the callback waits for the completions.
+    callbacks.wait(1)
     here.fabric.target.add()
+    return left
 
 
-def _remote_port(here: Outstanding) -> None:
+def _remote_port(here: Outstanding) -> int:
     here.fabric.remote.delete()
     here.rig.controller.wait_state("connecting")
     here.fabric.remote.add()
+    return here.fabric.count("outstanding")
 
 
-def _reset(here: Outstanding) -> None:
+def _reset(here: Outstanding) -> int:
     here.rig.controller.reset()
     here.rig.controller.wait_resets(1)
+    return here.fabric.count("outstanding")
 
 
 _register("disconnecting", _disconnect, comes_back=False)

@@ -7,13 +7,14 @@ from ksftlib.wait import until
 from .probes import Probes
 from .rig import Rig
 
-#: What a transport is asked for, and what it answers, for each kind of port.
+# What a transport is asked for, and what it answers, for each kind of port.
 _REMOTE = ("nvme_fc:nvme_fc_unregister_remoteport", "{fcloop}:fcloop_remoteport_delete")
 _LOCAL = ("nvme_fc:nvme_fc_unregister_localport", "{fcloop}:fcloop_localport_delete")
-_TARGET = ("nvmet_fc:nvmet_fc_unregister_targetport", "{fcloop}:fcloop_targetport_delete")
+#: That of the target's port.
+TARGET_PORT = ("nvmet_fc:nvmet_fc_unregister_targetport", "{fcloop}:fcloop_targetport_delete")
 
 
-class _Callbacks:
+class Callbacks:
     """The calls of one kind of port: requests and answers."""
 
     def __init__(self, context: Context, rig: Rig, functions: tuple[str, str]) -> None:
@@ -47,7 +48,7 @@ class Bounces:
 
     def __init__(self, context: Context, rig: Rig) -> None:
         self._rig = rig
-        self._callbacks = _Callbacks(context, rig, _REMOTE)
+        self._callbacks = Callbacks(context, rig, _REMOTE)
         self.done = 0
 
     def __str__(self) -> str:
@@ -72,7 +73,7 @@ class LocalBounces(Bounces):
 
     def __init__(self, context: Context, rig: Rig) -> None:
         super().__init__(context, rig)
-        self._others = [_Callbacks(context, rig, functions) for functions in (_LOCAL, _TARGET)]
+        self._others = [Callbacks(context, rig, functions) for functions in (_LOCAL, TARGET_PORT)]
 
     def __str__(self) -> str:
         local, target = self._others

@@ -329,6 +329,46 @@ identifier r, l, f, ret, out;
   	...>
   }
 
+// The work has a reference of its own: the LLDD may free the last request, and with it the port,
+// from within its xmt_ls_rsp.
+// rule ls_queue deletes 1, adds 2
+@ls_queue@
+identifier p;
+@@
+  nvme_fc_rcv_ls_req(...)
+  {
+  	<...
+- 	schedule_work(&p->lsrcv_work);
++ 	if (!schedule_work(&p->lsrcv_work))
++ 		nvme_fc_rport_put(p);
+  	...>
+  }
+
+// rule ls_reference deletes 0, adds 1
+@ls_reference@
+identifier p, op;
+@@
+  nvme_fc_rcv_ls_req(...)
+  {
+  	<...
++ 	nvme_fc_rport_get(p);
+  	list_add_tail(&op->lsrcv_list, &p->ls_rcv_list);
+  	...>
+  }
+
+// rule ls_work deletes 0, adds 1
+@ls_work@
+identifier w, p, f;
+expression E;
+@@
+  nvme_fc_handle_ls_rqst_work(struct work_struct *w)
+  {
+  	struct nvme_fc_rport *p = E;
+  	... when any
+  	spin_unlock_irqrestore(&p->lock, f);
++ 	nvme_fc_rport_put(p);
+  }
+
 // rule xmt_ls_rsp deletes 2, adds 1
 @xmt_ls_rsp@
 identifier l;

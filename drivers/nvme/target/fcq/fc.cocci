@@ -208,6 +208,35 @@ identifier t, fod;
   ...>
   }
 
+// rule next_data deletes 3, adds 5
+@next_data@
+identifier fod, flags;
+@@
+  nvmet_fc_fod_op_done(...)
+  {
+  <...
+- 	spin_lock_irqsave(&fod->flock, flags);
+- 	fod->writedataactive = true;
+- 	spin_unlock_irqrestore(&fod->flock, flags);
++ 	if (!nvmet_fc_begin_writedata(fod)) {
++ 		nvmet_req_complete(&fod->req, NVME_SC_INTERNAL);
++ 		return;
++ 	}
+  ...>
+  }
+
+// What the first call waits for deletes queues, which are freed by works of their own.
+// rule unregister deletes 0, adds 1
+@unregister@
+@@
+  nvmet_fc_unregister_targetport(...)
+  {
+  ...
+  	flush_workqueue(nvmet_wq);
++ 	flush_workqueue(nvmet_wq);
+  ...
+  }
+
 // rule receive deletes 134
 @receive@
 typedef u32;
