@@ -5,8 +5,10 @@
 """
 
 import contextlib
+import errno
 import os
 import time
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -115,7 +117,8 @@ class Lldd:
         self.order("reset")
         # A controller that was never live cannot be disconnected. All go with a port that is not
         # waited for.
-        for name in self.ports() if self._controllers() else {}:
+        left = self.ports() if self._controllers() else {}
+        for name in left:
             port = Port(self, name)
             if name.startswith("local"):
                 # Its objects may have less memory since a test.
@@ -126,6 +129,22 @@ class Lldd:
                 port.unregister()
         until(lambda: not self._controllers(), "all controllers to be gone")
         self.order("reset")
+        for name in left:
+            if name.startswith("local"):
+                until(partial(self._is_freed, name), f"{name} to be freed")
+
+    def _is_freed(self, name: str) -> bool:
+        # What a controller kept is freed when it is gone, a little later; until then the port has
+        # less memory.
+        port = Port(self, name)
+        try:
+            port.register()
+        except OSError as error:
+            if error.errno not in (errno.EBUSY, errno.EINVAL):
+                raise
+            return False
+        port.unregister()
+        return True
 
     def _controllers(self) -> list[str]:
         return [name for name in controllers() if name not in self._before]
