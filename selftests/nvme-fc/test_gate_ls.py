@@ -74,7 +74,7 @@ def many(context: Context) -> None:
     lldd.check_no_faults()
 
 
-@suite.test("the target disconnects no association while a controller has none")
+@suite.test("the target disconnects no association while a controller has none", c_wedges=True)
 def none(context: Context) -> None:
     lldd = Lldd(context)
     local, remote = lldd.ports_registered()

@@ -108,7 +108,7 @@ class Lldd:
         self._module = TestModule("nvme_fc_test_lldd", "NVME_FC_TEST_LLDD")
         self._before = set(controllers())
         self._module.insert()
-        context.defer(self._module.remove)
+        context.defer(self._remove)
         context.defer(self._reset)
         context.on_failure(lambda: read(_FOLDER / "state"))
 
@@ -132,6 +132,16 @@ class Lldd:
         for name in left:
             if name.startswith("local"):
                 until(partial(self._is_freed, name), f"{name} to be freed")
+
+    def _remove(self) -> None:
+        # C calls back while the driver is being called: that takes its time, and goes on after it.
+        until(self._is_unused, f"{self._module.name} to be unused")
+        self._module.remove()
+
+    def _is_unused(self) -> bool:
+        # Whoever looks gives the references back that are not needed any more.
+        self.ports()
+        return not self._module.references()
 
     def _is_freed(self, name: str) -> bool:
         # What a controller kept is freed when it is gone, a little later; until then the port has
