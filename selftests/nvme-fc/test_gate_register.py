@@ -18,9 +18,11 @@ def registering(port: Port, parameter: str = "") -> Callable[[], None]:
     return lambda: port.register(parameter)
 
 
-def lose(lldd: Lldd, delay: int = 1) -> tuple[Port, Port, Controller]:
+def lose(lldd: Lldd, delay: int = 1, dev_loss: str = "") -> tuple[Port, Port, Controller]:
     """Ports that are deleted, and a controller that waits for them."""
-    local, remote = lldd.ports_registered()
+    local, remote = lldd.local(), lldd.remote()
+    local.register()
+    remote.register(dev_loss)
     controller = lldd.connect(remote, delay=delay)
     remote.unregister()
     local.unregister()
@@ -184,7 +186,7 @@ def queues(context: Context) -> None:
 @suite.test("controllers are live again at once")
 def resumed(context: Context) -> None:
     lldd = Lldd(context)
-    local, remote, controller = lose(lldd, delay=3600)
+    local, remote, controller = lose(lldd, delay=3600, dev_loss="3600")
     local.register()
     remote.register()
     # An hour later it would try again by itself.
