@@ -117,13 +117,15 @@ class Lldd:
         self.order("reset")
         # A controller that was never live cannot be disconnected. All go with a port that is not
         # waited for.
-        left = self.ports() if self._controllers() else {}
+        left = self.ports()
+        lost = self._controllers()
         for name in left:
             port = Port(self, name)
             if name.startswith("local"):
-                # Its objects may have less memory since a test.
+                # Its objects may have less memory since a test; and if they are not freed in the
+                # end, this tells.
                 port.register("less")
-            else:
+            elif lost:
                 port.register()
                 port.order("dev-loss 0")
                 port.unregister()
@@ -144,8 +146,8 @@ class Lldd:
         return not self._module.references()
 
     def _is_freed(self, name: str) -> bool:
-        # What a controller kept is freed when it is gone, a little later; until then the port has
-        # less memory.
+        # What a controller or a request kept is freed when that is gone, a little later; until then
+        # the port has less memory.
         port = Port(self, name)
         try:
             port.register()

@@ -329,6 +329,37 @@ identifier r, l, f, ret, out;
   	...>
   }
 
+// Before the work looks at the port: a request whose port is gone is responded to as well, and the
+// LLDD says that the response was sent.
+// rule ls_response_late deletes 5
+@ls_response_late@
+identifier op;
+@@
+  nvme_fc_handle_ls_rqst(struct nvmefc_ls_rcv_op *op)
+  {
+  	<...
+- 	op->lsrsp->nvme_fc_private = op;
+- 	op->lsrsp->rspbuf = op->rspbuf;
+- 	op->lsrsp->rspdma = op->rspdma;
+- 	op->lsrsp->done = nvme_fc_xmt_ls_rsp_done;
+  	...>
+  }
+
+// rule ls_response deletes 0, adds 4
+@ls_response@
+identifier op, rsp;
+@@
+  nvme_fc_rcv_ls_req(...)
+  {
+  	<...
+  	op->lsrsp = rsp;
++ 	rsp->nvme_fc_private = op;
++ 	rsp->rspbuf = op->rspbuf;
++ 	rsp->rspdma = op->rspdma;
++ 	rsp->done = nvme_fc_xmt_ls_rsp_done;
+  	...>
+  }
+
 // The work has a reference of its own: the LLDD may free the last request, and with it the port,
 // from within its xmt_ls_rsp.
 // rule ls_queue deletes 1, adds 2
