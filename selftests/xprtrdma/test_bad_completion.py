@@ -24,9 +24,12 @@ MOST_OUTSTANDING = 128 + 1 + 16
 #: Connections of each test that meet a bad completion.
 ROUNDS = 3
 
-#: Calls of all sizes: pages registered, pages that are a part of the Send, and copied data.
+#: Calls of all sizes: pages registered, pages that are a part of the Send, and copied data. Who
+#: registers pages only reads: a server whose connection over siw is closed amid an RDMA Read of its
+#: own may leave memory registered. The kernel warns of that in svc_rdma_free(), and when the device
+#: goes; it has nothing to do with the client. test_disconnect.py has such writes.
 WORKS = (
-    Work((4 * KIB, 64 * KIB), direct=True, size=256 * KIB),
+    Work((4 * KIB, 64 * KIB), direct=True, size=256 * KIB, writes=0),
     Work(MAPPED, direct=True, size=64 * KIB, writes=8),
     Work(MAPPED, direct=True, size=64 * KIB, writes=8),
     Work(COPIED, sync=True, size=16 * KIB, writes=8),
