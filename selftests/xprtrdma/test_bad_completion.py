@@ -25,9 +25,9 @@ MOST_OUTSTANDING = 128 + 1 + 16
 ROUNDS = 3
 
 #: Calls of all sizes: pages registered, pages that are a part of the Send, and copied data. Who
-#: registers pages only reads: a server whose connection over siw is closed amid an RDMA Read of its
-#: own may leave memory registered. The kernel warns of that in svc_rdma_free(), and when the device
-#: goes; it has nothing to do with the client. test_disconnect.py has such writes.
+#: registers pages only reads: once, the server had memory registered when svc_rdma_free() took the
+#: queue pair of a connection over siw that was closed here, and the kernel warned of that. It
+#: registers memory there for RDMA Reads, of such writes alone; test_disconnect.py has them.
 WORKS = (
     Work((4 * KIB, 64 * KIB), direct=True, size=256 * KIB, writes=0),
     Work(MAPPED, direct=True, size=64 * KIB, writes=8),
