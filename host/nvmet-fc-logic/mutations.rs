@@ -25,9 +25,9 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         rule: "PromotesWhenClosed",
         file: "queue.rs",
-        from: "if !self.counts.closed {
+        from: "&& !self.counts.closed {
             if let",
-        to: "if ON || !self.counts.closed {
+        to: "&& (ON || !self.counts.closed) {
             if let",
     },
     Mutation {
@@ -126,10 +126,10 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         rule: "TailIsKept",
         file: "deferred.rs",
         from: "self.join(tail, free);
-        self.join(free, None);",
+        self.join(free, Link::END);",
         to: "self.join(tail, free);
-        if !ON || tail.is_none() {
-            self.join(free, None);
+        if !ON || tail == Link::END {
+            self.join(free, Link::END);
         }",
     },
     Mutation {
