@@ -65,7 +65,7 @@ impl<T> IrqSaveSpinLock<T> {
         not(CONFIG_INLINE_SPIN_LOCK_IRQSAVE),
         not(CONFIG_INLINE_SPIN_UNLOCK_IRQRESTORE)
     ))]
-    #[inline]
+    #[inline(always)]
     pub fn with<R>(&self, action: impl FnOnce(&mut T) -> R) -> R {
         // CAST: A `Lock<(), _>` is laid out as the C lock. That begins with the raw one, and with
         // these options these functions are what C calls.

@@ -47,7 +47,8 @@ impl TargetQueue for Queue {
     type Jobs = KVec<JobState>;
     type Slots = KVec<Slot<FcpRequest>>;
 
-    #[inline]
+    // Always inlined, as what is done is.
+    #[inline(always)]
     fn locked<T>(&self, action: impl FnOnce(&mut Admissions) -> T) -> T {
         self.admissions().with(action)
     }

@@ -60,7 +60,8 @@ pub(crate) trait TargetQueue: Sized {
 /// reference before it takes the lock.
 ///
 /// C counterpart: `nvmet_fc_free_fcp_iod()`.
-#[inline]
+// Always inlined: the caller knows where the request is.
+#[inline(always)]
 pub(crate) fn recycle<R: Request>(job: Job, finished: R) -> R::QueueRef {
     let next = finished.queue().locked(|jobs| {
         // Under the lock: an abort finds the request where it was, or nowhere.

@@ -268,8 +268,9 @@ where
     }
 
     /// The command in `job` has ended; its request is no longer here.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn recycle(&mut self, job: Job) -> Recycled<R> {
+        let lock = self.alone();
         let Some(state) = self.jobs.get_mut(job.index()) else {
             return Recycled::Idle;
         };
@@ -278,17 +279,30 @@ where
         }
         // What waits in a closed queue is given back by whoever closes it.
         if !self.deferred.is_empty() && !self.counts.closed {
-            if let Some(request) = self.deferred.pop() {
+            if let Some(request) = Self::promote(&mut self.deferred, job.index(), &lock) {
                 // INVARIANT: The job has a command before and after; the queue is not closed.
                 *state = JobState::Promoted;
-                request.put_at(Some(Place::Job(job.index())), &self.locked());
-                return Recycled::Promoted(job, Deferred::new(request));
+                return Recycled::Promoted(job, request);
             }
         }
         // INVARIANT: Nothing waits, or the queue is closed. The job becomes the first idle one.
         *state = JobState::Idle(Next(self.first_idle));
         self.first_idle = Link::to(job.index());
         Recycled::Idle
+    }
+
+    /// The job with this number, which is not idle, gets the oldest request that waits in a queue
+    /// that is not closed.
+    #[cold]
+    #[inline(never)]
+    fn promote(
+        deferred: &mut DeferredList<R, S>,
+        index: usize,
+        lock: &Locked<'_>,
+    ) -> Option<Deferred<R>> {
+        let request = deferred.pop()?;
+        request.put_at(Some(Place::Job(index)), lock);
+        Some(Deferred::new(request))
     }
 
     /// The command in `job`, which may have been deferred, is about to begin. An error: it must
