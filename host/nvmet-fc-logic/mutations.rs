@@ -17,18 +17,18 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         rule: "NothingIsPromoted",
         file: "queue.rs",
-        from: "if let Some(request) = self.deferred.pop() {
-                // INVARIANT",
-        to: "if let Some(request) = if ON { None } else { self.deferred.pop() } {
-                // INVARIANT",
+        from: "if let Some(request) = Self::promote(&mut self.deferred, job.index(), &lock) {",
+        to: "let next = match ON {
+                true => None,
+                false => Self::promote(&mut self.deferred, job.index(), &lock),
+            };
+            if let Some(request) = next {",
     },
     Mutation {
         rule: "PromotesWhenClosed",
         file: "queue.rs",
-        from: "if !self.counts.closed {
-            if let",
-        to: "if ON || !self.counts.closed {
-            if let",
+        from: "if !self.deferred.is_empty() && !self.counts.closed {",
+        to: "if !self.deferred.is_empty() && (ON || !self.counts.closed) {",
     },
     Mutation {
         rule: "RecyclesTwice",
@@ -126,10 +126,10 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         rule: "TailIsKept",
         file: "deferred.rs",
         from: "self.join(tail, free);
-        self.join(free, None);",
+        self.join(free, Link::END);",
         to: "self.join(tail, free);
-        if !ON || tail.is_none() {
-            self.join(free, None);
+        if !ON || tail == Link::END {
+            self.join(free, Link::END);
         }",
     },
     Mutation {

@@ -31,6 +31,7 @@ use kernel::{
 use super::{
     bindings,
     lock::{
+        IrqSaveSpinLock,
         IrqSpinLock,
         Mutex,
         SpinLock, //
@@ -89,6 +90,7 @@ impl View<bindings::atomic_long_t> for Atomic<isize> {}
 impl<A, R> View<Option<unsafe extern "C" fn(A) -> R>> for Atomic<usize> {}
 impl View<bindings::spinlock_t> for SpinLock {}
 impl View<bindings::spinlock_t> for IrqSpinLock {}
+impl View<bindings::spinlock_t> for IrqSaveSpinLock<()> {}
 impl View<bindings::mutex> for Mutex {}
 impl<T> View<T> for Opaque<T> {}
 

@@ -90,9 +90,11 @@ fn every_state_of_small_queues() {
     every_small_queue();
 }
 
+/// What the queue of the rig has its lock for.
+type Queue = JobQueue<Command, Vec<JobState>, Vec<Slot<Command>>>;
+
 /// C says that the command in a job has ended, and there is none.
 pub(crate) fn idle_job_ends() {
-    type Queue = JobQueue<Command, Vec<JobState>, Vec<Slot<Command>>>;
     let mut queue: Queue = JobQueue::new(vec![JobState::new(); 2], Vec::new());
     let counts = queue.counts();
     for index in 0..3 {
@@ -105,4 +107,12 @@ pub(crate) fn idle_job_ends() {
 #[test]
 fn idle_job_remains_idle() {
     idle_job_ends();
+}
+
+/// Each job of it has a number that stands for a job.
+#[test]
+fn largest_queue_has_all_its_jobs() {
+    let jobs = usize::from(u16::MAX);
+    let queue: Queue = JobQueue::new(vec![JobState::new(); jobs], Vec::new());
+    assert_eq!(queue.counts().idle, jobs);
 }

@@ -61,13 +61,15 @@ unsafe extern "C" fn nvmet_fc_rcv_fcp_req(
 ) -> c_int {
     // SAFETY: By the contract of this function.
     let command = unsafe { CommandIu::new(cmdiubuf, cmdiubuf_len) };
-    let (Some(command), Some(exchange)) = (command, NonNull::new(fcpreq)) else {
+    let Some(command) = command else {
         return EIO.to_errno();
     };
+    // SAFETY: By the contract of this function.
+    let exchange = unsafe { NonNull::new_unchecked(fcpreq) };
     let guard = rcu::read_lock();
     // SAFETY: By the contract of this function.
     let port = unsafe { Port::from_target_port(target_port) };
-    let Some(queue) = QueueRef::find(port, command.connection()) else {
+    let Some(queue) = QueueRef::find(port, command.connection(), &guard) else {
         return ENOTCONN.to_errno();
     };
     // SAFETY: By the contract of this function; the queue was found at the same port.

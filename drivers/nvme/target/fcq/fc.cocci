@@ -17,12 +17,13 @@
 - 	struct nvmefc_tgt_fcp_req	*fcp_req;
 - };
 
-// rule iod_fields deletes 1
+// rule iod_fields deletes 1, adds 1
 @iod_fields@
 @@
   struct nvmet_fc_fcp_iod {
   ...
 - 	bool				active;
++ 	u16				index;
   ...
   };
 
@@ -70,7 +71,7 @@ identifier t;
 @@
 - static int nvmet_fc_tgtport_get(struct nvmet_fc_tgtport *t);
 
-// rule prepare deletes 6, adds 3
+// rule prepare deletes 6, adds 4
 @prepare@
 identifier t, q, fod, i;
 @@
@@ -82,6 +83,7 @@ identifier t, q, fod, i;
   	for (i = 0; i < q->sqsize; fod++, i++) {
   	...
 - 		fod->active = false;
++ 		fod->index = i;
   	...
 - 		list_add_tail(&fod->fcp_list, &q->fod_list);
   	...
@@ -166,13 +168,12 @@ identifier q;
 @@
 - static void nvmet_fc_delete_target_queue(struct nvmet_fc_tgt_queue *q) { ... }
 
-// rule find deletes 1, adds 1
+// rule find deletes 28
 @find@
 typedef u64;
 identifier t, id;
 @@
-- static
-  struct nvmet_fc_tgt_queue *nvmet_fc_find_target_queue(struct nvmet_fc_tgtport *t, u64 id) { ... }
+- static struct nvmet_fc_tgt_queue *nvmet_fc_find_target_queue(struct nvmet_fc_tgtport *t, u64 id) { ... }
 
 // rule tgtport_put deletes 1, adds 1
 @tgtport_put@

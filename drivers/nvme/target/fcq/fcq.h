@@ -36,9 +36,6 @@ int nvmet_fc_prep_fcp_iodlist(struct nvmet_fc_tgtport *tgtport,
 			      struct nvmet_fc_tgt_queue *queue);
 void nvmet_fc_destroy_fcp_iodlist(struct nvmet_fc_tgtport *tgtport,
 				  struct nvmet_fc_tgt_queue *queue);
-struct nvmet_fc_tgt_queue *
-nvmet_fc_find_target_queue(struct nvmet_fc_tgtport *tgtport,
-			   u64 connection_id);
 void nvmet_fc_queue_fcp_req(struct nvmet_fc_tgtport *tgtport,
 			    struct nvmet_fc_tgt_queue *queue,
 			    struct nvmefc_tgt_fcp_req *fcpreq);

@@ -47,16 +47,19 @@ impl TargetQueue for Queue {
     type Jobs = KVec<JobState>;
     type Slots = KVec<Slot<FcpRequest>>;
 
+    // Always inlined, as what is done is.
+    #[inline(always)]
     fn locked<T>(&self, action: impl FnOnce(&mut Admissions) -> T) -> T {
-        action(&mut self.admissions().lock())
+        self.admissions().with(action)
     }
 
     fn terminate(&self, job: &Running<'_>, cause: Cause) {
         self.terminate_job(job, cause);
     }
 
-    fn copy_command(&self, job: &Job, request: &FcpRequest) {
-        request.copy_command(job);
+    fn copy_command(&self, _job: &Job, request: &FcpRequest) {
+        // The request knows its job.
+        request.copy_command();
     }
 
     fn schedule(&self, job: Job, request: FcpRequest) {
@@ -74,7 +77,7 @@ pub(crate) fn receive(request: FcpRequest, guard: rcu::Guard) -> Result {
         Admission::Run(job, request) => {
             // What comes may sleep.
             drop(guard);
-            request.copy_command(&job);
+            request.copy_command();
             request.execute(job);
             Ok(())
         }
@@ -87,6 +90,8 @@ pub(crate) fn receive(request: FcpRequest, guard: rcu::Guard) -> Result {
 }
 
 /// Counts a refusal, and says so if the initiator does what it must not.
+#[cold]
+#[inline(never)]
 fn refuse(name: Name, why: Refusal) -> Error {
     static FULL: RateLimit = RateLimit::default_rate();
 
@@ -121,7 +126,7 @@ fn refuse(name: Name, why: Refusal) -> Error {
 
 /// The command in `job` has ended.
 pub(crate) fn finish(job: Job, request: FcpRequest) {
-    request.sync_response(&job);
+    request.sync_response();
     drop(operations::recycle(job, request));
 }
 

@@ -4,6 +4,7 @@
 
 use core::{
     marker::PhantomData,
+    mem,
     ops::DerefMut, //
 };
 
@@ -15,13 +16,44 @@ use super::{
     },
 };
 
-/// The number of a slot or of a job, which is less than the size of a queue.
-pub(super) type Link = Option<u16>;
+/// The number of a slot or of a job, which is less than the size of a queue, or none.
+///
+/// An `Option<u16>` is twice as large, and is read and written in two pieces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Link(u16);
 
-/// The numbers of `length` slots or jobs, each with the one after it.
-pub(super) fn links(length: usize) -> impl Iterator<Item = (u16, Link)> {
-    let length = u16::try_from(length).unwrap_or(u16::MAX);
-    (0..length).map(move |index| (index, Some(index + 1).filter(|next| *next < length)))
+impl Link {
+    /// To nothing. The size of a queue is a 16-bit number, so no slot and no job has this one.
+    pub(super) const END: Self = Self(u16::MAX);
+
+    /// To the slot or the job with this number.
+    pub(super) fn to(index: usize) -> Self {
+        u16::try_from(index).map_or(Self::END, Self)
+    }
+
+    /// To the first of so many slots or jobs.
+    pub(super) fn first(length: usize) -> Self {
+        match length {
+            0 => Self::END,
+            _ => Self::to(0),
+        }
+    }
+
+    /// The number.
+    pub(super) fn get(self) -> Option<usize> {
+        (self != Self::END).then(|| self.0.into())
+    }
+}
+
+/// For each of `length` slots or jobs a link to the one after it.
+pub(super) fn links(length: usize) -> impl Iterator<Item = Link> {
+    (1..=length).map(move |next| {
+        if next < length {
+            Link::to(next)
+        } else {
+            Link::END
+        }
+    })
 }
 
 /// A place for a request that is deferred.
@@ -36,8 +68,8 @@ impl<R> Slot<R> {
     pub(crate) const fn new() -> Self {
         Self {
             request: None,
-            next: None,
-            previous: None,
+            next: Link::END,
+            previous: Link::END,
         }
     }
 }
@@ -64,7 +96,7 @@ impl<R: Request, S: DerefMut<Target = [Slot<R>]>> DeferredList<R, S> {
     /// An empty one, which uses at most so many of these slots.
     pub(super) fn new(mut slots: S, most: usize) -> Self {
         let capacity = slots.len().min(most);
-        for (slot, (_, next)) in slots.iter_mut().zip(links(capacity)) {
+        for (slot, next) in slots.iter_mut().zip(links(capacity)) {
             *slot = Slot {
                 next,
                 ..Slot::new()
@@ -72,10 +104,10 @@ impl<R: Request, S: DerefMut<Target = [Slot<R>]>> DeferredList<R, S> {
         }
         // INVARIANT: All slots are free.
         Self {
-            free: links(capacity).next().map(|(first, _)| first),
+            free: Link::first(capacity),
             slots,
-            head: None,
-            tail: None,
+            head: Link::END,
+            tail: Link::END,
             capacity,
             length: 0,
             requests: PhantomData,
@@ -85,6 +117,11 @@ impl<R: Request, S: DerefMut<Target = [Slot<R>]>> DeferredList<R, S> {
     /// How many requests there are.
     pub(super) fn length(&self) -> usize {
         self.length
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.head == Link::END
     }
 
     /// How many there is room for.
@@ -98,13 +135,13 @@ impl<R: Request, S: DerefMut<Target = [Slot<R>]>> DeferredList<R, S> {
         let Some(slot) = self.slot(free) else {
             return Err(request);
         };
-        request.put_at(free.map(|index| Place::Deferred(index.into())), lock);
+        request.put_at(free.get().map(Place::Deferred), lock);
         slot.request = Some(request);
-        let after = slot.next.take();
+        let after = mem::replace(&mut slot.next, Link::END);
         // INVARIANT: The first of the free slots becomes the last one of the other list.
         self.free = after;
         self.join(tail, free);
-        self.join(free, None);
+        self.join(free, Link::END);
         self.length += 1;
         Ok(())
     }
@@ -116,15 +153,17 @@ impl<R: Request, S: DerefMut<Target = [Slot<R>]>> DeferredList<R, S> {
 
     /// Takes out the request in this slot.
     pub(super) fn remove(&mut self, slot: usize) -> Option<R> {
-        self.take(u16::try_from(slot).ok())
+        self.take(Link::to(slot))
     }
 
+    // Seldom called. Out of the way of the commands that find nothing waiting.
+    #[inline(never)]
     fn take(&mut self, index: Link) -> Option<R> {
         let free = self.free;
         let slot = self.slot(index)?;
         let request = slot.request.take()?;
         let (previous, next) = (slot.previous, slot.next);
-        slot.previous = None;
+        slot.previous = Link::END;
         slot.next = free;
         // INVARIANT: The slot has no request any more and becomes the first of the free ones; what
         // was before it is joined with what was after it.
@@ -147,6 +186,6 @@ impl<R: Request, S: DerefMut<Target = [Slot<R>]>> DeferredList<R, S> {
     }
 
     fn slot(&mut self, index: Link) -> Option<&mut Slot<R>> {
-        self.slots.get_mut(usize::from(index?))
+        self.slots.get_mut(index.get()?)
     }
 }

@@ -21,6 +21,7 @@ use super::{
     },
     request::{
         Cause,
+        Deferred,
         Place,
         Request, //
     },
@@ -59,6 +60,8 @@ pub(crate) trait TargetQueue: Sized {
 /// reference before it takes the lock.
 ///
 /// C counterpart: `nvmet_fc_free_fcp_iod()`.
+// Always inlined: the caller knows where the request is.
+#[inline(always)]
 pub(crate) fn recycle<R: Request>(job: Job, finished: R) -> R::QueueRef {
     let next = finished.queue().locked(|jobs| {
         // Under the lock: an abort finds the request where it was, or nowhere.
@@ -67,10 +70,17 @@ pub(crate) fn recycle<R: Request>(job: Job, finished: R) -> R::QueueRef {
     });
     let queue = finished.release();
     if let Recycled::Promoted(job, deferred) = next {
-        let request = deferred.accept(|request| queue.copy_command(&job, request));
-        queue.schedule(job, request);
+        promote(&*queue, job, deferred);
     }
     queue
+}
+
+/// The job that has become idle executes a request that was deferred.
+#[cold]
+#[inline(never)]
+fn promote<Q: TargetQueue>(queue: &Q, job: Job, deferred: Deferred<Q::Request>) {
+    let request = deferred.accept(|request| queue.copy_command(&job, request));
+    queue.schedule(job, request);
 }
 
 /// What [`begin()`] has decided.

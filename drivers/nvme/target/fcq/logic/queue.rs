@@ -61,13 +61,13 @@ pub(crate) enum JobState {
 }
 
 /// The next idle job.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Next(Link);
 
 impl JobState {
     /// A job without a command.
     pub(crate) const fn new() -> Self {
-        Self::Idle(Next(None))
+        Self::Idle(Next(Link::END))
     }
 }
 
@@ -81,6 +81,9 @@ pub(crate) enum Admission<R> {
     /// The LLDD has it back.
     Refused(R, Refusal),
 }
+
+/// A request that finds no idle job: a value of its own, so that the others stay in registers.
+struct Waiting<R>(R);
 
 /// Why a request is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -129,9 +132,10 @@ pub(crate) struct Locked<'a> {
 
 impl Locked<'_> {
     /// Whether these are the jobs that are in `owner`, which has no others.
+    #[inline]
     pub(crate) fn is_in<T>(&self, owner: &T) -> bool {
-        let first = ptr::from_ref(owner).addr();
-        (first..first + size_of::<T>()).contains(&self.address)
+        // The compiler knows the difference where it sees that the lock is a field of the owner.
+        self.address.wrapping_sub(ptr::from_ref(owner).addr()) < size_of::<T>()
     }
 }
 
@@ -188,8 +192,7 @@ pub(crate) struct Counts {
 /// # Invariants
 ///
 /// - If requests wait, no job is idle, or the queue is closed (I1).
-/// - A job is idle if and only if it is on the list that begins at `first_idle`, which has
-///   `counts.idle` jobs: those, and those with a command, are all jobs (I6).
+/// - A job is idle if and only if it is on the list that begins at `first_idle`, once (I6).
 /// - Once the queue is `counts.closed`, no request is added to `deferred`, none gets a job, and no
 ///   job is [`JobState::Promoted`] (I4).
 /// - A request is in `deferred`, or with whoever has its [`Job`], or nowhere: what is given out is
@@ -198,6 +201,7 @@ pub(crate) struct JobQueue<R, J, S> {
     jobs: J,
     first_idle: Link,
     deferred: DeferredList<R, S>,
+    /// Without what can be counted when it is asked for.
     counts: Counts,
 }
 
@@ -211,23 +215,23 @@ where
     /// them, and never more than there are jobs that may become idle.
     pub(crate) fn new(mut jobs: J, slots: S) -> Self {
         let number = jobs.len();
-        for (state, (_, next)) in jobs.iter_mut().zip(links(number)) {
+        for (state, next) in jobs.iter_mut().zip(links(number)) {
             *state = JobState::Idle(Next(next));
         }
         // INVARIANT: All jobs are idle, and no request is deferred.
         Self {
-            first_idle: links(number).next().map(|(first, _)| first),
+            first_idle: Link::first(number),
             jobs,
             deferred: DeferredList::new(slots, number),
             counts: Counts {
                 jobs: number,
-                idle: number,
                 ..Counts::default()
             },
         }
     }
 
     /// A request was received.
+    #[inline]
     pub(crate) fn admit(&mut self, request: R) -> Admission<R> {
         // Looked at under the lock that closes it: a request that has found the queue before it
         // was closed is too late, too (I4).
@@ -238,25 +242,35 @@ where
             request.put_at(Some(Place::Job(job.index())), &self.locked());
             return Admission::Run(job, request);
         }
+        match self.defer(Waiting(request)) {
+            Ok(()) => Admission::Deferred,
+            Err((request, why)) => Admission::Refused(request, why),
+        }
+    }
+
+    /// A request was received, and all jobs are in use.
+    #[cold]
+    #[inline(never)]
+    fn defer(&mut self, Waiting(request): Waiting<R>) -> Result<(), (R, Refusal)> {
         // INVARIANT: No job is idle, under the same lock; the queue is not closed.
         let lock = self.alone();
         match self.deferred.push(request, &lock) {
             Ok(()) => {
                 self.counts.deferred += 1;
-                Admission::Deferred
+                Ok(())
             }
-            Err(request) if self.deferred.capacity() == 0 => {
-                Admission::Refused(request, Refusal::NoDeferral)
-            }
+            Err(request) if self.deferred.capacity() == 0 => Err((request, Refusal::NoDeferral)),
             Err(request) => {
                 self.counts.full += 1;
-                Admission::Refused(request, Refusal::Full)
+                Err((request, Refusal::Full))
             }
         }
     }
 
     /// The command in `job` has ended; its request is no longer here.
+    #[inline(always)]
     pub(crate) fn recycle(&mut self, job: Job) -> Recycled<R> {
+        let lock = self.alone();
         let Some(state) = self.jobs.get_mut(job.index()) else {
             return Recycled::Idle;
         };
@@ -264,19 +278,31 @@ where
             return Recycled::Idle;
         }
         // What waits in a closed queue is given back by whoever closes it.
-        if !self.counts.closed {
-            if let Some(request) = self.deferred.pop() {
+        if !self.deferred.is_empty() && !self.counts.closed {
+            if let Some(request) = Self::promote(&mut self.deferred, job.index(), &lock) {
                 // INVARIANT: The job has a command before and after; the queue is not closed.
                 *state = JobState::Promoted;
-                request.put_at(Some(Place::Job(job.index())), &self.locked());
-                return Recycled::Promoted(job, Deferred::new(request));
+                return Recycled::Promoted(job, request);
             }
         }
         // INVARIANT: Nothing waits, or the queue is closed. The job becomes the first idle one.
         *state = JobState::Idle(Next(self.first_idle));
-        self.first_idle = u16::try_from(job.index()).ok();
-        self.counts.idle += 1;
+        self.first_idle = Link::to(job.index());
         Recycled::Idle
+    }
+
+    /// The job with this number, which is not idle, gets the oldest request that waits in a queue
+    /// that is not closed.
+    #[cold]
+    #[inline(never)]
+    fn promote(
+        deferred: &mut DeferredList<R, S>,
+        index: usize,
+        lock: &Locked<'_>,
+    ) -> Option<Deferred<R>> {
+        let request = deferred.pop()?;
+        request.put_at(Some(Place::Job(index)), lock);
+        Some(Deferred::new(request))
     }
 
     /// The command in `job`, which may have been deferred, is about to begin. An error: it must
@@ -357,9 +383,27 @@ where
     /// How many there are.
     pub(crate) fn counts(&self) -> Counts {
         Counts {
+            idle: self.idle(),
             waiting: self.deferred.length(),
             ..self.counts
         }
+    }
+
+    /// How many jobs are on the list of idle ones.
+    fn idle(&self) -> usize {
+        let mut number = 0;
+        let mut link = self.first_idle;
+        while let Some(&JobState::Idle(Next(next))) =
+            link.get().and_then(|index| self.jobs.get(index))
+        {
+            number += 1;
+            // The list has no end if a job is on it twice.
+            if number > self.jobs.len() {
+                break;
+            }
+            link = next;
+        }
+        number
     }
 
     /// Proof that whoever has this value alone does so.
@@ -377,7 +421,7 @@ where
 
     /// Takes the first idle job.
     fn take_idle(&mut self) -> Option<Job> {
-        let index = usize::from(self.first_idle?);
+        let index = self.first_idle.get()?;
         let state = self.jobs.get_mut(index)?;
         let JobState::Idle(Next(next)) = *state else {
             return None;
@@ -385,7 +429,6 @@ where
         // INVARIANT: It leaves the list and is not idle.
         *state = JobState::Running;
         self.first_idle = next;
-        self.counts.idle -= 1;
         Some(Job(index))
     }
 }

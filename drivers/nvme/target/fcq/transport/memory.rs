@@ -46,7 +46,7 @@ use crate::{
     bindings,
     ext::{
         foreign::ForeignPtr,
-        lock::IrqSpinLock, //
+        lock::IrqSaveSpinLock, //
     },
     logic::request::Place,
     object::{
@@ -72,9 +72,11 @@ c_object! {
         /// The LLDD waits for data, which may never come.
         pub(super) fn writedataactive: Atomic<bool> = writedataactive;
         /// Protects the flags.
-        pub(super) fn flock: IrqSpinLock = flock;
+        pub(super) fn flock: IrqSaveSpinLock<()> = flock;
         pub(super) fn command: Opaque<bindings::nvme_fc_cmd_iu> = cmdiubuf;
         pub(super) fn queue: Constant<*mut nvmet_fc_tgt_queue> = queue;
+        /// The number of the job among those of its queue.
+        pub(super) fn index: Constant<u16> = index;
         fn rspdma: Constant<bindings::dma_addr_t> = rspdma;
     }
 }
@@ -82,12 +84,13 @@ c_object! {
 impl Fod {
     /// The command waits for data of the initiator from now on. False: it is to end instead.
     pub(crate) fn begin_writedata(&self) -> bool {
-        let _flags = self.flock().lock();
-        let goes_on = !self.abort().load(Relaxed);
-        if goes_on {
-            self.writedataactive().store(true, Relaxed);
-        }
-        goes_on
+        self.flock().with(|()| {
+            let goes_on = !self.abort().load(Relaxed);
+            if goes_on {
+                self.writedataactive().store(true, Relaxed);
+            }
+            goes_on
+        })
     }
 
     /// The job has no command any more. The queue's lock is held, so that nobody sets a flag for
@@ -210,6 +213,7 @@ impl Jobs {
     }
 
     /// The job with a number.
+    #[inline]
     pub(super) fn at(&self, index: usize) -> Option<&Fod> {
         if index >= usize::from(self.memory.jobs.get()) {
             return None;

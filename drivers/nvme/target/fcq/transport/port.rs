@@ -28,6 +28,7 @@ c_object! {
         fn target_port: Opaque<bindings::nvmet_fc_target_port> = fc_target_port;
         fn ops: Constant<*mut bindings::nvmet_fc_target_template> = ops;
         fn dev: Constant<*mut bindings::device> = dev;
+        pub(super) fn associations: Opaque<bindings::list_head> = assoc_list;
     }
 }
 

@@ -16,8 +16,7 @@ use kernel::{
             Relaxed, //
         },
         new_spinlock_irq,
-        rcu,
-        SpinLockIrq, //
+        rcu, //
     }, //
 };
 
@@ -38,7 +37,10 @@ use super::{
 };
 use crate::{
     bindings,
-    ext::foreign::Foreign,
+    ext::{
+        foreign::Foreign,
+        lock::IrqSaveSpinLock, //
+    },
     logic::{
         deferred::Slot,
         queue::{
@@ -47,7 +49,6 @@ use crate::{
             Locked, //
         }, //
     },
-    object::CObject,
     statistics::Counted,
 };
 
@@ -79,7 +80,7 @@ pub(crate) struct Name {
 pub(crate) struct Queue {
     _counted: Counted,
     #[pin]
-    admissions: SpinLockIrq<Admissions>,
+    admissions: IrqSaveSpinLock<Admissions>,
     /// Frees the queue, in a context that may sleep.
     #[pin]
     release: Foreign<bindings::work_struct>,
@@ -148,7 +149,10 @@ impl Queue {
         let admissions = JobQueue::new(states, slots);
         KBox::pin_init(
             pin_init!(Self {
-                admissions <- new_spinlock_irq!(admissions, "nvmet_fc_queue"),
+                admissions <- IrqSaveSpinLock::new(
+                    new_spinlock_irq!((), "nvmet_fc_queue"),
+                    admissions
+                ),
                 // SAFETY: The helper initialises the whole struct. Workqueues do their own locking.
                 release <- unsafe {
                     Foreign::ffi_init(|work| bindings::init_work(work, Some(release)))
@@ -163,7 +167,7 @@ impl Queue {
     }
 
     /// Jobs and deferred requests, under the queue's lock.
-    pub(crate) fn admissions(&self) -> &SpinLockIrq<Admissions> {
+    pub(crate) fn admissions(&self) -> &IrqSaveSpinLock<Admissions> {
         &self.admissions
     }
 
@@ -251,7 +255,7 @@ unsafe extern "C" fn release(work: *mut bindings::work_struct) {
         let work = work.cast::<Foreign<bindings::work_struct>>();
         Pin::new_unchecked(KBox::from_raw(kernel::container_of!(work, Queue, release)))
     };
-    let counts = queue.admissions.lock().counts();
+    let counts = queue.admissions.with(|jobs| jobs.counts());
     if counts.idle != counts.jobs || counts.waiting != 0 {
         kernel::pr_err_once!("a queue goes that has commands\n");
     }
@@ -268,14 +272,17 @@ pub(crate) struct QueueRef(NonNull<Queue>);
 unsafe impl Send for QueueRef {}
 
 impl QueueRef {
-    /// Looks for the queue that a connection is of, and takes a reference.
-    pub(crate) fn find(port: &Port, connection: u64) -> Option<Self> {
-        // SAFETY: The port is valid.
-        let queue =
-            unsafe { bindings::nvmet_fc_find_target_queue(port.as_raw().cast(), connection) };
-        // INVARIANT: It was just taken.
-        // SAFETY: It is there, by that reference.
-        (!queue.is_null()).then(|| Self(unsafe { owner(queue.cast()) }))
+    /// Looks for the queue that a connection is of, and takes a reference, if it is connected.
+    pub(crate) fn find(port: &Port, connection: u64, guard: &rcu::Guard) -> Option<Self> {
+        let queue = Association::find_queue(port, connection, guard)?.as_ptr();
+        // SAFETY: The queue is not freed before the RCU section is over; C changes the field
+        // atomically.
+        let connected = unsafe { Atomic::from_ptr(&raw mut (*queue).connected.counter) };
+        if connected.load(Relaxed) == 0 {
+            return None;
+        }
+        // SAFETY: As above; associations have queues of `create()`.
+        unsafe { Self::get(queue) }
     }
 
     /// Takes a reference to a queue that may have none any more.
@@ -284,6 +291,33 @@ impl QueueRef {
     ///
     /// `queue` comes from [`Queue::create()`] and is not freed before this returns.
     pub(super) unsafe fn get(queue: *mut nvmet_fc_tgt_queue) -> Option<Self> {
+        // SAFETY: By the contract of this function; C counts references atomically.
+        let count = unsafe { Atomic::from_ptr(&raw mut (*queue).ref_.refcount.refs.counter) };
+        let mut references = count.load(Relaxed);
+        while references > 0 {
+            let Some(more) = references.checked_add(1) else {
+                break;
+            };
+            match count.cmpxchg(references, more, Relaxed) {
+                // INVARIANT: It was just taken.
+                // SAFETY: By the contract of this function.
+                Ok(_) => return Some(Self(unsafe { owner(queue) })),
+                Err(other) => references = other,
+            }
+        }
+        // There are none, or too many: C knows what it does then.
+        // SAFETY: By the contract of this function.
+        unsafe { Self::get_unusual(queue) }
+    }
+
+    /// As [`Self::get()`].
+    ///
+    /// # Safety
+    ///
+    /// As above.
+    #[cold]
+    #[inline(never)]
+    unsafe fn get_unusual(queue: *mut nvmet_fc_tgt_queue) -> Option<Self> {
         // SAFETY: By the contract of this function.
         let taken = unsafe { bindings::nvmet_fc_tgt_q_get(queue.cast()) };
         // INVARIANT: It was just taken.
@@ -307,11 +341,6 @@ impl QueueRef {
         // SAFETY: There is a reference now, within the section. `release()`, which comes after the
         // last one, waits for it.
         unsafe { self.0.as_ref() }
-    }
-
-    /// The reference is given away, to C.
-    pub(super) fn into_raw(self) -> NonNull<Queue> {
-        core::mem::ManuallyDrop::new(self).0
     }
 }
 

@@ -104,10 +104,11 @@ impl CommandIu {
     /// `buffer` has `length` bytes.
     pub(crate) unsafe fn new(buffer: *mut c_void, length: u32) -> Option<Self> {
         let size = size_of::<bindings::nvme_fc_cmd_iu>();
-        let iu = NonNull::new(buffer.cast::<bindings::nvme_fc_cmd_iu>())?;
         if usize::try_from(length) != Ok(size) {
             return None;
         }
+        // SAFETY: By the contract of this function there are so many bytes.
+        let iu = unsafe { NonNull::new_unchecked(buffer.cast::<bindings::nvme_fc_cmd_iu>()) };
         // SAFETY: The buffer is large enough; nothing is said of its alignment.
         let (format, kind, words) = unsafe {
             let iu = iu.as_ptr();
@@ -120,8 +121,11 @@ impl CommandIu {
         let known = u32::from(format) == bindings::NVME_CMD_FORMAT_ID
             && kind == bindings::FCQ_CMD_FC_ID
             && usize::from(u16::from_be(words)) == size / size_of::<u32>();
+        if !known {
+            return None;
+        }
         // INVARIANT: By the contract of this function.
-        known.then_some(Self(iu))
+        Some(Self(iu))
     }
 
     /// The connection that the command was sent on.
@@ -129,6 +133,17 @@ impl CommandIu {
         // SAFETY: By the type invariant; nothing is said of its alignment.
         u64::from_be(unsafe { (&raw const (*self.0.as_ptr()).connection_id).read_unaligned() })
     }
+}
+
+/// Where a request is, as its owner knows it.
+#[derive(Clone, Copy)]
+enum At {
+    /// Nowhere: nobody else finds it.
+    Nowhere,
+    /// It is deferred.
+    Slot,
+    /// In this job.
+    Job(NonNull<Fod>),
 }
 
 /// A request that the LLDD has handed over, with a reference to its queue.
@@ -139,9 +154,12 @@ impl CommandIu {
 ///
 /// - The LLDD has given the exchange to the port of the queue, and does not have it back.
 /// - If there is an IU, the LLDD keeps its buffer, until it is told not to.
+/// - If it is in a job, that is one of the queue and has this request: no other request has it.
+/// - If it is nowhere, `nvmet_fc_private` of the exchange is null.
 pub(crate) struct FcpRequest {
     exchange: NonNull<bindings::nvmefc_tgt_fcp_req>,
     command: Cell<Option<CommandIu>>,
+    at: Cell<At>,
     queue: ManuallyDrop<QueueRef>,
 }
 
@@ -165,10 +183,11 @@ impl FcpRequest {
         let request = unsafe { Exchange::from_raw(exchange.as_ptr()) };
         // Nobody has the request yet, whatever the LLDD has left there.
         request.private().store(ptr::null_mut(), Relaxed);
-        // INVARIANT: By the contract of this function.
+        // INVARIANT: By the contract of this function; it was just cleared.
         Self {
             exchange,
             command: Cell::new(Some(command)),
+            at: Cell::new(At::Nowhere),
             queue: ManuallyDrop::new(queue),
         }
     }
@@ -185,19 +204,15 @@ impl FcpRequest {
         let exchange = NonNull::new(fod.fcpreq().load(Relaxed))?;
         // SAFETY: By the contract of this function the reference is that of the command.
         let queue = unsafe { QueueRef::from_raw(fod.queue().get()) };
-        let place = queue.jobs().place(fod.as_raw().cast());
-        let Some(Place::Job(index)) = place else {
-            // It is not of this queue, which cannot be: nobody knows whose the reference is.
-            let _ = queue.into_raw();
-            return None;
-        };
-        // INVARIANT: The LLDD gets it back when the job ends.
+        // INVARIANT: The LLDD gets it back when the job ends. The job is of the queue whose
+        // reference it has, and still has what was left there.
         let request = Self {
             exchange,
             command: Cell::new(None),
+            at: Cell::new(At::Job(NonNull::from(fod))),
             queue: ManuallyDrop::new(queue),
         };
-        Some((Job::from_index(index), request))
+        Some((Job::from_index(fod.index().get().into()), request))
     }
 
     /// The queue of the request, even if the request goes: see [`QueueRef::under()`].
@@ -206,16 +221,16 @@ impl FcpRequest {
     }
 
     /// The job has sent its response.
-    pub(crate) fn sync_response(&self, job: &Job) {
-        let jobs = self.queue.jobs();
-        if let Some(fod) = jobs.at(job.index()) {
-            jobs.sync_response(fod);
+    pub(crate) fn sync_response(&self) {
+        if let Some(fod) = self.job() {
+            self.queue.jobs().sync_response(fod);
         }
     }
 
-    /// Copies the command IU to the job that it has.
-    pub(crate) fn copy_command(&self, job: &Job) {
-        if let (Some(CommandIu(from)), Some(fod)) = (self.command.get(), self.placed(job)) {
+    /// Copies the command IU to the job that the request has.
+    #[inline]
+    pub(crate) fn copy_command(&self) {
+        if let (Some(CommandIu(from)), Some(fod)) = (self.command.get(), self.job()) {
             let size = size_of::<bindings::nvme_fc_cmd_iu>();
             // SAFETY: By the invariants the buffer has a whole one. The job has room for one, and
             // whose job it is, is the only one who uses that.
@@ -229,21 +244,19 @@ impl FcpRequest {
         }
     }
 
-    /// The command is executed in `job`, and ends there: the job, the request and its reference to
-    /// the queue are C's until [`Self::from_job()`]. When this returns, the queue may be gone.
+    /// The command is executed in its job, and ends there: the job, the request and its reference
+    /// to the queue are C's until [`Self::from_job()`]. When this returns, the queue may be gone.
+    #[inline]
     pub(crate) fn execute(self, job: Job) {
-        let Some(fod) = self.placed(&job).map(Fod::as_raw) else {
+        let _ = job.into_index();
+        let (port, queue) = (self.queue.port().as_raw(), self.queue.jobs().as_ptr());
+        let Some(exchange) = self.into_job() else {
             return;
         };
-        let _ = job.into_index();
-        let port = self.queue.port().as_raw();
-        let (exchange, queue) = self.into_parts();
-        let _ = queue.into_raw();
-        // SAFETY: The job is that of the exchange and has its command, whose reference keeps the
+        // SAFETY: The exchange has a job, whose command C gets, with the reference that keeps the
         // queue until the command has ended. Nothing here has a Rust reference to what is freed
         // then.
         unsafe {
-            let queue = (*fod).queue;
             bindings::nvmet_fc_queue_fcp_req(port.cast(), queue.cast(), exchange.as_ptr());
         }
     }
@@ -251,13 +264,12 @@ impl FcpRequest {
     /// As [`Self::execute()`], but in the queue's workqueue, and only if it has not been aborted
     /// until then.
     pub(crate) fn schedule(self, job: Job) {
-        let Some(fod) = self.placed(&job).map(Fod::as_raw) else {
-            return;
-        };
         let _ = job.into_index();
         let work_q = self.queue.work_q().as_ptr();
-        let (_, queue) = self.into_parts();
-        let _ = queue.into_raw();
+        let fod = self.job().map(Fod::as_raw);
+        let (Some(fod), Some(_)) = (fod, self.into_job()) else {
+            return;
+        };
         // SAFETY: Whoever has the job may queue its work, which was initialised with it. The
         // command's reference keeps the queue until the work has begun, and whoever frees the queue
         // waits for the workqueue.
@@ -270,7 +282,19 @@ impl FcpRequest {
         }
     }
 
-    /// What the request consists of, which is released or C's.
+    /// Leaves the request to C, in its job, with the reference to the queue. `None`: it has no job,
+    /// and is lost.
+    #[inline]
+    fn into_job(self) -> Option<NonNull<bindings::nvmefc_tgt_fcp_req>> {
+        let request = ManuallyDrop::new(self);
+        if request.job().is_none() {
+            not_in_job();
+            return None;
+        }
+        Some(request.exchange)
+    }
+
+    /// What the request consists of, which is released.
     fn into_parts(self) -> (NonNull<bindings::nvmefc_tgt_fcp_req>, QueueRef) {
         let mut request = ManuallyDrop::new(self);
         // SAFETY: It is taken once, and the request is not dropped.
@@ -278,27 +302,47 @@ impl FcpRequest {
         (request.exchange, queue)
     }
 
-    /// The job, if it is the one that the request has: [`Request::put_at()`] has given it, and
-    /// nobody else has got it since.
-    fn placed(&self, job: &Job) -> Option<&Fod> {
-        let fod = self.queue.jobs().at(job.index())?;
-        let there = ptr::eq(self.exchange().private().load(Relaxed), fod.as_raw().cast())
-            && ptr::eq(fod.fcpreq().load(Relaxed), self.exchange.as_ptr());
-        if !there {
-            kernel::pr_err_once!("a command is to be executed in a job that it does not have\n");
+    /// The job that the request is in.
+    #[inline]
+    fn job(&self) -> Option<&Fod> {
+        match self.at.get() {
+            // SAFETY: By the type invariant it is a job of the queue, which stays.
+            At::Job(fod) => Some(unsafe { fod.as_ref() }),
+            At::Slot | At::Nowhere => None,
         }
-        Some(fod).filter(|_| there)
     }
 
     /// Whether the request has a job, or a slot, where C or an abort finds it.
+    #[inline]
     fn is_somewhere(&self) -> bool {
-        !self.exchange().private().load(Relaxed).is_null()
+        !matches!(self.at.get(), At::Nowhere)
     }
 
     fn exchange(&self) -> &Exchange {
         // SAFETY: By the type invariant.
         unsafe { Exchange::from_raw(self.exchange.as_ptr()) }
     }
+}
+
+/// Says that the logic has made a mistake that only this file has kept from being one of memory.
+macro_rules! complaints {
+    ($($name:ident: $message:tt;)*) => {
+        $(
+            #[cold]
+            #[inline(never)]
+            fn $name() {
+                kernel::pr_err_once!($message);
+            }
+        )*
+    };
+}
+
+complaints! {
+    another_queue: "a request is put into another queue\n";
+    job_in_use: "a request gets a job that has one\n";
+    not_in_job: "a command is to be executed without a job\n";
+    still_found: "a request that can be found is not released\n";
+    lost: "a request that has a job, or waits for one, is lost\n";
 }
 
 impl Request for FcpRequest {
@@ -309,37 +353,36 @@ impl Request for FcpRequest {
         &self.queue
     }
 
+    // Always inlined: what is known of the request and of the lock need not be asked, and the
+    // request is not in memory.
+    #[inline(always)]
     fn put_at(&self, place: Option<Place>, lock: &Locked<'_>) {
         if !self.queue().is_locked(lock) {
-            kernel::pr_err_once!("a request is put into another queue\n");
-            return;
+            return another_queue();
         }
         let jobs = self.queue.jobs();
-        let private = self.exchange().private();
-        let address = match place {
+        let (at, address) = match place {
             Some(Place::Job(index)) => {
                 // A job that C still has is not given to another request, whoever thinks it idle.
                 let idle = jobs
                     .at(index)
                     .filter(|fod| fod.fcpreq().load(Relaxed).is_null());
                 let Some(fod) = idle else {
-                    kernel::pr_err_once!("a request gets a job that has one\n");
-                    return;
+                    return job_in_use();
                 };
                 fod.fcpreq().store(self.exchange.as_ptr(), Relaxed);
-                jobs.address(Place::Job(index))
+                (At::Job(NonNull::from(fod)), fod.as_raw().cast())
             }
-            Some(place) => jobs.address(place),
-            None => {
-                if let Some(Place::Job(index)) = jobs.place(private.load(Relaxed)) {
-                    if let Some(fod) = jobs.at(index) {
-                        fod.clear();
-                    }
-                }
-                ptr::null_mut()
-            }
+            Some(place) => (At::Slot, jobs.address(place)),
+            None => (At::Nowhere, ptr::null_mut()),
         };
-        private.store(address, Relaxed);
+        if let Some(left) = self.job() {
+            left.clear();
+        }
+        // INVARIANT: The job was idle, and is of this queue, whose lock is held. The exchange says
+        // the same.
+        self.exchange().private().store(address, Relaxed);
+        self.at.set(at);
     }
 
     fn defer_rcv(&self) {
@@ -355,11 +398,12 @@ impl Request for FcpRequest {
         unsafe { self.queue.port().fcp_abort(self.exchange) };
     }
 
+    #[inline]
     fn release(self) -> QueueRef {
         let found = self.is_somewhere();
         let (exchange, queue) = self.into_parts();
         if found {
-            kernel::pr_err_once!("a request that can be found is not released\n");
+            still_found();
             return queue;
         }
         // SAFETY: By the type invariant, and nobody has the request after this: it is nowhere,
@@ -372,8 +416,7 @@ impl Request for FcpRequest {
 impl Drop for FcpRequest {
     fn drop(&mut self) {
         if self.is_somewhere() {
-            kernel::pr_err_once!("a request that has a job, or waits for one, is lost\n");
-            return;
+            return lost();
         }
         // SAFETY: This is the only time.
         unsafe { ManuallyDrop::drop(&mut self.queue) };
@@ -387,22 +430,22 @@ impl Queue {
         let Some(fod) = fod.filter(|_| self.is_locked(job.lock())) else {
             return;
         };
-        let flags = fod.flock().lock();
-        fod.abort().store(true, Relaxed);
-        match cause {
-            Cause::AbtsReceived => fod.aborted().store(true, Relaxed),
-            Cause::QueueDeleted if fod.writedataactive().load(Relaxed) => {
+        let waits = fod.flock().with(|()| {
+            fod.abort().store(true, Relaxed);
+            let waits = fod.writedataactive().load(Relaxed);
+            if waits || cause == Cause::AbtsReceived {
                 fod.aborted().store(true, Relaxed);
-                drop(flags);
-                if let Some(exchange) = NonNull::new(fod.fcpreq().load(Relaxed)) {
-                    // SAFETY: A job has its request until `put_at()` clears it, which takes the
-                    // proof that there is here, too: that this queue's lock is held. The request
-                    // is released after that.
-                    unsafe { self.port().fcp_abort(exchange) };
-                }
             }
-            // It ends by itself.
-            Cause::QueueDeleted => {}
+            waits
+        });
+        // What does not wait for data ends by itself.
+        if waits && cause == Cause::QueueDeleted {
+            if let Some(exchange) = NonNull::new(fod.fcpreq().load(Relaxed)) {
+                // SAFETY: A job has its request until `put_at()` clears it, which takes the proof
+                // that there is here, too: that this queue's lock is held. The request is released
+                // after that.
+                unsafe { self.port().fcp_abort(exchange) };
+            }
         }
     }
 }
