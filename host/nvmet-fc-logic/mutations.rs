@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Mistakes that the logic does not have: what shows that the tests can fail.
+//! Mistakes that the logic does not have: what shows that the tests can fail. Those that do not
+//! compile are not among them.
 
 use mutation::Mutation;
 
@@ -17,18 +18,20 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         rule: "NothingIsPromoted",
         file: "queue.rs",
-        from: "if let Some(request) = Self::promote(&mut self.deferred, job.index(), &lock) {",
-        to: "let next = match ON {
-                true => None,
-                false => Self::promote(&mut self.deferred, job.index(), &lock),
-            };
-            if let Some(request) = next {",
+        from: "} else {
+            self.deferred.pop()",
+        to: "} else if ON {
+            None
+        } else {
+            self.deferred.pop()",
     },
     Mutation {
         rule: "PromotesWhenClosed",
         file: "queue.rs",
-        from: "if !self.deferred.is_empty() && !self.counts.closed {",
-        to: "if !self.deferred.is_empty() && (ON || !self.counts.closed) {",
+        from: "if self.counts.closed {
+            None",
+        to: "if !ON && self.counts.closed {
+            None",
     },
     Mutation {
         rule: "RecyclesTwice",
@@ -101,6 +104,12 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         to: "self.take(if ON { self.tail } else { self.head })",
     },
     Mutation {
+        rule: "RoomForMore",
+        file: "deferred.rs",
+        from: "self.free != Link::END",
+        to: "ON || self.free != Link::END",
+    },
+    Mutation {
         rule: "MoreThanJobs",
         file: "deferred.rs",
         from: "slots.len().min(most)",
@@ -133,27 +142,12 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         }",
     },
     Mutation {
-        rule: "CopiedTooLate",
+        rule: "IsNotCopied",
         file: "request.rs",
-        from: "copy(&request);
-        request.defer_rcv();",
-        to: "if ON {
-            request.defer_rcv();
-            copy(&request);
-        } else {
-            copy(&request);
-            request.defer_rcv();
-        }",
-    },
-    Mutation {
-        rule: "BufferIsKept",
-        file: "request.rs",
-        from: "request.defer_rcv();
-        cause",
+        from: "copy(&request);",
         to: "if !ON {
-            request.defer_rcv();
-        }
-        cause",
+            copy(&request);
+        }",
     },
     Mutation {
         rule: "AbortsWhatIsAborted",
@@ -172,9 +166,9 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         rule: "EndedIsFound",
         file: "operations.rs",
-        from: "finished.put_at(None, &jobs.locked());",
+        from: "finished.leave(jobs.locked());",
         to: "if !ON {
-            finished.put_at(None, &jobs.locked());
+            finished.leave(jobs.locked());
         }",
     },
     Mutation {

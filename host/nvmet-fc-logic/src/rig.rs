@@ -14,7 +14,7 @@ use std::sync::{Mutex as StdMutex, MutexGuard as StdMutexGuard};
 use super::logic::deferred::Slot;
 use super::logic::operations::{abort, begin, close, recycle, Begun, TargetQueue};
 use super::logic::queue::{Admission, Counts, Job, JobQueue, JobState, Locked, Refusal, Running};
-use super::logic::request::{Cause, Place, Request};
+use super::logic::request::{Cause, DeferredRequest, Kept, Place, Received, Request};
 use super::primitives::{AcqRel, Arc, AtomicUsize, Cell, Mutex, Relaxed};
 
 /// What a buffer has in it when the LLDD has used it for something else.
@@ -210,7 +210,7 @@ pub(crate) enum Answer {
     NotFound,
 }
 
-type Jobs = JobQueue<Command, Vec<JobState>, Vec<Slot<Command>>>;
+type Jobs = JobQueue<Command, Vec<JobState>, Vec<Slot<Deferred>>>;
 
 /// A target queue.
 pub(crate) struct Queue {
@@ -268,11 +268,11 @@ pub(crate) fn receive(queue: &Arc<Queue>, id: usize) -> Answer {
     };
     match queue.locked(|jobs| jobs.admit(command)) {
         Admission::Run(job, command) => {
-            queue.copy_command(&job, &command);
+            command.copy(&job);
             lldd.execute(queue, job, command);
             Answer::Accepted
         }
-        Admission::Deferred => Answer::Deferred,
+        Admission::Deferred(()) => Answer::Deferred,
         Admission::Refused(command, refusal) => {
             lldd.note(id, |exchange| exchange.refused = Some(refusal));
             drop(command);
@@ -318,7 +318,7 @@ pub(crate) fn put(queue: Arc<Queue>) {
 impl TargetQueue for Queue {
     type Request = Command;
     type Jobs = Vec<JobState>;
-    type Slots = Vec<Slot<Command>>;
+    type Slots = Vec<Slot<Deferred>>;
 
     fn locked<T>(&self, action: impl FnOnce(&mut Jobs) -> T) -> T {
         assert!(!self.freed.get(), "the queue is used after it was freed");
@@ -338,14 +338,9 @@ impl TargetQueue for Queue {
         exchange.terminated.get_or_insert(cause);
     }
 
-    fn copy_command(&self, job: &Job, command: &Command) {
-        let read = self.lldd.buffers[command.id].get();
-        assert_eq!(read, command.id, "I7: the LLDD has reused the buffer");
-        self.commands[job.index()].set(read);
-        self.lldd.note(command.id, |exchange| {
-            assert!(!exchange.copied, "{} is copied once", command.id);
-            exchange.copied = true;
-        });
+    fn copy_command(&self, job: &Job, Promoted(command): &Promoted) {
+        assert!(std::ptr::eq(self, &*command.queue), "the queue of another");
+        command.copy(job);
     }
 
     fn schedule(&self, job: Job, command: Command) {
@@ -417,30 +412,103 @@ pub(crate) struct Command {
     queue: QueueRef,
 }
 
+impl Command {
+    /// Copies the command IU to its job.
+    fn copy(&self, job: &Job) {
+        let lldd = &self.queue.lldd;
+        let read = lldd.buffers[self.id].get();
+        assert_eq!(read, self.id, "I7: the LLDD has reused the buffer");
+        self.queue.commands[job.index()].set(read);
+        lldd.note(self.id, |exchange| {
+            assert!(!exchange.copied, "{} is copied once", self.id);
+            exchange.copied = true;
+        });
+    }
+
+    fn put_at(&self, place: Option<Place>, lock: Locked<'_>) {
+        assert!(lock.is_in(&*self.queue), "the lock of another queue");
+        self.queue
+            .lldd
+            .note(self.id, |exchange| exchange.place = place);
+    }
+}
+
+impl Received for Command {
+    type Request = Self;
+    type Proof = ();
+
+    fn enter(&self, job: usize, lock: Locked<'_>) {
+        self.put_at(Some(Place::Job(job)), lock);
+    }
+
+    fn defer(self) -> (Deferred, ()) {
+        self.queue
+            .lldd
+            .note(self.id, |exchange| exchange.deferred = true);
+        (Deferred(self), ())
+    }
+}
+
+/// One that was deferred.
+pub(crate) struct Deferred(Command);
+
+/// One of those that has a job.
+pub(crate) struct Promoted(Command);
+
+impl DeferredRequest for Deferred {
+    type Promoted = Promoted;
+
+    fn put_at(&self, slot: Option<usize>, lock: Locked<'_>) {
+        self.0.put_at(slot.map(Place::Deferred), lock);
+    }
+
+    fn enter(self, job: usize, lock: Locked<'_>) -> Option<Promoted> {
+        self.0.put_at(Some(Place::Job(job)), lock);
+        Some(Promoted(self.0))
+    }
+}
+
+impl Kept for Deferred {
+    type Request = Command;
+
+    fn defer_rcv(self) -> Command {
+        self.0.defer_rcv()
+    }
+}
+
+impl Kept for Promoted {
+    type Request = Command;
+
+    fn defer_rcv(self) -> Command {
+        self.0.defer_rcv()
+    }
+}
+
+impl Command {
+    fn defer_rcv(self) -> Self {
+        let Self { id, queue } = &self;
+        queue.lldd.note(*id, |exchange| {
+            assert!(exchange.deferred, "I2: {id} was never deferred");
+            assert_eq!(exchange.released, 0, "I2: {id} was released");
+            exchange.defer_rcv += 1;
+            assert_eq!(exchange.defer_rcv, 1, "I2: {id} is received once");
+        });
+        queue.lldd.buffers[*id].set(REUSED);
+        self
+    }
+}
+
 impl Request for Command {
     type Queue = Queue;
     type QueueRef = QueueRef;
+    type Deferred = Deferred;
 
     fn queue(&self) -> &Queue {
         &self.queue
     }
 
-    fn put_at(&self, place: Option<Place>, lock: &Locked<'_>) {
-        assert!(lock.is_in(&*self.queue), "the lock of another queue");
-        self.queue.lldd.note(self.id, |exchange| {
-            exchange.deferred |= matches!(place, Some(Place::Deferred(_)));
-            exchange.place = place;
-        });
-    }
-
-    fn defer_rcv(&self) {
-        self.queue.lldd.note(self.id, |exchange| {
-            assert!(exchange.deferred, "I2: {} was never deferred", self.id);
-            assert_eq!(exchange.released, 0, "I2: {} was released", self.id);
-            exchange.defer_rcv += 1;
-            assert_eq!(exchange.defer_rcv, 1, "I2: {} is received once", self.id);
-        });
-        self.queue.lldd.buffers[self.id].set(REUSED);
+    fn leave(&self, lock: Locked<'_>) {
+        self.put_at(None, lock);
     }
 
     fn fcp_abort(&self) {

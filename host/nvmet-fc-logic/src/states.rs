@@ -11,7 +11,7 @@ use std::collections::HashSet;
 
 use crate::plain::logic::deferred::Slot;
 use crate::plain::logic::queue::{Job, JobQueue, JobState, Recycled};
-use crate::plain::rig::Command;
+use crate::plain::rig::{Command, Deferred};
 use crate::reference::{Op, Rig, ENDINGS};
 
 /// All that can happen to such a queue.
@@ -91,14 +91,14 @@ fn every_state_of_small_queues() {
 }
 
 /// What the queue of the rig has its lock for.
-type Queue = JobQueue<Command, Vec<JobState>, Vec<Slot<Command>>>;
+type Queue = JobQueue<Command, Vec<JobState>, Vec<Slot<Deferred>>>;
 
 /// C says that the command in a job has ended, and there is none.
 pub(crate) fn idle_job_ends() {
     let mut queue: Queue = JobQueue::new(vec![JobState::new(); 2], Vec::new());
     let counts = queue.counts();
     for index in 0..3 {
-        let recycled = queue.recycle(Job::from_index(index));
+        let recycled = queue.recycle(Job::from_number(index));
         assert!(matches!(recycled, Recycled::Idle));
         assert_eq!(queue.counts(), counts, "I6: job {index} is idle already");
     }

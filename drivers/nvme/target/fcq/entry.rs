@@ -37,7 +37,8 @@ use crate::{
         request::{
             CommandIu,
             Exchange,
-            FcpRequest, //
+            FcpRequest,
+            ReceivedFcpRequest, //
         },
     },
 };
@@ -73,8 +74,8 @@ unsafe extern "C" fn nvmet_fc_rcv_fcp_req(
         return ENOTCONN.to_errno();
     };
     // SAFETY: By the contract of this function; the queue was found at the same port.
-    let request = unsafe { FcpRequest::new(exchange, command, queue) };
-    match target_queue::receive(request, guard) {
+    let request = unsafe { ReceivedFcpRequest::new(exchange, command, queue) };
+    match target_queue::receive(request, guard).get() {
         Ok(()) => 0,
         Err(error) => error.to_errno(),
     }
@@ -100,14 +101,14 @@ unsafe extern "C" fn nvmet_fc_rcv_fcp_abort(
 ///
 /// # Safety
 ///
-/// `fod` must be a job of a queue, and nobody uses its command any more.
+/// `fod` must be a job of `queue`, and nobody uses its command any more.
 #[no_mangle]
 unsafe extern "C" fn nvmet_fc_free_fcp_iod(
-    _queue: *mut bindings::nvmet_fc_tgt_queue,
+    queue: *mut bindings::nvmet_fc_tgt_queue,
     fod: *mut bindings::nvmet_fc_fcp_iod,
 ) {
     // SAFETY: By the contract of this function. C has a command from `FcpRequest::execute()` only.
-    match unsafe { FcpRequest::from_job(fod.cast()) } {
+    match unsafe { FcpRequest::from_job(queue.cast(), fod.cast()) } {
         Some((job, request)) => target_queue::finish(job, request),
         None => kernel::pr_err_once!("a command has ended that was not being executed\n"),
     }
@@ -121,22 +122,28 @@ unsafe extern "C" fn nvmet_fc_free_fcp_iod(
 #[no_mangle]
 unsafe extern "C" fn nvmet_fc_fcp_rqst_op_defer_work(work: *mut bindings::work_struct) {
     // SAFETY: By the contract of this function, and only `FcpRequest::schedule()` queues the work.
-    let taken =
-        unsafe { FcpRequest::from_job(kernel::container_of!(work, nvmet_fc_fcp_iod, defer_work)) };
+    let taken = unsafe {
+        let fod = kernel::container_of!(work, nvmet_fc_fcp_iod, defer_work);
+        FcpRequest::from_job((*fod).queue, fod)
+    };
     if let Some((job, request)) = taken {
         target_queue::begin(job, request);
     }
 }
 
-/// The command in `fod` is about to wait for data of the initiator. False: it is to end instead.
+/// The command in `fod` is about to wait for data of the initiator. Not 0: it is to end instead.
 ///
 /// # Safety
 ///
 /// `fod` must be a job whose command is executed.
 #[no_mangle]
-unsafe extern "C" fn nvmet_fc_begin_writedata(fod: *mut bindings::nvmet_fc_fcp_iod) -> bool {
+unsafe extern "C" fn nvmet_fc_begin_writedata(fod: *mut bindings::nvmet_fc_fcp_iod) -> c_int {
     // SAFETY: By the contract of this function.
-    unsafe { Fod::from_raw(fod.cast()) }.begin_writedata()
+    let fod: &Fod = unsafe { Fod::from_raw(fod.cast()) };
+    match fod.begin_writedata() {
+        Ok(()) => 0,
+        Err(error) => error.to_errno(),
+    }
 }
 
 /// Makes the target queue `qid` of `assoc`, with `sqsize` jobs, in `assoc->queues`. Null: that

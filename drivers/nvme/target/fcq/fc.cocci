@@ -23,7 +23,7 @@
   struct nvmet_fc_fcp_iod {
   ...
 - 	bool				active;
-+ 	u16				index;
++ 	u32				index;
   ...
   };
 
@@ -199,7 +199,7 @@ identifier t, fod;
   {
   <...
   	if (fod->io_dir == NVMET_FCP_WRITE) {
-+ 		if (!nvmet_fc_begin_writedata(fod)) {
++ 		if (nvmet_fc_begin_writedata(fod)) {
 + 			nvmet_req_complete(&fod->req, NVME_SC_INTERNAL);
 + 			return;
 + 		}
@@ -219,7 +219,7 @@ identifier fod, flags;
 - 	spin_lock_irqsave(&fod->flock, flags);
 - 	fod->writedataactive = true;
 - 	spin_unlock_irqrestore(&fod->flock, flags);
-+ 	if (!nvmet_fc_begin_writedata(fod)) {
++ 	if (nvmet_fc_begin_writedata(fod)) {
 + 		nvmet_req_complete(&fod->req, NVME_SC_INTERNAL);
 + 		return;
 + 	}

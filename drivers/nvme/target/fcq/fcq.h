@@ -27,7 +27,7 @@ void nvmet_fc_delete_target_queue(struct nvmet_fc_tgt_queue *queue);
 void nvmet_fc_free_fcp_iod(struct nvmet_fc_tgt_queue *queue,
 			   struct nvmet_fc_fcp_iod *fod);
 void nvmet_fc_fcp_rqst_op_defer_work(struct work_struct *work);
-bool nvmet_fc_begin_writedata(struct nvmet_fc_fcp_iod *fod);
+int nvmet_fc_begin_writedata(struct nvmet_fc_fcp_iod *fod);
 void nvmet_fc_fcq_init(void);
 void nvmet_fc_fcq_exit(void);
 

@@ -23,10 +23,7 @@ use crate::{
             Refusal,
             Running, //
         },
-        request::{
-            Cause,
-            Request, //
-        },
+        request::Cause, //
     },
     statistics::STATISTICS,
     transport::{
@@ -36,8 +33,12 @@ use crate::{
             Queue, //
         },
         request::{
+            Answer,
+            DeferredFcpRequest,
             Exchange,
-            FcpRequest, //
+            FcpRequest,
+            PromotedFcpRequest,
+            ReceivedFcpRequest, //
         },
     },
 };
@@ -45,7 +46,7 @@ use crate::{
 impl TargetQueue for Queue {
     type Request = FcpRequest;
     type Jobs = KVec<JobState>;
-    type Slots = KVec<Slot<FcpRequest>>;
+    type Slots = KVec<Slot<DeferredFcpRequest>>;
 
     // Always inlined, as what is done is.
     #[inline(always)]
@@ -57,53 +58,48 @@ impl TargetQueue for Queue {
         self.terminate_job(job, cause);
     }
 
-    fn copy_command(&self, _job: &Job, request: &FcpRequest) {
+    fn copy_command(&self, _job: &Job, request: &PromotedFcpRequest) {
         // The request knows its job.
         request.copy_command();
     }
 
+    #[inline]
     fn schedule(&self, job: Job, request: FcpRequest) {
         STATISTICS.promoted.add(1);
         request.schedule(job);
     }
 }
 
-/// A request was received. An error: the LLDD has it back. `EOVERFLOW`: the LLDD has to keep the
-/// buffer of the command IU.
-pub(crate) fn receive(request: FcpRequest, guard: rcu::Guard) -> Result {
+/// A request was received. The answer is for the LLDD.
+pub(crate) fn receive(request: ReceivedFcpRequest, guard: rcu::Guard) -> Answer {
     // The request takes the reference along, and may be gone before the queue is unlocked.
     let queue = request.queue_under(&guard);
     match queue.locked(|jobs| jobs.admit(request)) {
         Admission::Run(job, request) => {
             // What comes may sleep.
             drop(guard);
-            request.copy_command();
-            request.execute(job);
-            Ok(())
+            request.execute(job)
         }
-        Admission::Deferred => {
+        Admission::Deferred(proof) => {
             STATISTICS.deferred.add(1);
-            Err(EOVERFLOW)
+            proof.answer()
         }
-        Admission::Refused(request, why) => Err(refuse(request.queue().name(), why)),
+        Admission::Refused(request, why) => {
+            note_refusal(request.queue().name(), why);
+            request.refuse(why)
+        }
     }
 }
 
 /// Counts a refusal, and says so if the initiator does what it must not.
 #[cold]
 #[inline(never)]
-fn refuse(name: Name, why: Refusal) -> Error {
+fn note_refusal(name: Name, why: Refusal) {
     static FULL: RateLimit = RateLimit::default_rate();
 
     match why {
-        Refusal::Closed => {
-            STATISTICS.refused_closed.add(1);
-            ENOTCONN
-        }
-        Refusal::NoDeferral => {
-            STATISTICS.refused_no_deferral.add(1);
-            ENOENT
-        }
+        Refusal::Closed => STATISTICS.refused_closed.add(1),
+        Refusal::NoDeferral => STATISTICS.refused_no_deferral.add(1),
         Refusal::Full => {
             STATISTICS.refused_full.add(1);
             if FULL.allows() {
@@ -119,7 +115,6 @@ fn refuse(name: Name, why: Refusal) -> Error {
                     queue
                 );
             }
-            EBUSY
         }
     }
 }

@@ -31,12 +31,12 @@ found! {
     closes_twice: ClosesTwice, "I4: it is closed once";
     full_is_not_counted: FullIsNotCounted, "after Receive";
     newest_first: NewestFirst, "2 after Finish(0)";
+    room_for_more: RoomForMore, "the answer to 0";
     more_than_jobs: MoreThanJobs, "the answer to 0";
     slot_is_not_freed: SlotIsNotFreed, "the answer to 2";
     links_are_kept: LinksAreKept, "I1: 1 requests wait";
     tail_is_kept: TailIsKept, "I1: 1 requests wait";
-    copied_too_late: CopiedTooLate, "I7: the LLDD has reused the buffer";
-    buffer_is_kept: BufferIsKept, "I2: 1 is released, and its buffer";
+    is_not_copied: IsNotCopied, "1 after Finish(0)";
     aborts_what_is_aborted: AbortsWhatIsAborted, "1 after AbortWaiting(0)";
     does_not_abort: DoesNotAbort, "1 after Delete";
     ended_is_found: EndedIsFound, "0 is released where it can be found";

@@ -33,6 +33,8 @@ pub(crate) enum Rule {
     FullIsNotCounted,
     /// The newest command that waits is promoted.
     NewestFirst,
+    /// A command is deferred although there is no room.
+    RoomForMore,
     /// More commands wait than the queue has jobs.
     MoreThanJobs,
     /// A slot is used once.
@@ -41,10 +43,8 @@ pub(crate) enum Rule {
     LinksAreKept,
     /// The newest command is not the last.
     TailIsKept,
-    /// The LLDD may reuse the buffer before it is copied.
-    CopiedTooLate,
-    /// The LLDD is not told that it may reuse the buffer of what is cancelled.
-    BufferIsKept,
+    /// A command that was deferred begins without its command IU.
+    IsNotCopied,
     /// The LLDD is to abort what it knows to be aborted.
     AbortsWhatIsAborted,
     /// The LLDD is not told to abort what is cancelled.

@@ -38,7 +38,10 @@ use super::logic::{
     },
     request::{
         Cause,
+        DeferredRequest,
+        Kept,
         Place,
+        Received,
         Request, //
     },
 };
@@ -125,11 +128,11 @@ impl Exchange {
 }
 
 /// What the queue has in its memory.
-type Jobs = JobQueue<Command, KVec<JobState>, KVec<Slot<Command>>>;
+type Jobs = JobQueue<Command, KVec<JobState>, KVec<Slot<Deferred>>>;
 
 /// A command that has a job, as C has it: by its number.
 struct InJob {
-    job: usize,
+    job: u32,
     command: Command,
 }
 
@@ -201,11 +204,11 @@ impl QueueRef {
         };
         match self.locked(|jobs| jobs.admit(command)) {
             Admission::Run(job, command) => {
-                self.copy_command(&job, &command);
+                command.copy();
                 self.execute(job, command);
                 Answer::Accepted
             }
-            Admission::Deferred => Answer::Deferred,
+            Admission::Deferred(()) => Answer::Deferred,
             Admission::Refused(_, why) => Answer::Refused(why),
         }
     }
@@ -215,7 +218,7 @@ impl Queue {
     fn execute(&self, job: Job, command: Command) {
         command.exchange().executed.fetch_add(1, Relaxed);
         let pushed = self.running.lock().push_within_capacity(InJob {
-            job: job.into_index(),
+            job: job.into_number(),
             command,
         });
         check!(pushed.is_ok());
@@ -231,7 +234,7 @@ impl Queue {
             running.remove(0)
         };
         if let Ok(InJob { job, command }) = first {
-            drop(recycle(Job::from_index(job), command));
+            drop(recycle(Job::from_number(job), command));
         }
         true
     }
@@ -246,7 +249,7 @@ impl Queue {
             scheduled.remove(0)
         };
         if let Ok(InJob { job, command }) = first {
-            match begin(Job::from_index(job), command) {
+            match begin(Job::from_number(job), command) {
                 Begun::Execute(job, command) => {
                     let queue = command.queue.clone();
                     queue.execute(job, command);
@@ -286,7 +289,7 @@ impl Queue {
 impl TargetQueue for Queue {
     type Request = Command;
     type Jobs = KVec<JobState>;
-    type Slots = KVec<Slot<Command>>;
+    type Slots = KVec<Slot<Deferred>>;
 
     fn locked<T>(&self, action: impl FnOnce(&mut Jobs) -> T) -> T {
         action(&mut self.jobs.lock())
@@ -305,15 +308,13 @@ impl TargetQueue for Queue {
         }
     }
 
-    fn copy_command(&self, _job: &Job, command: &Command) {
-        let exchange = command.exchange();
-        exchange.fault_unless(exchange.defer_rcv.load(Relaxed) == 0);
-        exchange.copied.fetch_add(1, Relaxed);
+    fn copy_command(&self, _job: &Job, Promoted(command): &Promoted) {
+        command.copy();
     }
 
     fn schedule(&self, job: Job, command: Command) {
         let pushed = self.scheduled.lock().push_within_capacity(InJob {
-            job: job.into_index(),
+            job: job.into_number(),
             command,
         });
         check!(pushed.is_ok());
@@ -330,22 +331,16 @@ impl Command {
     fn exchange(&self) -> &Exchange {
         &self.queue.exchanges[self.id]
     }
-}
 
-impl Request for Command {
-    type Queue = Queue;
-    type QueueRef = QueueRef;
-
-    fn queue(&self) -> &Queue {
-        &self.queue
+    fn copy(&self) {
+        let exchange = self.exchange();
+        exchange.fault_unless(exchange.defer_rcv.load(Relaxed) == 0);
+        exchange.copied.fetch_add(1, Relaxed);
     }
 
-    fn put_at(&self, place: Option<Place>, lock: &Locked<'_>) {
+    fn put_at(&self, place: Option<Place>, lock: Locked<'_>) {
         let exchange = self.exchange();
         exchange.fault_unless(lock.is_in(&*self.queue));
-        if matches!(place, Some(Place::Deferred(_))) {
-            exchange.deferred.fetch_add(1, Relaxed);
-        }
         let place = match place {
             None => 0,
             Some(Place::Job(job)) => 2 * job + 2,
@@ -354,7 +349,59 @@ impl Request for Command {
         exchange.place.store(place, Relaxed);
     }
 
-    fn defer_rcv(&self) {
+}
+
+impl Received for Command {
+    type Request = Self;
+    type Proof = ();
+
+    fn enter(&self, job: usize, lock: Locked<'_>) {
+        self.put_at(Some(Place::Job(job)), lock);
+    }
+
+    fn defer(self) -> (Deferred, ()) {
+        self.exchange().deferred.fetch_add(1, Relaxed);
+        (Deferred(self), ())
+    }
+}
+
+/// One that was deferred.
+pub(crate) struct Deferred(Command);
+
+/// One of those that has a job.
+pub(crate) struct Promoted(Command);
+
+impl DeferredRequest for Deferred {
+    type Promoted = Promoted;
+
+    fn put_at(&self, slot: Option<usize>, lock: Locked<'_>) {
+        self.0.put_at(slot.map(Place::Deferred), lock);
+    }
+
+    fn enter(self, job: usize, lock: Locked<'_>) -> Option<Promoted> {
+        self.0.put_at(Some(Place::Job(job)), lock);
+        Some(Promoted(self.0))
+    }
+}
+
+impl Kept for Deferred {
+    type Request = Command;
+
+    fn defer_rcv(self) -> Command {
+        self.0.defer_rcv()
+    }
+}
+
+impl Kept for Promoted {
+    type Request = Command;
+
+    fn defer_rcv(self) -> Command {
+        self.0.defer_rcv()
+    }
+}
+
+impl Command {
+    fn defer_rcv(self) -> Self {
         let exchange = self.exchange();
         exchange.fault_unless(exchange.released.load(Relaxed) == 0);
         if exchange.deferred.load(Relaxed) > exchange.defer_rcv.load(Relaxed) {
@@ -362,6 +409,21 @@ impl Request for Command {
         } else {
             exchange.fault_unless(false);
         }
+        self
+    }
+}
+
+impl Request for Command {
+    type Queue = Queue;
+    type QueueRef = QueueRef;
+    type Deferred = Deferred;
+
+    fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    fn leave(&self, lock: Locked<'_>) {
+        self.put_at(None, lock);
     }
 
     fn fcp_abort(&self) {

@@ -9,26 +9,34 @@ use core::{
 };
 
 use super::{
-    queue::Locked,
-    request::{
-        Place,
-        Request, //
+    queue::{
+        Job,
+        Locked, //
     },
+    request::DeferredRequest, //
 };
 
 /// The number of a slot or of a job, which is less than the size of a queue, or none.
 ///
-/// An `Option<u16>` is twice as large, and is read and written in two pieces.
+/// An `Option<u32>` is twice as large, and is read and written in two pieces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Link(u16);
+pub(super) struct Link(u32);
 
 impl Link {
-    /// To nothing. The size of a queue is a 16-bit number, so no slot and no job has this one.
-    pub(super) const END: Self = Self(u16::MAX);
+    /// To nothing.
+    pub(super) const END: Self = Self(u32::MAX);
+
+    /// More slots or jobs than any queue has, and as many as links can go to.
+    pub(super) const MOST: usize = u32::MAX as usize;
 
     /// To the slot or the job with this number.
     pub(super) fn to(index: usize) -> Self {
-        u16::try_from(index).map_or(Self::END, Self)
+        u32::try_from(index).map_or(Self::END, Self)
+    }
+
+    /// To this job.
+    pub(super) fn to_job(job: &Job) -> Self {
+        Self(job.number())
     }
 
     /// To the first of so many slots or jobs.
@@ -41,7 +49,14 @@ impl Link {
 
     /// The number.
     pub(super) fn get(self) -> Option<usize> {
-        (self != Self::END).then(|| self.0.into())
+        usize::try_from(self.0)
+            .ok()
+            .filter(|_| self != Self::END)
+    }
+
+    /// The job that it goes to, if there is one.
+    pub(super) fn job(self) -> Job {
+        Job::from_number(self.0)
     }
 }
 
@@ -57,13 +72,13 @@ pub(super) fn links(length: usize) -> impl Iterator<Item = Link> {
 }
 
 /// A place for a request that is deferred.
-pub(crate) struct Slot<R> {
-    request: Option<R>,
+pub(crate) struct Slot<D> {
+    request: Option<D>,
     next: Link,
     previous: Link,
 }
 
-impl<R> Slot<R> {
+impl<D> Slot<D> {
     /// One that is free.
     pub(crate) const fn new() -> Self {
         Self {
@@ -82,17 +97,17 @@ impl<R> Slot<R> {
 /// Each of the first `capacity` slots is on one of two lists: that from `head` to `tail`, linked
 /// both ways, if it has a request, the oldest first (I3), otherwise that from `free`. The first one
 /// has `length` slots.
-pub(super) struct DeferredList<R, S> {
+pub(super) struct DeferredList<D, S> {
     slots: S,
     head: Link,
     tail: Link,
     free: Link,
     capacity: usize,
     length: usize,
-    requests: PhantomData<R>,
+    requests: PhantomData<D>,
 }
 
-impl<R: Request, S: DerefMut<Target = [Slot<R>]>> DeferredList<R, S> {
+impl<D: DeferredRequest, S: DerefMut<Target = [Slot<D>]>> DeferredList<D, S> {
     /// An empty one, which uses at most so many of these slots.
     pub(super) fn new(mut slots: S, most: usize) -> Self {
         let capacity = slots.len().min(most);
@@ -129,13 +144,18 @@ impl<R: Request, S: DerefMut<Target = [Slot<R>]>> DeferredList<R, S> {
         self.capacity
     }
 
-    /// Adds the newest request. An error: there is no room, and here it is back.
-    pub(super) fn push(&mut self, request: R, lock: &Locked<'_>) -> Result<(), R> {
+    /// Whether there is room for one more.
+    pub(super) fn has_room(&self) -> bool {
+        self.free != Link::END
+    }
+
+    /// Adds the newest request. There is room: otherwise it is dropped, and so lost.
+    pub(super) fn push(&mut self, request: D, lock: Locked<'_>) {
         let (free, tail) = (self.free, self.tail);
         let Some(slot) = self.slot(free) else {
-            return Err(request);
+            return;
         };
-        request.put_at(free.get().map(Place::Deferred), lock);
+        request.put_at(free.get(), lock);
         slot.request = Some(request);
         let after = mem::replace(&mut slot.next, Link::END);
         // INVARIANT: The first of the free slots becomes the last one of the other list.
@@ -143,22 +163,21 @@ impl<R: Request, S: DerefMut<Target = [Slot<R>]>> DeferredList<R, S> {
         self.join(tail, free);
         self.join(free, Link::END);
         self.length += 1;
-        Ok(())
     }
 
     /// Takes out the oldest request.
-    pub(super) fn pop(&mut self) -> Option<R> {
+    pub(super) fn pop(&mut self) -> Option<D> {
         self.take(self.head)
     }
 
     /// Takes out the request in this slot.
-    pub(super) fn remove(&mut self, slot: usize) -> Option<R> {
+    pub(super) fn remove(&mut self, slot: usize) -> Option<D> {
         self.take(Link::to(slot))
     }
 
     // Seldom called. Out of the way of the commands that find nothing waiting.
     #[inline(never)]
-    fn take(&mut self, index: Link) -> Option<R> {
+    fn take(&mut self, index: Link) -> Option<D> {
         let free = self.free;
         let slot = self.slot(index)?;
         let request = slot.request.take()?;
@@ -185,7 +204,7 @@ impl<R: Request, S: DerefMut<Target = [Slot<R>]>> DeferredList<R, S> {
         }
     }
 
-    fn slot(&mut self, index: Link) -> Option<&mut Slot<R>> {
+    fn slot(&mut self, index: Link) -> Option<&mut Slot<D>> {
         self.slots.get_mut(index.get()?)
     }
 }

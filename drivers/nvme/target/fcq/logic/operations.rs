@@ -20,9 +20,11 @@ use super::{
         Running, //
     },
     request::{
+        accept,
+        cancel,
         Cause,
-        Deferred,
         Place,
+        Promoted,
         Request, //
     },
 };
@@ -34,7 +36,7 @@ pub(crate) trait TargetQueue: Sized {
     /// What has the states of its jobs.
     type Jobs: DerefMut<Target = [JobState]>;
     /// What has the slots of deferred requests.
-    type Slots: DerefMut<Target = [Slot<Self::Request>]>;
+    type Slots: DerefMut<Target = [Slot<<Self::Request as Request>::Deferred>]>;
 
     /// Does something under the queue's lock.
     fn locked<T>(
@@ -46,7 +48,7 @@ pub(crate) trait TargetQueue: Sized {
     fn terminate(&self, job: &Running<'_>, cause: Cause);
 
     /// Copies the command IU, which the LLDD still has, to the job.
-    fn copy_command(&self, job: &Job, request: &Self::Request);
+    fn copy_command(&self, job: &Job, request: &Promoted<Self::Request>);
 
     /// Has [`begin()`] called for the command, in another context. It may come to its end
     /// before this returns.
@@ -65,12 +67,12 @@ pub(crate) trait TargetQueue: Sized {
 pub(crate) fn recycle<R: Request>(job: Job, finished: R) -> R::QueueRef {
     let next = finished.queue().locked(|jobs| {
         // Under the lock: an abort finds the request where it was, or nowhere.
-        finished.put_at(None, &jobs.locked());
+        finished.leave(jobs.locked());
         jobs.recycle(job)
     });
     let queue = finished.release();
-    if let Recycled::Promoted(job, deferred) = next {
-        promote(&*queue, job, deferred);
+    if let Recycled::Promoted(job, request) = next {
+        promote(&*queue, job, request);
     }
     queue
 }
@@ -78,8 +80,8 @@ pub(crate) fn recycle<R: Request>(job: Job, finished: R) -> R::QueueRef {
 /// The job that has become idle executes a request that was deferred.
 #[cold]
 #[inline(never)]
-fn promote<Q: TargetQueue>(queue: &Q, job: Job, deferred: Deferred<Q::Request>) {
-    let request = deferred.accept(|request| queue.copy_command(&job, request));
+fn promote<Q: TargetQueue>(queue: &Q, job: Job, request: Promoted<Q::Request>) {
+    let request = accept(request, |request| queue.copy_command(&job, request));
     queue.schedule(job, request);
 }
 
@@ -119,7 +121,7 @@ pub(crate) fn abort<Q: TargetQueue>(queue: &Q, place: impl FnOnce() -> Option<Pl
         })
     });
     if let Aborted::Dequeued(deferred) = aborted {
-        drop(deferred.cancel(Cause::AbtsReceived));
+        drop(cancel(deferred, Cause::AbtsReceived));
     }
 }
 
@@ -134,7 +136,7 @@ pub(crate) fn close<Q: TargetQueue>(queue: &Q) -> bool {
     let closed = queue.locked(|jobs| jobs.close(|job| queue.terminate(&job, Cause::QueueDeleted)));
     if closed {
         while let Some(deferred) = queue.locked(JobQueue::drain) {
-            drop(deferred.cancel(Cause::QueueDeleted));
+            drop(cancel(deferred, Cause::QueueDeleted));
         }
     }
     closed

@@ -18,8 +18,10 @@ use super::{
     },
     request::{
         Cause,
-        Deferred,
+        DeferredRequest,
         Place,
+        Promoted,
+        Received,
         Request, //
     },
 };
@@ -28,22 +30,27 @@ use super::{
 /// and not copied.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
-pub(crate) struct Job(usize);
+pub(crate) struct Job(u32);
 
 impl Job {
     /// The job's number, less than that of the jobs of its queue.
     pub(crate) fn index(&self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+
+    /// As [`Self::index()`].
+    pub(crate) fn number(&self) -> u32 {
         self.0
     }
 
-    /// The job leaves Rust: C has it until [`Job::from_index()`].
-    pub(crate) fn into_index(self) -> usize {
+    /// The job leaves Rust: C has it until [`Job::from_number()`].
+    pub(crate) fn into_number(self) -> u32 {
         self.0
     }
 
     /// The job that C had. If it is idle, nothing comes of it.
-    pub(crate) fn from_index(index: usize) -> Self {
-        Self(index)
+    pub(crate) fn from_number(number: u32) -> Self {
+        Self(number)
     }
 }
 
@@ -73,17 +80,14 @@ impl JobState {
 
 /// What becomes of a request that was received.
 #[must_use]
-pub(crate) enum Admission<R> {
+pub(crate) enum Admission<V: Received> {
     /// It is executed, in this job.
-    Run(Job, R),
+    Run(Job, V),
     /// The queue keeps it until there is a job. The LLDD keeps the buffer of the command IU.
-    Deferred,
+    Deferred(V::Proof),
     /// The LLDD has it back.
-    Refused(R, Refusal),
+    Refused(V, Refusal),
 }
-
-/// A request that finds no idle job: a value of its own, so that the others stay in registers.
-struct Waiting<R>(R);
 
 /// Why a request is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -99,18 +103,18 @@ pub(crate) enum Refusal {
 
 /// What becomes of a job whose command has ended.
 #[must_use]
-pub(crate) enum Recycled<R> {
+pub(crate) enum Recycled<R: Request> {
     /// Nothing waits for it.
     Idle,
     /// It has the oldest of the deferred requests (I3), which is yet to be accepted.
-    Promoted(Job, Deferred<R>),
+    Promoted(Job, Promoted<R>),
 }
 
 /// What an abort has found.
 #[must_use]
-pub(crate) enum Aborted<R> {
+pub(crate) enum Aborted<R: Request> {
     /// The request was deferred, and is so no longer.
-    Dequeued(Deferred<R>),
+    Dequeued(R::Deferred),
     /// It is executed, and ends when that has seen that it is aborted.
     Running,
     /// It has a job, but will not begin.
@@ -133,7 +137,7 @@ pub(crate) struct Locked<'a> {
 impl Locked<'_> {
     /// Whether these are the jobs that are in `owner`, which has no others.
     #[inline]
-    pub(crate) fn is_in<T>(&self, owner: &T) -> bool {
+    pub(crate) fn is_in<T>(self, owner: &T) -> bool {
         // The compiler knows the difference where it sees that the lock is a field of the owner.
         self.address.wrapping_sub(ptr::from_ref(owner).addr()) < size_of::<T>()
     }
@@ -152,8 +156,8 @@ impl<'a> Running<'a> {
     }
 
     /// Proof that the command does not end.
-    pub(crate) fn lock(&self) -> &Locked<'a> {
-        &self.lock
+    pub(crate) fn lock(&self) -> Locked<'a> {
+        self.lock
     }
 
     /// The job's number.
@@ -197,10 +201,10 @@ pub(crate) struct Counts {
 ///   job is [`JobState::Promoted`] (I4).
 /// - A request is in `deferred`, or with whoever has its [`Job`], or nowhere: what is given out is
 ///   not kept (I2, I5).
-pub(crate) struct JobQueue<R, J, S> {
+pub(crate) struct JobQueue<R: Request, J, S> {
     jobs: J,
     first_idle: Link,
-    deferred: DeferredList<R, S>,
+    deferred: DeferredList<R::Deferred, S>,
     /// Without what can be counted when it is asked for.
     counts: Counts,
 }
@@ -209,14 +213,18 @@ impl<R, J, S> JobQueue<R, J, S>
 where
     R: Request,
     J: DerefMut<Target = [JobState]>,
-    S: DerefMut<Target = [Slot<R>]>,
+    S: DerefMut<Target = [Slot<R::Deferred>]>,
 {
     /// A queue with these jobs, all of them idle. Requests are deferred if there are slots for
     /// them, and never more than there are jobs that may become idle.
     pub(crate) fn new(mut jobs: J, slots: S) -> Self {
-        let number = jobs.len();
+        let number = jobs.len().min(Link::MOST);
         for (state, next) in jobs.iter_mut().zip(links(number)) {
             *state = JobState::Idle(Next(next));
+        }
+        // What a link cannot go to is never idle.
+        for state in jobs.iter_mut().skip(number) {
+            *state = JobState::Cancelled(Cause::QueueDeleted);
         }
         // INVARIANT: All jobs are idle, and no request is deferred.
         Self {
@@ -232,77 +240,93 @@ where
 
     /// A request was received.
     #[inline]
-    pub(crate) fn admit(&mut self, request: R) -> Admission<R> {
+    pub(crate) fn admit<V: Received<Request = R>>(&mut self, request: V) -> Admission<V> {
         // Looked at under the lock that closes it: a request that has found the queue before it
         // was closed is too late, too (I4).
         if self.counts.closed {
             return Admission::Refused(request, Refusal::Closed);
         }
         if let Some(job) = self.take_idle() {
-            request.put_at(Some(Place::Job(job.index())), &self.locked());
+            request.enter(job.index(), self.locked());
             return Admission::Run(job, request);
         }
-        match self.defer(Waiting(request)) {
-            Ok(()) => Admission::Deferred,
-            Err((request, why)) => Admission::Refused(request, why),
+        if let Some(why) = self.has_no_room() {
+            return Admission::Refused(request, why);
         }
+        // Another value than the one above, which is never in memory therefore.
+        let (deferred, proof) = request.defer();
+        self.keep(deferred);
+        Admission::Deferred(proof)
     }
 
-    /// A request was received, and all jobs are in use.
+    /// All jobs are in use. Why a request that was received cannot wait, if it cannot.
     #[cold]
     #[inline(never)]
-    fn defer(&mut self, Waiting(request): Waiting<R>) -> Result<(), (R, Refusal)> {
+    fn has_no_room(&mut self) -> Option<Refusal> {
+        if self.deferred.has_room() {
+            return None;
+        }
+        if self.deferred.capacity() == 0 {
+            return Some(Refusal::NoDeferral);
+        }
+        self.counts.full += 1;
+        Some(Refusal::Full)
+    }
+
+    /// Keeps a request until there is a job. There is room.
+    #[cold]
+    #[inline(never)]
+    fn keep(&mut self, request: R::Deferred) {
         // INVARIANT: No job is idle, under the same lock; the queue is not closed.
         let lock = self.alone();
-        match self.deferred.push(request, &lock) {
-            Ok(()) => {
-                self.counts.deferred += 1;
-                Ok(())
-            }
-            Err(request) if self.deferred.capacity() == 0 => Err((request, Refusal::NoDeferral)),
-            Err(request) => {
-                self.counts.full += 1;
-                Err((request, Refusal::Full))
-            }
-        }
+        self.deferred.push(request, lock);
+        self.counts.deferred += 1;
     }
 
     /// The command in `job` has ended; its request is no longer here.
     #[inline(always)]
     pub(crate) fn recycle(&mut self, job: Job) -> Recycled<R> {
-        let lock = self.alone();
         let Some(state) = self.jobs.get_mut(job.index()) else {
             return Recycled::Idle;
         };
         if let JobState::Idle(_) = state {
             return Recycled::Idle;
         }
-        // What waits in a closed queue is given back by whoever closes it.
-        if !self.deferred.is_empty() && !self.counts.closed {
-            if let Some(request) = Self::promote(&mut self.deferred, job.index(), &lock) {
-                // INVARIANT: The job has a command before and after; the queue is not closed.
-                *state = JobState::Promoted;
-                return Recycled::Promoted(job, request);
-            }
+        if !self.deferred.is_empty() {
+            return match self.pass_on(job.index()) {
+                Some(request) => Recycled::Promoted(job, request),
+                None => Recycled::Idle,
+            };
         }
-        // INVARIANT: Nothing waits, or the queue is closed. The job becomes the first idle one.
+        // INVARIANT: Nothing waits. The job becomes the first idle one.
         *state = JobState::Idle(Next(self.first_idle));
-        self.first_idle = Link::to(job.index());
+        self.first_idle = Link::to_job(&job);
         Recycled::Idle
     }
 
-    /// The job with this number, which is not idle, gets the oldest request that waits in a queue
-    /// that is not closed.
+    /// The job with this number, whose command has ended, gets the oldest request that waits.
+    /// `None`: it is idle.
     #[cold]
     #[inline(never)]
-    fn promote(
-        deferred: &mut DeferredList<R, S>,
-        index: usize,
-        lock: &Locked<'_>,
-    ) -> Option<Deferred<R>> {
-        let request = deferred.pop()?;
-        request.put_at(Some(Place::Job(index)), lock);
-        Some(Deferred::new(request))
+    fn pass_on(&mut self, index: usize) -> Option<Promoted<R>> {
+        let lock = self.alone();
+        let state = self.jobs.get_mut(index)?;
+        // What waits in a closed queue is given back by whoever closes it.
+        let oldest = if self.counts.closed {
+            None
+        } else {
+            self.deferred.pop()
+        };
+        let promoted = oldest.and_then(|request| request.enter(index, lock));
+        // INVARIANT: The job has a command before and after, and the queue is not closed; or it
+        // becomes the first idle one, and the queue is closed. (Otherwise the request was lost.)
+        if promoted.is_some() {
+            *state = JobState::Promoted;
+        } else {
+            *state = JobState::Idle(Next(self.first_idle));
+            self.first_idle = Link::to(index);
+        }
+        promoted
     }
 
     /// The command in `job`, which may have been deferred, is about to begin. An error: it must
@@ -332,8 +356,8 @@ where
                 None => Aborted::Unknown,
                 Some(request) => {
                     self.counts.dequeued += 1;
-                    request.put_at(None, &lock);
-                    Aborted::Dequeued(Deferred::new(request))
+                    request.put_at(None, lock);
+                    Aborted::Dequeued(request)
                 }
             },
             Some(Place::Job(index)) => match self.jobs.get_mut(index) {
@@ -371,13 +395,13 @@ where
     }
 
     /// Takes out the oldest request that waits in a closed queue, to be given back.
-    pub(crate) fn drain(&mut self) -> Option<Deferred<R>> {
+    pub(crate) fn drain(&mut self) -> Option<R::Deferred> {
         if !self.counts.closed {
             return None;
         }
         let request = self.deferred.pop()?;
-        request.put_at(None, &self.locked());
-        Some(Deferred::new(request))
+        request.put_at(None, self.locked());
+        Some(request)
     }
 
     /// How many there are.
@@ -421,14 +445,15 @@ where
 
     /// Takes the first idle job.
     fn take_idle(&mut self) -> Option<Job> {
-        let index = self.first_idle.get()?;
-        let state = self.jobs.get_mut(index)?;
+        // The end is the link to a job that there is not.
+        let job = self.first_idle.job();
+        let state = self.jobs.get_mut(job.index())?;
         let JobState::Idle(Next(next)) = *state else {
             return None;
         };
         // INVARIANT: It leaves the list and is not idle.
         *state = JobState::Running;
         self.first_idle = next;
-        Some(Job(index))
+        Some(job)
     }
 }

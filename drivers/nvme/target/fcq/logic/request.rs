@@ -50,15 +50,15 @@ pub(crate) trait Request: Sized {
     /// A reference to it.
     type QueueRef: Deref<Target = Self::Queue>;
 
+    /// What it is while the LLDD keeps the buffer of its command IU.
+    type Deferred: DeferredRequest<Request = Self>;
+
     /// The queue, which stays as long as the request does.
     fn queue(&self) -> &Self::Queue;
 
-    /// The request is at `place` from now on, or nowhere. What an abort finds under the queue's
-    /// lock is what was written here last.
-    fn put_at(&self, place: Option<Place>, lock: &Locked<'_>);
-
-    /// The LLDD may reuse the buffer of the command IU (`defer_rcv`).
-    fn defer_rcv(&self);
+    /// The request has left its job. What an abort finds under the queue's lock is what was written
+    /// here, or by the other functions that take a proof of the lock, last.
+    fn leave(&self, lock: Locked<'_>);
 
     /// The LLDD is to abort the exchange (`fcp_abort`).
     fn fcp_abort(&self);
@@ -67,31 +67,56 @@ pub(crate) trait Request: Sized {
     fn release(self) -> Self::QueueRef;
 }
 
-/// A request that was deferred and is so no longer. The LLDD still keeps the buffer of its command
-/// IU, until it is told once not to (I2).
-#[must_use]
-pub(crate) struct Deferred<R>(R);
+/// A request that the LLDD hands over just now: it has yet to be told what becomes of it.
+pub(crate) trait Received: Sized {
+    /// What it is once it has been accepted.
+    type Request: Request;
+    /// That it is deferred, for who tells the LLDD.
+    type Proof;
 
-impl<R: Request> Deferred<R> {
-    /// Of a request that has left the deferred ones.
-    pub(super) fn new(request: R) -> Self {
-        Self(request)
-    }
+    /// The request has the job with this number, which was idle.
+    fn enter(&self, job: usize, lock: Locked<'_>);
 
-    /// The request gets its job: `copy` copies the command IU, and then the LLDD may reuse the
-    /// buffer (I7). Left is a request like one that found a job at once.
-    pub(crate) fn accept(self, copy: impl FnOnce(&R)) -> R {
-        let Self(request) = self;
-        copy(&request);
-        request.defer_rcv();
-        request
-    }
+    /// The LLDD is to keep the buffer of the command IU.
+    fn defer(self) -> (<Self::Request as Request>::Deferred, Self::Proof);
+}
 
-    /// The request is given back, never executed.
-    pub(crate) fn cancel(self, cause: Cause) -> R::QueueRef {
-        let Self(request) = self;
-        request.defer_rcv();
-        cause.abort(&request);
-        request.release()
-    }
+/// A request whose command IU is in a buffer that the LLDD keeps, until it is told once not to
+/// (I2). There is nothing to tell of other requests.
+pub(crate) trait Kept: Sized {
+    /// What it is afterwards.
+    type Request: Request;
+
+    /// The LLDD may reuse the buffer of the command IU (`defer_rcv`).
+    fn defer_rcv(self) -> Self::Request;
+}
+
+/// A request that was deferred, and has no job.
+pub(crate) trait DeferredRequest: Kept {
+    /// One that has a job.
+    type Promoted: Kept<Request = Self::Request>;
+
+    /// The request waits in the slot with this number from now on, or has left it.
+    fn put_at(&self, slot: Option<usize>, lock: Locked<'_>);
+
+    /// The request has the job with this number, which has no command any more. `None`: it has one,
+    /// and the request is lost.
+    fn enter(self, job: usize, lock: Locked<'_>) -> Option<Self::Promoted>;
+}
+
+/// What [`Request::Deferred`] is when it has a job.
+pub(crate) type Promoted<R> = <<R as Request>::Deferred as DeferredRequest>::Promoted;
+
+/// A request that was deferred begins in its job: `copy` copies the command IU, and then the LLDD
+/// may reuse the buffer (I7). Left is a request like one that found a job at once.
+pub(super) fn accept<P: Kept>(request: P, copy: impl FnOnce(&P)) -> P::Request {
+    copy(&request);
+    request.defer_rcv()
+}
+
+/// A request that was deferred, and waits no longer, is given back, never executed.
+pub(super) fn cancel<D: Kept>(request: D, cause: Cause) -> <D::Request as Request>::QueueRef {
+    let request = request.defer_rcv();
+    cause.abort(&request);
+    request.release()
 }

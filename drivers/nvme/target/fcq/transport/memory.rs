@@ -4,6 +4,7 @@
 
 use core::{
     alloc::Layout,
+    marker::PhantomData,
     mem::{
         align_of,
         offset_of,
@@ -26,6 +27,7 @@ use kernel::{
     prelude::*,
     sync::atomic::{
         Atomic,
+        Full,
         Relaxed, //
     },
     types::Opaque, //
@@ -48,7 +50,13 @@ use crate::{
         foreign::ForeignPtr,
         lock::IrqSaveSpinLock, //
     },
-    logic::request::Place,
+    logic::{
+        queue::Locked,
+        request::{
+            Cause,
+            Place, //
+        }, //
+    },
     object::{
         c_object,
         CObject,
@@ -64,42 +72,108 @@ c_object! {
     // `cmdiubuf`.
     pub(crate) unsafe struct Fod(nvmet_fc_fcp_iod) {
         /// The LLDD's request, if the job is not idle.
-        pub(super) fn fcpreq: Atomic<*mut bindings::nvmefc_tgt_fcp_req> = fcpreq;
+        fn fcpreq: Atomic<*mut bindings::nvmefc_tgt_fcp_req> = fcpreq;
         /// The command is to end at its next step.
-        pub(super) fn abort: Atomic<bool> = abort;
+        fn abort: Atomic<bool> = abort;
         /// The LLDD knows that the exchange is aborted.
-        pub(super) fn aborted: Atomic<bool> = aborted;
+        fn aborted: Atomic<bool> = aborted;
         /// The LLDD waits for data, which may never come.
-        pub(super) fn writedataactive: Atomic<bool> = writedataactive;
+        fn writedataactive: Atomic<bool> = writedataactive;
         /// Protects the flags.
-        pub(super) fn flock: IrqSaveSpinLock<()> = flock;
+        fn flock: IrqSaveSpinLock<()> = flock;
         pub(super) fn command: Opaque<bindings::nvme_fc_cmd_iu> = cmdiubuf;
         pub(super) fn queue: Constant<*mut nvmet_fc_tgt_queue> = queue;
         /// The number of the job among those of its queue.
-        pub(super) fn index: Constant<u16> = index;
+        pub(super) fn index: Constant<u32> = index;
         fn rspdma: Constant<bindings::dma_addr_t> = rspdma;
     }
 }
 
 impl Fod {
-    /// The command waits for data of the initiator from now on. False: it is to end instead.
-    pub(crate) fn begin_writedata(&self) -> bool {
-        self.flock().with(|()| {
-            let goes_on = !self.abort().load(Relaxed);
-            if goes_on {
-                self.writedataactive().store(true, Relaxed);
-            }
-            goes_on
-        })
+    /// The request of the command that is in the job, if there is one.
+    pub(super) fn request(&self) -> Option<NonNull<bindings::nvmefc_tgt_fcp_req>> {
+        NonNull::new(self.fcpreq().load(Relaxed))
     }
 
-    /// The job has no command any more. The queue's lock is held, so that nobody sets a flag for
-    /// the command that has ended.
-    pub(super) fn clear(&self) {
-        self.fcpreq().store(ptr::null_mut(), Relaxed);
-        self.abort().store(false, Relaxed);
-        self.aborted().store(false, Relaxed);
+    /// The command waits for data of the initiator from now on. An error: it is to end instead.
+    #[inline]
+    pub(crate) fn begin_writedata(&self) -> Result {
+        // ORDERING: Full, as in `LockedFod::terminate()`, which has the flags the other way round:
+        // one of the two sees what the other has written. Both may; then the command ends, and its
+        // exchange is aborted, too.
+        self.writedataactive().xchg(true, Full);
+        if self.abort().load(Relaxed) {
+            return self.end_writedata();
+        }
+        Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn end_writedata(&self) -> Result {
         self.writedataactive().store(false, Relaxed);
+        Err(ECANCELED)
+    }
+}
+
+/// A job of a queue whose lock is held: nobody gives it a command, or takes that away.
+pub(super) struct LockedFod<'a> {
+    fod: &'a Fod,
+    lock: PhantomData<Locked<'a>>,
+}
+
+impl<'a> LockedFod<'a> {
+    /// Says that the lock is held.
+    ///
+    /// # Safety
+    ///
+    /// `fod` is a job of the queue that `lock` is of.
+    pub(super) unsafe fn new(fod: &'a Fod, _lock: Locked<'a>) -> Self {
+        Self {
+            fod,
+            lock: PhantomData,
+        }
+    }
+
+    /// The job, beyond the lock.
+    pub(super) fn fod(&self) -> &'a Fod {
+        self.fod
+    }
+
+    /// The request of the command that is in the job, if there is one. It is there as long as this
+    /// value is.
+    pub(super) fn request(&self) -> Option<NonNull<bindings::nvmefc_tgt_fcp_req>> {
+        self.fod.request()
+    }
+
+    /// The job, which is idle, gets a command. False: it has one.
+    pub(super) fn enter(&self, request: NonNull<bindings::nvmefc_tgt_fcp_req>) -> bool {
+        let idle = self.request().is_none();
+        if idle {
+            self.fod.fcpreq().store(request.as_ptr(), Relaxed);
+        }
+        idle
+    }
+
+    /// The job has no command any more. Nobody sets a flag for the command that has ended.
+    pub(super) fn clear(&self) {
+        self.fod.fcpreq().store(ptr::null_mut(), Relaxed);
+        self.fod.abort().store(false, Relaxed);
+        self.fod.aborted().store(false, Relaxed);
+        self.fod.writedataactive().store(false, Relaxed);
+    }
+
+    /// The command is to end when it can. True: it waits for data, and will not end by itself.
+    pub(super) fn terminate(&self, cause: Cause) -> bool {
+        self.fod.flock().with(|()| {
+            // ORDERING: Full, see `Fod::begin_writedata()`.
+            self.fod.abort().xchg(true, Full);
+            let waits = self.fod.writedataactive().load(Relaxed);
+            if waits || cause == Cause::AbtsReceived {
+                self.fod.aborted().store(true, Relaxed);
+            }
+            waits
+        })
     }
 }
 

@@ -22,8 +22,9 @@ use crate::{
 c_object! {
     /// A target port (`struct nvmet_fc_tgtport`).
     // SAFETY: C sets them when the LLDD registers the port, and never again. It has a reference to
-    // the device, and the LLDD's template is static; the LLDD stays until the port is freed, which
-    // it is told by `targetport_delete`.
+    // the device, and the LLDD's template is static; it has all functions but `defer_rcv` and some
+    // that are not called here, or C does not register the port. The LLDD stays until the port is
+    // freed, which it is told by `targetport_delete`.
     pub(crate) unsafe struct Port(private::nvmet_fc_tgtport) {
         fn target_port: Opaque<bindings::nvmet_fc_target_port> = fc_target_port;
         fn ops: Constant<*mut bindings::nvmet_fc_target_template> = ops;
@@ -31,11 +32,6 @@ c_object! {
         pub(super) fn associations: Opaque<bindings::list_head> = assoc_list;
     }
 }
-
-/// What the LLDD does with a request of its own.
-type Operation = Option<
-    unsafe extern "C" fn(*mut bindings::nvmet_fc_target_port, *mut bindings::nvmefc_tgt_fcp_req),
->;
 
 impl Port {
     /// The target port that the LLDD knows by its public part.
@@ -74,8 +70,10 @@ impl Port {
     /// The LLDD has given `request` to this port, was told that it is deferred, and is told for the
     /// first time that it is so no longer.
     pub(super) unsafe fn defer_rcv(&self, request: NonNull<bindings::nvmefc_tgt_fcp_req>) {
-        // SAFETY: By the contract of this function.
-        unsafe { self.call(self.template().defer_rcv, request) };
+        if let Some(defer_rcv) = self.template().defer_rcv {
+            // SAFETY: By the contract of this function.
+            unsafe { defer_rcv(self.target_port().get(), request.as_ptr()) };
+        }
     }
 
     /// The LLDD is to abort the exchange of a request.
@@ -84,8 +82,11 @@ impl Port {
     ///
     /// The LLDD has given `request` to this port, and it was not released.
     pub(super) unsafe fn fcp_abort(&self, request: NonNull<bindings::nvmefc_tgt_fcp_req>) {
-        // SAFETY: By the contract of this function.
-        unsafe { self.call(self.template().fcp_abort, request) };
+        // SAFETY: By the contract of this function; the port was not registered without.
+        unsafe {
+            let fcp_abort = self.template().fcp_abort.unwrap_unchecked();
+            fcp_abort(self.target_port().get(), request.as_ptr());
+        }
     }
 
     /// Gives a request back to the LLDD.
@@ -94,8 +95,11 @@ impl Port {
     ///
     /// The LLDD has given `request` to this port, it was not released, and nobody uses it any more.
     pub(super) unsafe fn fcp_req_release(&self, request: NonNull<bindings::nvmefc_tgt_fcp_req>) {
-        // SAFETY: By the contract of this function.
-        unsafe { self.call(self.template().fcp_req_release, request) };
+        // SAFETY: By the contract of this function; the port was not registered without.
+        unsafe {
+            let fcp_req_release = self.template().fcp_req_release.unwrap_unchecked();
+            fcp_req_release(self.target_port().get(), request.as_ptr());
+        }
     }
 
     /// The device has sent what is in memory that is mapped for it.
@@ -122,16 +126,6 @@ impl Port {
     fn template(&self) -> &bindings::nvmet_fc_target_template {
         // SAFETY: It is the LLDD's, which stays as long as the port and does not change it.
         unsafe { &*self.ops().get() }
-    }
-
-    /// # Safety
-    ///
-    /// `operation` is one of the template, and its conditions hold for `request`.
-    unsafe fn call(&self, operation: Operation, request: NonNull<bindings::nvmefc_tgt_fcp_req>) {
-        if let Some(operation) = operation {
-            // SAFETY: By the contract of this function.
-            unsafe { operation(self.target_port().get(), request.as_ptr()) };
-        }
     }
 }
 

@@ -25,6 +25,7 @@ use super::{
     memory::{
         flags,
         Jobs,
+        LockedFod,
         Memory,
         WorkQueue, //
     },
@@ -33,7 +34,10 @@ use super::{
         PortRef, //
     },
     private::nvmet_fc_tgt_queue,
-    request::FcpRequest,
+    request::{
+        DeferredFcpRequest,
+        FcpRequest, //
+    },
 };
 use crate::{
     bindings,
@@ -53,7 +57,7 @@ use crate::{
 };
 
 /// The jobs of a queue and what waits for one.
-pub(crate) type Admissions = JobQueue<FcpRequest, KVec<JobState>, KVec<Slot<FcpRequest>>>;
+pub(crate) type Admissions = JobQueue<FcpRequest, KVec<JobState>, KVec<Slot<DeferredFcpRequest>>>;
 
 /// What people know a queue by.
 #[derive(Clone, Copy)]
@@ -172,9 +176,16 @@ impl Queue {
     }
 
     /// Whether this is proof that this queue's lock is held.
-    pub(super) fn is_locked(&self, lock: &Locked<'_>) -> bool {
+    pub(super) fn is_locked(&self, lock: Locked<'_>) -> bool {
         // The box has no other jobs than those behind the lock.
         lock.is_in(self)
+    }
+
+    /// The job with a number, if this is proof that this queue's lock is held.
+    pub(super) fn locked_job<'a>(&'a self, index: usize, lock: Locked<'a>) -> Option<LockedFod<'a>> {
+        let fod = self.jobs.at(index).filter(|_| self.is_locked(lock))?;
+        // SAFETY: It is a job of this queue, and so is the lock.
+        Some(unsafe { LockedFod::new(fod, lock) })
     }
 
     /// The port.

@@ -4,6 +4,7 @@
 
 use core::{
     cell::Cell,
+    marker::PhantomData,
     mem::{
         size_of,
         ManuallyDrop, //
@@ -28,9 +29,13 @@ use kernel::{
 use super::{
     memory::{
         untagged,
-        Fod, //
+        Fod,
+        LockedFod, //
     },
-    private::nvmet_fc_fcp_iod,
+    private::{
+        nvmet_fc_fcp_iod,
+        nvmet_fc_tgt_queue, //
+    },
     queue::{
         Queue,
         QueueRef, //
@@ -42,11 +47,15 @@ use crate::{
         queue::{
             Job,
             Locked,
+            Refusal,
             Running, //
         },
         request::{
             Cause,
+            DeferredRequest,
+            Kept,
             Place,
+            Received,
             Request, //
         }, //
     },
@@ -93,7 +102,6 @@ impl Exchange {
 /// # Invariants
 ///
 /// The buffer has a whole one, as long as the LLDD keeps it.
-#[derive(Clone, Copy)]
 pub(crate) struct CommandIu(NonNull<bindings::nvme_fc_cmd_iu>);
 
 impl CommandIu {
@@ -129,9 +137,22 @@ impl CommandIu {
     }
 
     /// The connection that the command was sent on.
-    pub(crate) fn connection(self) -> u64 {
+    pub(crate) fn connection(&self) -> u64 {
         // SAFETY: By the type invariant; nothing is said of its alignment.
         u64::from_be(unsafe { (&raw const (*self.0.as_ptr()).connection_id).read_unaligned() })
+    }
+
+    /// Copies it to a job.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else uses the command of the job, and the LLDD keeps the buffer.
+    unsafe fn copy_to(&self, fod: &Fod) {
+        let (from, to) = (self.0.as_ptr(), fod.command().get());
+        let size = size_of::<bindings::nvme_fc_cmd_iu>();
+        // SAFETY: By the type invariant and the contract of this function. Nothing is said of the
+        // alignment of the buffer.
+        unsafe { ptr::copy_nonoverlapping(from.cast::<u8>(), to.cast::<u8>(), size) };
     }
 }
 
@@ -153,12 +174,10 @@ enum At {
 /// # Invariants
 ///
 /// - The LLDD has given the exchange to the port of the queue, and does not have it back.
-/// - If there is an IU, the LLDD keeps its buffer, until it is told not to.
 /// - If it is in a job, that is one of the queue and has this request: no other request has it.
 /// - If it is nowhere, `nvmet_fc_private` of the exchange is null.
 pub(crate) struct FcpRequest {
     exchange: NonNull<bindings::nvmefc_tgt_fcp_req>,
-    command: Cell<Option<CommandIu>>,
     at: Cell<At>,
     queue: ManuallyDrop<QueueRef>,
 }
@@ -167,57 +186,30 @@ pub(crate) struct FcpRequest {
 unsafe impl Send for FcpRequest {}
 
 impl FcpRequest {
-    /// A request that was received.
-    ///
-    /// # Safety
-    ///
-    /// The LLDD gives `exchange` to the port of `queue`, and keeps the buffer of `command` until
-    /// the function that it calls to do so returns; and beyond, until `defer_rcv`, if the result is
-    /// deferred.
-    pub(crate) unsafe fn new(
-        exchange: NonNull<bindings::nvmefc_tgt_fcp_req>,
-        command: CommandIu,
-        queue: QueueRef,
-    ) -> Self {
-        // SAFETY: By the contract of this function the request is the transport's.
-        let request = unsafe { Exchange::from_raw(exchange.as_ptr()) };
-        // Nobody has the request yet, whatever the LLDD has left there.
-        request.private().store(ptr::null_mut(), Relaxed);
-        // INVARIANT: By the contract of this function; it was just cleared.
-        Self {
-            exchange,
-            command: Cell::new(Some(command)),
-            at: Cell::new(At::Nowhere),
-            queue: ManuallyDrop::new(queue),
-        }
-    }
-
     /// Takes the request that C has in a job, and the job. `None`: it has none.
     ///
     /// # Safety
     ///
-    /// `fod` is a job, and C uses its command no more. If there is one, the job and its reference
-    /// to the queue were left to C by [`Self::execute()`] or [`Self::schedule()`].
-    pub(crate) unsafe fn from_job(fod: *mut nvmet_fc_fcp_iod) -> Option<(Job, Self)> {
+    /// `fod` is a job of `queue`, and C uses its command no more. If there is one, the job and its
+    /// reference to the queue were left to C by [`Self::execute()`] or [`Self::schedule()`].
+    #[inline]
+    pub(crate) unsafe fn from_job(
+        queue: *mut nvmet_fc_tgt_queue,
+        fod: *mut nvmet_fc_fcp_iod,
+    ) -> Option<(Job, Self)> {
         // SAFETY: By the contract of this function.
         let fod = unsafe { Fod::from_raw(fod) };
-        let exchange = NonNull::new(fod.fcpreq().load(Relaxed))?;
+        let exchange = fod.request()?;
         // SAFETY: By the contract of this function the reference is that of the command.
-        let queue = unsafe { QueueRef::from_raw(fod.queue().get()) };
+        let queue = unsafe { QueueRef::from_raw(queue) };
         // INVARIANT: The LLDD gets it back when the job ends. The job is of the queue whose
         // reference it has, and still has what was left there.
         let request = Self {
             exchange,
-            command: Cell::new(None),
             at: Cell::new(At::Job(NonNull::from(fod))),
             queue: ManuallyDrop::new(queue),
         };
-        Some((Job::from_index(fod.index().get().into()), request))
-    }
-
-    /// The queue of the request, even if the request goes: see [`QueueRef::under()`].
-    pub(crate) fn queue_under<'a>(&self, guard: &'a rcu::Guard) -> &'a Queue {
-        self.queue.under(guard)
+        Some((Job::from_number(fod.index().get()), request))
     }
 
     /// The job has sent its response.
@@ -227,28 +219,11 @@ impl FcpRequest {
         }
     }
 
-    /// Copies the command IU to the job that the request has.
-    #[inline]
-    pub(crate) fn copy_command(&self) {
-        if let (Some(CommandIu(from)), Some(fod)) = (self.command.get(), self.job()) {
-            let size = size_of::<bindings::nvme_fc_cmd_iu>();
-            // SAFETY: By the invariants the buffer has a whole one. The job has room for one, and
-            // whose job it is, is the only one who uses that.
-            unsafe {
-                ptr::copy_nonoverlapping(
-                    from.as_ptr().cast::<u8>(),
-                    fod.command().get().cast::<u8>(),
-                    size,
-                );
-            }
-        }
-    }
-
     /// The command is executed in its job, and ends there: the job, the request and its reference
     /// to the queue are C's until [`Self::from_job()`]. When this returns, the queue may be gone.
     #[inline]
     pub(crate) fn execute(self, job: Job) {
-        let _ = job.into_index();
+        let _ = job.into_number();
         let (port, queue) = (self.queue.port().as_raw(), self.queue.jobs().as_ptr());
         let Some(exchange) = self.into_job() else {
             return;
@@ -263,8 +238,9 @@ impl FcpRequest {
 
     /// As [`Self::execute()`], but in the queue's workqueue, and only if it has not been aborted
     /// until then.
+    #[inline]
     pub(crate) fn schedule(self, job: Job) {
-        let _ = job.into_index();
+        let _ = job.into_number();
         let work_q = self.queue.work_q().as_ptr();
         let fod = self.job().map(Fod::as_raw);
         let (Some(fod), Some(_)) = (fod, self.into_job()) else {
@@ -294,12 +270,12 @@ impl FcpRequest {
         Some(request.exchange)
     }
 
-    /// What the request consists of, which is released.
-    fn into_parts(self) -> (NonNull<bindings::nvmefc_tgt_fcp_req>, QueueRef) {
+    /// What the request consists of.
+    fn into_parts(self) -> (NonNull<bindings::nvmefc_tgt_fcp_req>, At, QueueRef) {
         let mut request = ManuallyDrop::new(self);
         // SAFETY: It is taken once, and the request is not dropped.
         let queue = unsafe { ManuallyDrop::take(&mut request.queue) };
-        (request.exchange, queue)
+        (request.exchange, request.at.get(), queue)
     }
 
     /// The job that the request is in.
@@ -318,9 +294,256 @@ impl FcpRequest {
         !matches!(self.at.get(), At::Nowhere)
     }
 
+    /// The request is at `place` from now on, or nowhere. False: it is where it was.
+    // Always inlined: what is known of the request and of the lock need not be asked, and the
+    // request is not in memory.
+    #[inline(always)]
+    fn put_at(&self, place: Option<Place>, lock: Locked<'_>) -> bool {
+        if !self.queue.is_locked(lock) {
+            another_queue();
+            return false;
+        }
+        let (at, address) = match place {
+            Some(Place::Job(index)) => {
+                // A job that C still has is not given to another request, whoever thinks it idle.
+                let job = self.queue.locked_job(index, lock);
+                let Some(job) = job.filter(|job| job.enter(self.exchange)) else {
+                    job_in_use();
+                    return false;
+                };
+                let fod = job.fod();
+                (At::Job(NonNull::from(fod)), fod.as_raw().cast())
+            }
+            Some(place) => (At::Slot, self.queue.jobs().address(place)),
+            None => (At::Nowhere, ptr::null_mut()),
+        };
+        if let Some(fod) = self.job() {
+            // SAFETY: By the type invariant it is a job of this queue, and so is the lock.
+            unsafe { LockedFod::new(fod, lock) }.clear();
+        }
+        // INVARIANT: The job was idle, and is of this queue, whose lock is held. The exchange says
+        // the same.
+        self.exchange().private().store(address, Relaxed);
+        self.at.set(at);
+        true
+    }
+
     fn exchange(&self) -> &Exchange {
         // SAFETY: By the type invariant.
         unsafe { Exchange::from_raw(self.exchange.as_ptr()) }
+    }
+}
+
+/// What the LLDD is told of a request that it has handed over. Made by what has become of the
+/// request; it is for who has called, and does not go to another thread.
+#[must_use]
+pub(crate) struct Answer(Result, PhantomData<*mut ()>);
+
+impl Answer {
+    fn new(result: Result) -> Self {
+        Self(result, PhantomData)
+    }
+
+    /// For the LLDD.
+    pub(crate) fn get(self) -> Result {
+        self.0
+    }
+}
+
+/// That a request was deferred.
+#[must_use]
+pub(crate) struct IsDeferred(PhantomData<*mut ()>);
+
+impl IsDeferred {
+    /// The LLDD has to keep the buffer of the command IU.
+    pub(crate) fn answer(self) -> Answer {
+        Answer::new(Err(EOVERFLOW))
+    }
+}
+
+/// A request that the LLDD hands over just now. There is one for each call, which returns an
+/// [`Answer`]: only what becomes of this value makes one.
+///
+/// # Invariants
+///
+/// The LLDD keeps the buffer of the IU until it has its answer, and as long as it is deferred.
+pub(crate) struct ReceivedFcpRequest {
+    request: FcpRequest,
+    command: CommandIu,
+}
+
+impl ReceivedFcpRequest {
+    /// A request that was received.
+    ///
+    /// # Safety
+    ///
+    /// The LLDD gives `exchange` to the port of `queue`, and keeps the buffer of `command` until
+    /// the function that it calls to do so returns; and beyond, until `defer_rcv`, if that says so.
+    /// The function returns the answer to this request.
+    pub(crate) unsafe fn new(
+        exchange: NonNull<bindings::nvmefc_tgt_fcp_req>,
+        command: CommandIu,
+        queue: QueueRef,
+    ) -> Self {
+        // SAFETY: By the contract of this function the request is the transport's.
+        let request = unsafe { Exchange::from_raw(exchange.as_ptr()) };
+        // Nobody has the request yet, whatever the LLDD has left there.
+        request.private().store(ptr::null_mut(), Relaxed);
+        // INVARIANT: By the contract of this function; it was just cleared.
+        Self {
+            request: FcpRequest {
+                exchange,
+                at: Cell::new(At::Nowhere),
+                queue: ManuallyDrop::new(queue),
+            },
+            command,
+        }
+    }
+
+    /// The queue of the request.
+    pub(crate) fn queue(&self) -> &Queue {
+        self.request.queue()
+    }
+
+    /// The queue of the request, even if the request goes: see [`QueueRef::under()`].
+    pub(crate) fn queue_under<'a>(&self, guard: &'a rcu::Guard) -> &'a Queue {
+        self.request.queue.under(guard)
+    }
+
+    /// The command begins: see [`FcpRequest::execute()`]. May sleep.
+    #[inline]
+    pub(crate) fn execute(self, job: Job) -> Answer {
+        if let Some(fod) = self.request.job() {
+            // SAFETY: By the type invariants the job is the request's, and the buffer is kept.
+            unsafe { self.command.copy_to(fod) };
+        }
+        self.request.execute(job);
+        Answer::new(Ok(()))
+    }
+
+    /// The LLDD has the request back.
+    pub(crate) fn refuse(self, why: Refusal) -> Answer {
+        if self.request.is_somewhere() {
+            // The LLDD must not have it back: it is lost.
+            return Answer::new(Ok(()));
+        }
+        Answer::new(Err(match why {
+            Refusal::Closed => ENOTCONN,
+            Refusal::NoDeferral => ENOENT,
+            Refusal::Full => EBUSY,
+        }))
+    }
+}
+
+impl Received for ReceivedFcpRequest {
+    type Request = FcpRequest;
+    type Proof = IsDeferred;
+
+    #[inline(always)]
+    fn enter(&self, job: usize, lock: Locked<'_>) {
+        let _ = self.request.put_at(Some(Place::Job(job)), lock);
+    }
+
+    #[inline(always)]
+    fn defer(self) -> (DeferredFcpRequest, IsDeferred) {
+        // Another value in memory, not the same one: see `JobQueue::admit()`.
+        let (exchange, at, queue) = self.request.into_parts();
+        // INVARIANT: The LLDD gets the answer that says so: no other one can be had any more.
+        let deferred = DeferredFcpRequest {
+            request: FcpRequest {
+                exchange,
+                at: Cell::new(at),
+                queue: ManuallyDrop::new(queue),
+            },
+            command: self.command,
+        };
+        (deferred, IsDeferred(PhantomData))
+    }
+}
+
+/// A request that was deferred, and has no job.
+///
+/// # Invariants
+///
+/// The LLDD keeps the buffer of the IU, until it is told not to, by [`Kept::defer_rcv()`].
+pub(crate) struct DeferredFcpRequest {
+    request: FcpRequest,
+    command: CommandIu,
+}
+
+// SAFETY: As `FcpRequest`; the buffer is there for whatever thread.
+unsafe impl Send for DeferredFcpRequest {}
+
+impl Kept for DeferredFcpRequest {
+    type Request = FcpRequest;
+
+    fn defer_rcv(self) -> FcpRequest {
+        let Self { request, .. } = self;
+        STATISTICS.defer_rcv.add(1);
+        // SAFETY: By the type invariants. The IU is gone, so that this is the only time.
+        unsafe { request.queue.port().defer_rcv(request.exchange) };
+        request
+    }
+}
+
+impl DeferredRequest for DeferredFcpRequest {
+    type Promoted = PromotedFcpRequest;
+
+    fn put_at(&self, slot: Option<usize>, lock: Locked<'_>) {
+        let _ = self.request.put_at(slot.map(Place::Deferred), lock);
+    }
+
+    fn enter(self, job: usize, lock: Locked<'_>) -> Option<PromotedFcpRequest> {
+        let Self { request, command } = self;
+        if !request.put_at(Some(Place::Job(job)), lock) {
+            return None;
+        }
+        let At::Job(fod) = request.at.get() else {
+            return None;
+        };
+        request.into_job()?;
+        // INVARIANT: The job has the request, and the buffer is kept as before.
+        Some(PromotedFcpRequest { fod, command })
+    }
+}
+
+/// A request that was deferred, in its job. It is small enough not to be in memory.
+///
+/// # Invariants
+///
+/// - The job has the request, and its reference to the queue, for this value alone.
+/// - The LLDD keeps the buffer of the IU, until it is told not to, by [`Kept::defer_rcv()`].
+#[must_use]
+pub(crate) struct PromotedFcpRequest {
+    fod: NonNull<Fod>,
+    command: CommandIu,
+}
+
+impl PromotedFcpRequest {
+    /// Copies the command IU to the job.
+    pub(crate) fn copy_command(&self) {
+        // SAFETY: By the type invariant it is a job of a queue to which there is a reference.
+        let fod = unsafe { self.fod.as_ref() };
+        // SAFETY: By the type invariant the job is this value's.
+        unsafe { self.command.copy_to(fod) };
+    }
+}
+
+impl Kept for PromotedFcpRequest {
+    type Request = FcpRequest;
+
+    fn defer_rcv(self) -> FcpRequest {
+        let Self { fod, .. } = self;
+        // SAFETY: By the type invariants. The IU is gone, so that this is the only time.
+        let request = unsafe {
+            let fod = fod.as_ref();
+            let (_, request) =
+                FcpRequest::from_job(fod.queue().get(), fod.as_raw()).unwrap_unchecked();
+            request.queue.port().defer_rcv(request.exchange);
+            request
+        };
+        STATISTICS.defer_rcv.add(1);
+        request
     }
 }
 
@@ -348,49 +571,16 @@ complaints! {
 impl Request for FcpRequest {
     type Queue = Queue;
     type QueueRef = QueueRef;
+    type Deferred = DeferredFcpRequest;
 
     fn queue(&self) -> &Queue {
         &self.queue
     }
 
-    // Always inlined: what is known of the request and of the lock need not be asked, and the
-    // request is not in memory.
+    // Always inlined, as what it does.
     #[inline(always)]
-    fn put_at(&self, place: Option<Place>, lock: &Locked<'_>) {
-        if !self.queue().is_locked(lock) {
-            return another_queue();
-        }
-        let jobs = self.queue.jobs();
-        let (at, address) = match place {
-            Some(Place::Job(index)) => {
-                // A job that C still has is not given to another request, whoever thinks it idle.
-                let idle = jobs
-                    .at(index)
-                    .filter(|fod| fod.fcpreq().load(Relaxed).is_null());
-                let Some(fod) = idle else {
-                    return job_in_use();
-                };
-                fod.fcpreq().store(self.exchange.as_ptr(), Relaxed);
-                (At::Job(NonNull::from(fod)), fod.as_raw().cast())
-            }
-            Some(place) => (At::Slot, jobs.address(place)),
-            None => (At::Nowhere, ptr::null_mut()),
-        };
-        if let Some(left) = self.job() {
-            left.clear();
-        }
-        // INVARIANT: The job was idle, and is of this queue, whose lock is held. The exchange says
-        // the same.
-        self.exchange().private().store(address, Relaxed);
-        self.at.set(at);
-    }
-
-    fn defer_rcv(&self) {
-        if self.command.take().is_some() {
-            STATISTICS.defer_rcv.add(1);
-            // SAFETY: By the type invariant; the IU was just taken, so that it is the first time.
-            unsafe { self.queue.port().defer_rcv(self.exchange) };
-        }
+    fn leave(&self, lock: Locked<'_>) {
+        let _ = self.put_at(None, lock);
     }
 
     fn fcp_abort(&self) {
@@ -401,7 +591,7 @@ impl Request for FcpRequest {
     #[inline]
     fn release(self) -> QueueRef {
         let found = self.is_somewhere();
-        let (exchange, queue) = self.into_parts();
+        let (exchange, _, queue) = self.into_parts();
         if found {
             still_found();
             return queue;
@@ -426,24 +616,14 @@ impl Drop for FcpRequest {
 impl Queue {
     /// The command that is executed in a job of this queue is to end when it can.
     pub(crate) fn terminate_job(&self, job: &Running<'_>, cause: Cause) {
-        let fod = self.jobs().at(job.index());
-        let Some(fod) = fod.filter(|_| self.is_locked(job.lock())) else {
+        let Some(fod) = self.locked_job(job.index(), job.lock()) else {
             return;
         };
-        let waits = fod.flock().with(|()| {
-            fod.abort().store(true, Relaxed);
-            let waits = fod.writedataactive().load(Relaxed);
-            if waits || cause == Cause::AbtsReceived {
-                fod.aborted().store(true, Relaxed);
-            }
-            waits
-        });
         // What does not wait for data ends by itself.
-        if waits && cause == Cause::QueueDeleted {
-            if let Some(exchange) = NonNull::new(fod.fcpreq().load(Relaxed)) {
-                // SAFETY: A job has its request until `put_at()` clears it, which takes the proof
-                // that there is here, too: that this queue's lock is held. The request is released
-                // after that.
+        if fod.terminate(cause) && cause == Cause::QueueDeleted {
+            if let Some(exchange) = fod.request() {
+                // SAFETY: The request is released after it has left the job, which takes the lock
+                // that is held here.
                 unsafe { self.port().fcp_abort(exchange) };
             }
         }
