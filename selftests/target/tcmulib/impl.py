@@ -1,29 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """Whose modules are loaded: this project's or the stock ones in C."""
 
-import fnmatch
-import os
-from pathlib import Path
+from ksftlib.impl import loaded
 
-_DIFFERENCES = Path(__file__).resolve().parent.parent / "c-differences.txt"
+#: Whose symbols tell.
+CRATE = "tcmu"
 
 
 def implementation() -> str:
-    """``rust`` or ``c``: IMPL, or what the symbols of the loaded module say."""
-    impl = os.environ.get("IMPL", "")
-    if impl:
-        return impl
-    with open("/proc/kallsyms", encoding="ascii", errors="replace") as symbols:
-        # The crate's name and its length, as Rust mangles them; built in, no module is named.
-        mangled = any(" _R" in line and "_4tcmu" in line for line in symbols)
-    return "rust" if mangled else "c"
-
-
-def known_difference(program: str, test: str) -> str:
-    """Why the stock C modules cannot pass `test`; empty if the list does not say."""
-    for line in _DIFFERENCES.read_text(encoding="utf-8").splitlines():
-        what, _, reason = line.partition("  # ")
-        name, _, pattern = what.strip().partition(":")
-        if not line.startswith("#") and name == program and fnmatch.fnmatchcase(test, pattern):
-            return reason.strip()
-    return ""
+    """``rust`` or ``c``."""
+    return loaded(CRATE)

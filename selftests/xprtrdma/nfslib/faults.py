@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """Completions of Sends that a faulty device would report (rpcrdma_bad_completion)."""
 
-import os
-import subprocess
 from functools import partial
 
 from ksftlib.files import read, write
-from ksftlib.ktap import PATIENCE, Context, Skip
-from ksftlib.module import Module
+from ksftlib.ktap import Context
+from ksftlib.module import TestModule
 from ksftlib.wait import until
 
-_MODULE = Module("rpcrdma_bad_completion")
+_MODULE = TestModule("rpcrdma_bad_completion", "SUNRPC_XPRT_RDMA_BAD_COMPLETION")
 
 
 class BadCompletions:
@@ -18,27 +16,13 @@ class BadCompletions:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        folder = os.environ.get("XPRTRDMA_TEST_MODULES")
-        load = ["insmod", f"{folder}/{_MODULE.name}.ko"] if folder else ["modprobe", _MODULE.name]
-        done = self._run(*load)
-        if done.returncode and not folder:
-            raise Skip(
-                f"{_MODULE.name} is not installed (CONFIG_SUNRPC_XPRT_RDMA_BAD_COMPLETION)"
-            )
-        assert done.returncode == 0, done.stderr
+        _MODULE.insert()
         context.defer(self.unload)
 
     @staticmethod
-    def _run(*command: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            command, check=False, text=True, capture_output=True, timeout=60 * PATIENCE
-        )
-
-    def unload(self) -> None:
+    def unload() -> None:
         """Takes the module out, if it is there."""
-        if _MODULE.loaded():
-            done = self._run("rmmod", _MODULE.name)
-            assert done.returncode == 0, done.stderr
+        _MODULE.remove()
 
     def made(self) -> int:
         """How many there were since the module was loaded."""

@@ -1,21 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """The tests of one program, on NFS over RDMA."""
 
-import os
 import shutil
-import sys
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
 
-from ksftlib import ktap
-from ksftlib.ktap import DEFAULT_LIMIT, Context, Skip
+from ksftlib import impl
 
 from . import server
-from .impl import implementation, known_difference
+from .impl import CRATE
 from .module import RPCRDMA
-
-_Test = Callable[[Context], object]
 
 #: What the tests call, and the Debian packages that have it.
 _PROGRAMS = {
@@ -25,26 +17,11 @@ _PROGRAMS = {
 }  # fmt: skip
 
 
-class Suite(ktap.Suite):
+class Suite(impl.Suite):
     """Tests that need rpcrdma, an NFS server of their own and its tools."""
 
-    def test(
-        self, name: str, limit: float = DEFAULT_LIMIT, c_wedges: bool = False
-    ) -> Callable[[_Test], _Test]:
-        """Registers a test that must end within `limit` seconds.
-
-        With `c_wedges`, running it would leave the stock C module unusable: it is skipped
-        there, with the reason from c-differences.txt.
-        """
-        register = super().test(name, limit)
-        if not c_wedges:
-            return register
-
-        def register_spared(function: _Test) -> _Test:
-            register(partial(_unless_c, name, function))
-            return function
-
-        return register_spared
+    def __init__(self) -> None:
+        super().__init__(CRATE)
 
     def missing(self) -> str:
         """What this machine lacks; empty if nothing."""
@@ -56,12 +33,3 @@ class Suite(ktap.Suite):
         if not RPCRDMA.loaded():
             return f"{RPCRDMA.name} is not loaded"
         return server.missing()
-
-
-def _unless_c(name: str, function: _Test, context: Context) -> None:
-    # Set in a machine that is there to be left unusable.
-    if os.environ.get("KSFT_C_WEDGES") != "run" and implementation() == "c":
-        reason = known_difference(Path(sys.argv[0]).name, name)
-        assert reason, "c-differences.txt has no line for this test"
-        raise Skip(reason)
-    function(context)

@@ -72,3 +72,35 @@ class Module:
             (done.returncode, self.loaded()), (0, False), f"status of removing it ({done.stderr})"
         )
         self.load(*parameters)
+
+
+class TestModule(Module):
+    """A module of this project that a test loads, beside either implementation."""
+
+    def __init__(self, name: str, symbol: str) -> None:
+        """`symbol` of Kconfig builds it."""
+        super().__init__(name)
+        self._symbol = symbol
+
+    def insert(self, seconds: float = 60.0, *parameters: str) -> None:
+        """Loads it, which takes at most `seconds`; skips the test where it is not installed."""
+        # Where a kernel runs that has no place for installed ones.
+        folder = os.environ.get("RUST_MODULES")
+        name = self.name
+        load = ["insmod", f"{folder}/{name}.ko"] if folder else ["modprobe", name]
+        done = subprocess.run(
+            [*load, *parameters], check=False, text=True, capture_output=True,
+            timeout=seconds * PATIENCE,
+        )  # fmt: skip
+        if done.returncode and not self.available() and not folder:
+            raise Skip(f"{name} is not installed (CONFIG_{self._symbol})")
+        equal(done.returncode, 0, f"status of loading {name} ({done.stderr.strip()})")
+
+    def remove(self) -> None:
+        """Unloads it, if it is there."""
+        if self.loaded():
+            done = subprocess.run(
+                ["rmmod", self.name], check=False, text=True, capture_output=True,
+                timeout=60 * PATIENCE,
+            )  # fmt: skip
+            equal(done.returncode, 0, f"status of unloading {self.name} ({done.stderr.strip()})")

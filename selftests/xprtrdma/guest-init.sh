@@ -1,9 +1,0 @@
-#!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
-#
-# Sourced in the guest by the lab, after the modules have been loaded.
-
-# For the tests that load them themselves: KUnit suites, faults.
-if [ -n "$RUST_MODULES" ]; then
-	export XPRTRDMA_TEST_MODULES="$RUST_MODULES"
-fi
