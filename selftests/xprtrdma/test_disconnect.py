@@ -25,9 +25,13 @@ suite = Suite()
 
 servers = shared_servers(suite)
 
-#: Connections that are closed on request, and calls between two of them.
-DISCONNECTS = 200
+#: Connections that are closed on request, and calls between two of them. One over siw takes half a
+#: second.
+DISCONNECTS = {"siw": 60, "rxe": 200}
 INTERVAL = 7
+
+#: Connections that the server closes.
+BY_SERVER = 50
 
 #: Messages of all kinds: with registered memory, with pages, and short ones.
 WORKS = [
@@ -80,18 +84,29 @@ def _failing(function: Callable[[], object]) -> Callable[[], str]:
 
 
 def _register(kind: str) -> None:
-    @suite.test(f"{DISCONNECTS} connections over {kind} closed under load", limit=300)
+    @suite.test(f"{DISCONNECTS[kind]} connections over {kind} closed under load", limit=300)
     def closed(context: Context) -> None:
+        close(context, "client", DISCONNECTS[kind])
+
+    @suite.test(f"{BY_SERVER} connections over {kind} closed by the server", limit=300)
+    def closed_by_server(context: Context) -> None:
+        # So long that the server waits for an RDMA Read most of the time.
+        wire = servers(kind).wire
+        context.defer(wire.mend)
+        wire.delay(10)
+        close(context, "server", BY_SERVER)
+
+    def close(context: Context, end: str, count: int) -> None:
         loaded = Loaded(context, servers(kind))
         before = loaded.mount.transport().connect_count
-        disconnects = Disconnects(context, DISCONNECTS, INTERVAL)
+        disconnects = Disconnects(context, count, INTERVAL, end)
         start = time.monotonic()
-        until(lambda: disconnects.done() == DISCONNECTS, f"{DISCONNECTS} closed connections", 280)
-        diag(f"{DISCONNECTS} disconnects took {time.monotonic() - start:.0f} s")
+        until(lambda: disconnects.done() == count, f"{count} closed connections", 280)
+        diag(f"{count} disconnects took {time.monotonic() - start:.0f} s")
         connects = loaded.mount.transport().connect_count - before
         loaded.finish()
         # One that was closed while it was not yet used again counts once.
-        assert connects >= DISCONNECTS // 2, f"only {connects} new connections"
+        assert connects >= count // 2, f"only {connects} new connections"
 
     @suite.test(f"a peer over {kind} that falls silent for a while", limit=150)
     def silent(context: Context) -> None:

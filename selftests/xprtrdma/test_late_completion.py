@@ -110,7 +110,12 @@ def lost(context: Context) -> None:
     mount = Mount(context, server)
     context.defer(server.wire.mend)
     server.wire.delay(5, "loss", "2%")
-    works = [Work(MAPPED, direct=True, size=16384, writes=8), Work(direct=True, size=262144)]
+    # Long data is only read: once, rxe warned in rxe_completer(), which runs at the end that sends
+    # RDMA Read requests, and that is a server to which long data is written.
+    works = [
+        Work(MAPPED, direct=True, size=16384, writes=8),
+        Work(direct=True, size=262144, writes=0),
+    ]
     load = Load(context, mount.path, server.folder, works * 2, operations=25, seed=11)
     done = load.wait(110)
     diag(f"{done} operations, {mount.transport().connect_count} connections")

@@ -10,16 +10,19 @@ _FOLDER = Path("/sys/kernel/debug/fail_sunrpc")
 
 
 class Disconnects:
-    """Closes a client's connection after each `interval` calls, `count` times."""
+    """Closes a connection after each `interval` calls, `count` times: the client's or the server's end."""
 
-    def __init__(self, context: Context, count: int, interval: int) -> None:
+    def __init__(
+        self, context: Context, count: int, interval: int, end: str = "client"
+    ) -> None:
         if not _FOLDER.is_dir():
             raise Skip("the kernel has no CONFIG_FAIL_SUNRPC, or debugfs is not mounted")
         self._count = count
         self._set("times", 0)
         context.defer(self._off)
         settings = {
-            "ignore-client-disconnect": "N", "ignore-server-disconnect": "Y",
+            "ignore-client-disconnect": "N" if end == "client" else "Y",
+            "ignore-server-disconnect": "N" if end == "server" else "Y",
             "ignore-cache-wait": "Y", "verbose": "0", "space": "0", "task-filter": "N",
             "interval": str(interval), "probability": "100", "times": str(count),
         }  # fmt: skip
