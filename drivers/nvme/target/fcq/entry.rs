@@ -34,11 +34,13 @@ use crate::{
             Queue,
             QueueRef, //
         },
-        request::{
+        received::{
             CommandIu,
-            Exchange,
-            FcpRequest,
             ReceivedFcpRequest, //
+        },
+        request::{
+            Exchange,
+            FcpRequest, //
         },
     },
 };

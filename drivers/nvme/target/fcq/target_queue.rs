@@ -27,18 +27,22 @@ use crate::{
     },
     statistics::STATISTICS,
     transport::{
+        deferred::{
+            DeferredFcpRequest,
+            PromotedFcpRequest, //
+        },
         queue::{
             Admissions,
             Name,
             Queue, //
         },
-        request::{
+        received::{
             Answer,
-            DeferredFcpRequest,
-            Exchange,
-            FcpRequest,
-            PromotedFcpRequest,
             ReceivedFcpRequest, //
+        },
+        request::{
+            Exchange,
+            FcpRequest, //
         },
     },
 };

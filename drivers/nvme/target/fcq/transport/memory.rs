@@ -187,7 +187,7 @@ const SLOT: usize = 1;
 /// It was allocated for so many jobs, zeroed, and belongs to this value.
 pub(super) struct Memory {
     queue: NonNull<nvmet_fc_tgt_queue>,
-    jobs: NonZeroU16,
+    jobs: usize,
 }
 
 // SAFETY: It is a pointer to memory that no thread owns; what is in it has its own rules.
@@ -199,7 +199,11 @@ impl Memory {
     /// Allocates the memory of queue `qid` of `association`, which is not connected, with one
     /// reference. The jobs are not prepared.
     pub(super) fn new(association: &Association, qid: u16, jobs: NonZeroU16) -> Result<Self> {
-        let memory = Kmalloc::alloc(Self::layout(jobs)?, flags() | __GFP_ZERO, NumaNode::NO_NODE)?;
+        let memory = Kmalloc::alloc(
+            Self::layout(jobs.get().into())?,
+            flags() | __GFP_ZERO,
+            NumaNode::NO_NODE,
+        )?;
         let queue = memory.cast::<nvmet_fc_tgt_queue>();
         // SAFETY: The memory is large enough, zeroed, which is valid for all fields, and nobody
         // else has it.
@@ -212,7 +216,10 @@ impl Memory {
             bindings::refcount_set(&raw mut (*queue).ref_.refcount, 1);
         }
         // INVARIANT: It was just allocated.
-        Ok(Self { queue, jobs })
+        Ok(Self {
+            queue,
+            jobs: jobs.get().into(),
+        })
     }
 
     /// The C structure.
@@ -220,8 +227,8 @@ impl Memory {
         self.queue.as_ptr()
     }
 
-    fn layout(jobs: NonZeroU16) -> Result<Layout> {
-        let jobs = usize::from(jobs.get()) * size_of::<nvmet_fc_fcp_iod>();
+    fn layout(jobs: usize) -> Result<Layout> {
+        let jobs = jobs * size_of::<nvmet_fc_fcp_iod>();
         let size =
             (offset_of!(nvmet_fc_tgt_queue, fod) + jobs).max(size_of::<nvmet_fc_tgt_queue>());
         Layout::from_size_align(size, align_of::<nvmet_fc_tgt_queue>()).map_err(|_| EOVERFLOW)
@@ -289,7 +296,7 @@ impl Jobs {
     /// The job with a number.
     #[inline]
     pub(super) fn at(&self, index: usize) -> Option<&Fod> {
-        if index >= usize::from(self.memory.jobs.get()) {
+        if index >= self.memory.jobs {
             return None;
         }
         // SAFETY: By the type invariants there are so many, and they are prepared.

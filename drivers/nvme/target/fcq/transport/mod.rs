@@ -6,9 +6,11 @@
 //! C sources: `drivers/nvme/target/fc.c`, `include/linux/nvme-fc-driver.h`
 
 pub(crate) mod association;
+pub(crate) mod deferred;
 pub(crate) mod memory;
 pub(crate) mod port;
 pub(crate) mod queue;
+pub(crate) mod received;
 pub(crate) mod request;
 
 /// Bindings of what only `fc.c` defines.

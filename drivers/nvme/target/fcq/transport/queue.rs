@@ -22,6 +22,7 @@ use kernel::{
 
 use super::{
     association::Association,
+    deferred::DeferredFcpRequest,
     memory::{
         flags,
         Jobs,
@@ -34,10 +35,7 @@ use super::{
         PortRef, //
     },
     private::nvmet_fc_tgt_queue,
-    request::{
-        DeferredFcpRequest,
-        FcpRequest, //
-    },
+    request::FcpRequest, //
 };
 use crate::{
     bindings,
@@ -182,7 +180,11 @@ impl Queue {
     }
 
     /// The job with a number, if this is proof that this queue's lock is held.
-    pub(super) fn locked_job<'a>(&'a self, index: usize, lock: Locked<'a>) -> Option<LockedFod<'a>> {
+    pub(super) fn locked_job<'a>(
+        &'a self,
+        index: usize,
+        lock: Locked<'a>,
+    ) -> Option<LockedFod<'a>> {
         let fod = self.jobs.at(index).filter(|_| self.is_locked(lock))?;
         // SAFETY: It is a job of this queue, and so is the lock.
         Some(unsafe { LockedFod::new(fod, lock) })

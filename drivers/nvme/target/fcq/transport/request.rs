@@ -4,11 +4,7 @@
 
 use core::{
     cell::Cell,
-    marker::PhantomData,
-    mem::{
-        size_of,
-        ManuallyDrop, //
-    },
+    mem::ManuallyDrop,
     ptr::{
         self,
         NonNull, //
@@ -27,6 +23,7 @@ use kernel::{
 };
 
 use super::{
+    deferred::DeferredFcpRequest,
     memory::{
         untagged,
         Fod,
@@ -47,15 +44,11 @@ use crate::{
         queue::{
             Job,
             Locked,
-            Refusal,
             Running, //
         },
         request::{
             Cause,
-            DeferredRequest,
-            Kept,
             Place,
-            Received,
             Request, //
         }, //
     },
@@ -97,65 +90,6 @@ impl Exchange {
     }
 }
 
-/// A command IU in a buffer of the LLDD, whose beginning is right.
-///
-/// # Invariants
-///
-/// The buffer has a whole one, as long as the LLDD keeps it.
-pub(crate) struct CommandIu(NonNull<bindings::nvme_fc_cmd_iu>);
-
-impl CommandIu {
-    /// Looks at what was received. `None`: it is no command IU.
-    ///
-    /// # Safety
-    ///
-    /// `buffer` has `length` bytes.
-    pub(crate) unsafe fn new(buffer: *mut c_void, length: u32) -> Option<Self> {
-        let size = size_of::<bindings::nvme_fc_cmd_iu>();
-        if usize::try_from(length) != Ok(size) {
-            return None;
-        }
-        // SAFETY: By the contract of this function there are so many bytes.
-        let iu = unsafe { NonNull::new_unchecked(buffer.cast::<bindings::nvme_fc_cmd_iu>()) };
-        // SAFETY: The buffer is large enough; nothing is said of its alignment.
-        let (format, kind, words) = unsafe {
-            let iu = iu.as_ptr();
-            (
-                (*iu).format_id,
-                (*iu).fc_id,
-                (&raw const (*iu).iu_len).read_unaligned(),
-            )
-        };
-        let known = u32::from(format) == bindings::NVME_CMD_FORMAT_ID
-            && kind == bindings::FCQ_CMD_FC_ID
-            && usize::from(u16::from_be(words)) == size / size_of::<u32>();
-        if !known {
-            return None;
-        }
-        // INVARIANT: By the contract of this function.
-        Some(Self(iu))
-    }
-
-    /// The connection that the command was sent on.
-    pub(crate) fn connection(&self) -> u64 {
-        // SAFETY: By the type invariant; nothing is said of its alignment.
-        u64::from_be(unsafe { (&raw const (*self.0.as_ptr()).connection_id).read_unaligned() })
-    }
-
-    /// Copies it to a job.
-    ///
-    /// # Safety
-    ///
-    /// Nobody else uses the command of the job, and the LLDD keeps the buffer.
-    unsafe fn copy_to(&self, fod: &Fod) {
-        let (from, to) = (self.0.as_ptr(), fod.command().get());
-        let size = size_of::<bindings::nvme_fc_cmd_iu>();
-        // SAFETY: By the type invariant and the contract of this function. Nothing is said of the
-        // alignment of the buffer.
-        unsafe { ptr::copy_nonoverlapping(from.cast::<u8>(), to.cast::<u8>(), size) };
-    }
-}
-
 /// Where a request is, as its owner knows it.
 #[derive(Clone, Copy)]
 enum At {
@@ -186,6 +120,38 @@ pub(crate) struct FcpRequest {
 unsafe impl Send for FcpRequest {}
 
 impl FcpRequest {
+    /// A request that is nowhere.
+    ///
+    /// # Safety
+    ///
+    /// The LLDD gives `exchange` to the port of `queue`, and nobody else uses it.
+    pub(super) unsafe fn new(
+        exchange: NonNull<bindings::nvmefc_tgt_fcp_req>,
+        queue: QueueRef,
+    ) -> Self {
+        let request = Self {
+            exchange,
+            at: Cell::new(At::Nowhere),
+            queue: ManuallyDrop::new(queue),
+        };
+        // INVARIANT: By the contract of this function. Nobody finds the request yet, whatever the
+        // LLDD has left there.
+        request.exchange().private().store(ptr::null_mut(), Relaxed);
+        request
+    }
+
+    /// The same request, as another value in memory.
+    #[inline(always)]
+    pub(super) fn again(self) -> Self {
+        let (exchange, at, queue) = self.into_parts();
+        // INVARIANT: Nothing has changed.
+        Self {
+            exchange,
+            at: Cell::new(at),
+            queue: ManuallyDrop::new(queue),
+        }
+    }
+
     /// Takes the request that C has in a job, and the job. `None`: it has none.
     ///
     /// # Safety
@@ -225,9 +191,10 @@ impl FcpRequest {
     pub(crate) fn execute(self, job: Job) {
         let _ = job.into_number();
         let (port, queue) = (self.queue.port().as_raw(), self.queue.jobs().as_ptr());
-        let Some(exchange) = self.into_job() else {
+        let exchange = self.exchange;
+        if self.into_job().is_none() {
             return;
-        };
+        }
         // SAFETY: The exchange has a job, whose command C gets, with the reference that keeps the
         // queue until the command has ended. Nothing here has a Rust reference to what is freed
         // then.
@@ -242,14 +209,14 @@ impl FcpRequest {
     pub(crate) fn schedule(self, job: Job) {
         let _ = job.into_number();
         let work_q = self.queue.work_q().as_ptr();
-        let fod = self.job().map(Fod::as_raw);
-        let (Some(fod), Some(_)) = (fod, self.into_job()) else {
+        let Some(fod) = self.into_job() else {
             return;
         };
         // SAFETY: Whoever has the job may queue its work, which was initialised with it. The
         // command's reference keeps the queue until the work has begun, and whoever frees the queue
         // waits for the workqueue.
         unsafe {
+            let fod = fod.as_ref().as_raw();
             bindings::queue_work_on(
                 bindings::wq_misc_consts_WORK_CPU_UNBOUND as c_int,
                 work_q,
@@ -258,19 +225,22 @@ impl FcpRequest {
         }
     }
 
-    /// Leaves the request to C, in its job, with the reference to the queue. `None`: it has no job,
-    /// and is lost.
+    /// Leaves the request in its job, with the reference to the queue, for [`Self::from_job()`].
+    /// `None`: it has no job, and is lost.
     #[inline]
-    fn into_job(self) -> Option<NonNull<bindings::nvmefc_tgt_fcp_req>> {
+    pub(super) fn into_job(self) -> Option<NonNull<Fod>> {
         let request = ManuallyDrop::new(self);
-        if request.job().is_none() {
-            not_in_job();
-            return None;
+        match request.at.get() {
+            At::Job(fod) => Some(fod),
+            At::Slot | At::Nowhere => {
+                not_in_job();
+                None
+            }
         }
-        Some(request.exchange)
     }
 
     /// What the request consists of.
+    #[inline]
     fn into_parts(self) -> (NonNull<bindings::nvmefc_tgt_fcp_req>, At, QueueRef) {
         let mut request = ManuallyDrop::new(self);
         // SAFETY: It is taken once, and the request is not dropped.
@@ -280,7 +250,7 @@ impl FcpRequest {
 
     /// The job that the request is in.
     #[inline]
-    fn job(&self) -> Option<&Fod> {
+    pub(super) fn job(&self) -> Option<&Fod> {
         match self.at.get() {
             // SAFETY: By the type invariant it is a job of the queue, which stays.
             At::Job(fod) => Some(unsafe { fod.as_ref() }),
@@ -290,7 +260,7 @@ impl FcpRequest {
 
     /// Whether the request has a job, or a slot, where C or an abort finds it.
     #[inline]
-    fn is_somewhere(&self) -> bool {
+    pub(super) fn is_somewhere(&self) -> bool {
         !matches!(self.at.get(), At::Nowhere)
     }
 
@@ -298,7 +268,7 @@ impl FcpRequest {
     // Always inlined: what is known of the request and of the lock need not be asked, and the
     // request is not in memory.
     #[inline(always)]
-    fn put_at(&self, place: Option<Place>, lock: Locked<'_>) -> bool {
+    pub(super) fn put_at(&self, place: Option<Place>, lock: Locked<'_>) -> bool {
         if !self.queue.is_locked(lock) {
             another_queue();
             return false;
@@ -328,222 +298,25 @@ impl FcpRequest {
         true
     }
 
-    fn exchange(&self) -> &Exchange {
-        // SAFETY: By the type invariant.
-        unsafe { Exchange::from_raw(self.exchange.as_ptr()) }
-    }
-}
-
-/// What the LLDD is told of a request that it has handed over. Made by what has become of the
-/// request; it is for who has called, and does not go to another thread.
-#[must_use]
-pub(crate) struct Answer(Result, PhantomData<*mut ()>);
-
-impl Answer {
-    fn new(result: Result) -> Self {
-        Self(result, PhantomData)
+    /// The queue, even if the request goes: see [`QueueRef::under()`].
+    pub(super) fn queue_under<'a>(&self, guard: &'a rcu::Guard) -> &'a Queue {
+        self.queue.under(guard)
     }
 
-    /// For the LLDD.
-    pub(crate) fn get(self) -> Result {
-        self.0
-    }
-}
-
-/// That a request was deferred.
-#[must_use]
-pub(crate) struct IsDeferred(PhantomData<*mut ()>);
-
-impl IsDeferred {
-    /// The LLDD has to keep the buffer of the command IU.
-    pub(crate) fn answer(self) -> Answer {
-        Answer::new(Err(EOVERFLOW))
-    }
-}
-
-/// A request that the LLDD hands over just now. There is one for each call, which returns an
-/// [`Answer`]: only what becomes of this value makes one.
-///
-/// # Invariants
-///
-/// The LLDD keeps the buffer of the IU until it has its answer, and as long as it is deferred.
-pub(crate) struct ReceivedFcpRequest {
-    request: FcpRequest,
-    command: CommandIu,
-}
-
-impl ReceivedFcpRequest {
-    /// A request that was received.
+    /// The LLDD may reuse the buffer of the command IU.
     ///
     /// # Safety
     ///
-    /// The LLDD gives `exchange` to the port of `queue`, and keeps the buffer of `command` until
-    /// the function that it calls to do so returns; and beyond, until `defer_rcv`, if that says so.
-    /// The function returns the answer to this request.
-    pub(crate) unsafe fn new(
-        exchange: NonNull<bindings::nvmefc_tgt_fcp_req>,
-        command: CommandIu,
-        queue: QueueRef,
-    ) -> Self {
-        // SAFETY: By the contract of this function the request is the transport's.
-        let request = unsafe { Exchange::from_raw(exchange.as_ptr()) };
-        // Nobody has the request yet, whatever the LLDD has left there.
-        request.private().store(ptr::null_mut(), Relaxed);
-        // INVARIANT: By the contract of this function; it was just cleared.
-        Self {
-            request: FcpRequest {
-                exchange,
-                at: Cell::new(At::Nowhere),
-                queue: ManuallyDrop::new(queue),
-            },
-            command,
-        }
-    }
-
-    /// The queue of the request.
-    pub(crate) fn queue(&self) -> &Queue {
-        self.request.queue()
-    }
-
-    /// The queue of the request, even if the request goes: see [`QueueRef::under()`].
-    pub(crate) fn queue_under<'a>(&self, guard: &'a rcu::Guard) -> &'a Queue {
-        self.request.queue.under(guard)
-    }
-
-    /// The command begins: see [`FcpRequest::execute()`]. May sleep.
-    #[inline]
-    pub(crate) fn execute(self, job: Job) -> Answer {
-        if let Some(fod) = self.request.job() {
-            // SAFETY: By the type invariants the job is the request's, and the buffer is kept.
-            unsafe { self.command.copy_to(fod) };
-        }
-        self.request.execute(job);
-        Answer::new(Ok(()))
-    }
-
-    /// The LLDD has the request back.
-    pub(crate) fn refuse(self, why: Refusal) -> Answer {
-        if self.request.is_somewhere() {
-            // The LLDD must not have it back: it is lost.
-            return Answer::new(Ok(()));
-        }
-        Answer::new(Err(match why {
-            Refusal::Closed => ENOTCONN,
-            Refusal::NoDeferral => ENOENT,
-            Refusal::Full => EBUSY,
-        }))
-    }
-}
-
-impl Received for ReceivedFcpRequest {
-    type Request = FcpRequest;
-    type Proof = IsDeferred;
-
-    #[inline(always)]
-    fn enter(&self, job: usize, lock: Locked<'_>) {
-        let _ = self.request.put_at(Some(Place::Job(job)), lock);
-    }
-
-    #[inline(always)]
-    fn defer(self) -> (DeferredFcpRequest, IsDeferred) {
-        // Another value in memory, not the same one: see `JobQueue::admit()`.
-        let (exchange, at, queue) = self.request.into_parts();
-        // INVARIANT: The LLDD gets the answer that says so: no other one can be had any more.
-        let deferred = DeferredFcpRequest {
-            request: FcpRequest {
-                exchange,
-                at: Cell::new(at),
-                queue: ManuallyDrop::new(queue),
-            },
-            command: self.command,
-        };
-        (deferred, IsDeferred(PhantomData))
-    }
-}
-
-/// A request that was deferred, and has no job.
-///
-/// # Invariants
-///
-/// The LLDD keeps the buffer of the IU, until it is told not to, by [`Kept::defer_rcv()`].
-pub(crate) struct DeferredFcpRequest {
-    request: FcpRequest,
-    command: CommandIu,
-}
-
-// SAFETY: As `FcpRequest`; the buffer is there for whatever thread.
-unsafe impl Send for DeferredFcpRequest {}
-
-impl Kept for DeferredFcpRequest {
-    type Request = FcpRequest;
-
-    fn defer_rcv(self) -> FcpRequest {
-        let Self { request, .. } = self;
+    /// The LLDD was told that the request is deferred, and is told this for the first time.
+    pub(super) unsafe fn defer_rcv(&self) {
         STATISTICS.defer_rcv.add(1);
-        // SAFETY: By the type invariants. The IU is gone, so that this is the only time.
-        unsafe { request.queue.port().defer_rcv(request.exchange) };
-        request
-    }
-}
-
-impl DeferredRequest for DeferredFcpRequest {
-    type Promoted = PromotedFcpRequest;
-
-    fn put_at(&self, slot: Option<usize>, lock: Locked<'_>) {
-        let _ = self.request.put_at(slot.map(Place::Deferred), lock);
+        // SAFETY: By the type invariant and the contract of this function.
+        unsafe { self.queue.port().defer_rcv(self.exchange) };
     }
 
-    fn enter(self, job: usize, lock: Locked<'_>) -> Option<PromotedFcpRequest> {
-        let Self { request, command } = self;
-        if !request.put_at(Some(Place::Job(job)), lock) {
-            return None;
-        }
-        let At::Job(fod) = request.at.get() else {
-            return None;
-        };
-        request.into_job()?;
-        // INVARIANT: The job has the request, and the buffer is kept as before.
-        Some(PromotedFcpRequest { fod, command })
-    }
-}
-
-/// A request that was deferred, in its job. It is small enough not to be in memory.
-///
-/// # Invariants
-///
-/// - The job has the request, and its reference to the queue, for this value alone.
-/// - The LLDD keeps the buffer of the IU, until it is told not to, by [`Kept::defer_rcv()`].
-#[must_use]
-pub(crate) struct PromotedFcpRequest {
-    fod: NonNull<Fod>,
-    command: CommandIu,
-}
-
-impl PromotedFcpRequest {
-    /// Copies the command IU to the job.
-    pub(crate) fn copy_command(&self) {
-        // SAFETY: By the type invariant it is a job of a queue to which there is a reference.
-        let fod = unsafe { self.fod.as_ref() };
-        // SAFETY: By the type invariant the job is this value's.
-        unsafe { self.command.copy_to(fod) };
-    }
-}
-
-impl Kept for PromotedFcpRequest {
-    type Request = FcpRequest;
-
-    fn defer_rcv(self) -> FcpRequest {
-        let Self { fod, .. } = self;
-        // SAFETY: By the type invariants. The IU is gone, so that this is the only time.
-        let request = unsafe {
-            let fod = fod.as_ref();
-            let (_, request) =
-                FcpRequest::from_job(fod.queue().get(), fod.as_raw()).unwrap_unchecked();
-            request.queue.port().defer_rcv(request.exchange);
-            request
-        };
-        STATISTICS.defer_rcv.add(1);
-        request
+    fn exchange(&self) -> &Exchange {
+        // SAFETY: By the type invariant.
+        unsafe { Exchange::from_raw(self.exchange.as_ptr()) }
     }
 }
 
