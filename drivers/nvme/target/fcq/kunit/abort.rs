@@ -31,7 +31,7 @@ fn what_waits_is_given_back() {
             check_eq!(queue.history(id), (1, 0, 0));
         }
         queue.drain();
-        check!(queue.exchanges.iter().all(|each| each.is_settled()));
+        queue.check_settled(2 * JOBS + 1);
     });
 }
 
@@ -47,6 +47,7 @@ fn what_was_promoted_does_not_begin() {
         check_eq!(queue.history(1), (1, 1, 0));
         check_eq!(queue.executed(1), 0);
         check_eq!(queue.counts().idle, 1);
+        queue.check_settled(2);
     });
 }
 
@@ -63,6 +64,7 @@ fn what_is_executed_is_told_to_end() {
             );
         }
         queue.drain();
+        queue.check_settled(JOBS);
         check_eq!(queue.history(1), (0, 1, 0));
     });
 }
@@ -93,6 +95,7 @@ fn twice_is_once() {
             check_eq!(queue.history(1), (1, 1, 0));
         }
         queue.drain();
+        queue.check_settled(2);
     });
 }
 

@@ -32,7 +32,7 @@ fn gives_back_what_waits() {
             check_eq!(queue.executed(id), 0);
         }
         queue.drain();
-        check!(queue.exchanges.iter().all(|each| each.is_settled()));
+        queue.check_settled(2 * JOBS);
         check_eq!(queue.counts().idle, JOBS);
     });
 }
@@ -47,6 +47,7 @@ fn what_was_promoted_is_given_back_unexecuted() {
         check!(queue.work());
         check_eq!(queue.history(1), (1, 1, 1));
         check_eq!(queue.executed(1), 0);
+        queue.check_settled(2);
     });
 }
 
@@ -59,6 +60,7 @@ fn an_abts_for_what_was_cancelled_changes_the_cause() {
         queue.abort(1);
         check!(queue.work());
         check_eq!(queue.history(1), (1, 1, 0));
+        queue.check_settled(2);
     });
 }
 
@@ -69,24 +71,32 @@ fn in_every_state() {
         for received in finished..=finished + 2 * JOBS {
             for begun in [false, true] {
                 with_queue(JOBS, JOBS, 4 * JOBS + 1, |queue| {
-                    let mut next = 0;
+                    let mut answers = [None; 4 * JOBS];
                     let mut ended = 0;
-                    while next < received {
-                        if queue.receive(next) != Answer::Accepted && ended < finished {
+                    for (next, to) in answers[..received].iter_mut().enumerate() {
+                        let answer = queue.receive(next);
+                        *to = Some(answer);
+                        if answer != Answer::Accepted && ended < finished {
                             while queue.work() {}
                             check!(queue.finish());
                             ended += 1;
                         }
-                        next += 1;
                     }
                     if begun {
                         while queue.work() {}
                     }
                     check!(close(&**queue));
                     queue.drain();
-                    for exchange in &queue.exchanges[..received] {
-                        check!(exchange.released.load(Relaxed) <= 1);
-                        check_eq!(exchange.faults.load(Relaxed), 0);
+                    for (exchange, answer) in queue.exchanges.iter().zip(answers) {
+                        match answer {
+                            Some(Answer::Accepted | Answer::Deferred) => {
+                                check!(exchange.is_settled());
+                            }
+                            Some(Answer::Refused(_)) | None => {
+                                check_eq!(exchange.history(), (0, 0, 0));
+                                check_eq!(exchange.faults.load(Relaxed), 0);
+                            }
+                        }
                     }
                     let counts = queue.counts();
                     check_eq!((counts.idle, counts.waiting), (JOBS, 0));

@@ -9,6 +9,7 @@ use kernel::{
     sync::{
         atomic::{
             Atomic,
+            Full,
             Relaxed, //
         },
         new_spinlock_irq,
@@ -141,6 +142,10 @@ struct InJob {
 pub(crate) struct Queue {
     #[pin]
     jobs: SpinLockIrq<Jobs>,
+    /// Threads that have the lock, or wait for it.
+    inside: Atomic<usize>,
+    /// How often one found another one there.
+    pub(crate) met: Atomic<usize>,
     pub(crate) exchanges: KVec<Exchange>,
     /// Commands that were promoted and have not begun. There is room for all jobs.
     #[pin]
@@ -187,6 +192,8 @@ impl QueueRef {
         let queue = Arc::pin_init(
             pin_init!(Queue {
                 jobs <- new_spinlock_irq!(JobQueue::new(states, free)),
+                inside: Atomic::new(0),
+                met: Atomic::new(0),
                 exchanges: seen,
                 scheduled <- new_spinlock_irq!(scheduled),
                 running <- new_spinlock_irq!(running),
@@ -265,6 +272,16 @@ impl Queue {
         while self.work() || self.finish() {}
     }
 
+    /// Fails the running test unless each of the first so many exchanges, all of them accepted, has
+    /// got what it is owed, and was given back once.
+    pub(crate) fn check_settled(&self, number: usize) {
+        check_eq!(self.exchanges[..number].len(), number);
+        for exchange in &self.exchanges[..number] {
+            check_eq!(exchange.released.load(Relaxed), 1);
+            check!(exchange.is_settled());
+        }
+    }
+
     /// An ABTS for exchange `id` is received.
     pub(crate) fn abort(&self, id: usize) {
         abort(self, || self.exchanges[id].place());
@@ -292,7 +309,12 @@ impl TargetQueue for Queue {
     type Slots = KVec<Slot<Deferred>>;
 
     fn locked<T>(&self, action: impl FnOnce(&mut Jobs) -> T) -> T {
-        action(&mut self.jobs.lock())
+        if self.inside.fetch_add(1, Full) != 0 {
+            self.met.fetch_add(1, Relaxed);
+        }
+        let result = action(&mut self.jobs.lock());
+        self.inside.fetch_sub(1, Full);
+        result
     }
 
     fn terminate(&self, job: &Running<'_>, _cause: Cause) {
@@ -348,7 +370,6 @@ impl Command {
         };
         exchange.place.store(place, Relaxed);
     }
-
 }
 
 impl Received for Command {

@@ -34,9 +34,7 @@ fn accepts_as_many_as_there_are_jobs() {
         }
         check_eq!(queue.counts().full, JOBS as u64);
         queue.drain();
-        check!(queue.exchanges[..2 * JOBS]
-            .iter()
-            .all(|each| each.is_settled()));
+        queue.check_settled(2 * JOBS);
         check_eq!((queue.counts().idle, queue.counts().waiting), (JOBS, 0));
     });
 }
@@ -58,6 +56,7 @@ fn promotes_in_order() {
             check_eq!(queue.executed(id), 1);
         }
         queue.drain();
+        queue.check_settled(2 * JOBS);
     });
 }
 
@@ -70,6 +69,9 @@ fn no_slots_no_deferral() {
         check!(queue.finish());
         check_eq!(queue.receive(JOBS + 1), Answer::Accepted);
         queue.drain();
+        queue.check_settled(JOBS);
+        check_eq!(queue.history(JOBS), (0, 0, 0));
+        check_eq!(queue.history(JOBS + 1), (0, 1, 0));
     });
 }
 
@@ -89,6 +91,7 @@ fn more_slots_than_jobs_are_not_used() {
         }
         check_eq!(queue.receive(4), Answer::Refused(Refusal::Full));
         queue.drain();
+        queue.check_settled(4);
     });
 }
 
@@ -109,6 +112,7 @@ fn a_queue_of_the_largest_size() {
         }
         check_eq!(queue.counts().idle, jobs - 4);
         queue.drain();
+        queue.check_settled(4);
         check_eq!(queue.counts().idle, jobs);
     });
 }

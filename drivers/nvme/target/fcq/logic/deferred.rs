@@ -49,9 +49,7 @@ impl Link {
 
     /// The number.
     pub(super) fn get(self) -> Option<usize> {
-        usize::try_from(self.0)
-            .ok()
-            .filter(|_| self != Self::END)
+        usize::try_from(self.0).ok().filter(|_| self != Self::END)
     }
 
     /// The job that it goes to, if there is one.
