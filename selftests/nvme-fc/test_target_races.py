@@ -24,6 +24,7 @@ def stranded(context: Context) -> None:
     rig = LlddRig(context, 2)
     rig.lldd.order(f"stall {STALL}")
     context.defer(lambda: rig.lldd.order("stall 0"))
+    # The LLDD is not loaded unless its probe finds an allocation that it makes for that.
     before = rig.lldd.state()["stalls"]
     for attempt in range(1, ATTEMPTS + 1):
         running = rig.fill(2)
@@ -45,6 +46,7 @@ def stranded(context: Context) -> None:
             return
         if inside and stalls:
             return
+    assert rig.lldd.state()["stalls"] > before, "the receiver was never held up"
     raise Skip("the jobs never became idle while the receiver was held up")
 
 

@@ -6,6 +6,8 @@
 #include <linux/kprobes.h>
 
 void rust_helper_mdelay(unsigned int msecs);
+/* Allocates what an LLDD's command needs in C that waits for a job, and frees it. */
+void rust_helper_allocate_as_receiver(void);
 /* Where the function that a probe is at the beginning of returns to; 0: not known. */
 unsigned long rust_helper_probed_return_address(struct pt_regs *regs);
 /* One of its arguments. */

@@ -26,10 +26,13 @@ static DELAY: Atomic<u32> = Atomic::new(0);
 /// How often it was.
 static HITS: Atomic<usize> = Atomic::new(0);
 
+/// The address of the function whose allocations take that long.
+static CALLER: Atomic<usize> = Atomic::new(0);
+
 /// What it calls to allocate the memory.
 const ALLOCATOR: &CStr = c"__kmalloc_cache_noprof";
 
-/// More than the code of `nvmet_fc_rcv_fcp_req()` is long.
+/// More than the code of either function is long.
 const LENGTH: usize = 0x1000;
 
 /// What C allocates: a list head and a pointer.
@@ -71,8 +74,7 @@ unsafe extern "C" fn allocating(
                 bindings::probed_return_address(regs) as usize,
             )
         };
-        let receive: unsafe extern "C" fn(_, _, _, _) -> _ = bindings::nvmet_fc_rcv_fcp_req;
-        let begin = receive as usize;
+        let begin = CALLER.load(Relaxed);
         if size == SIZE && (begin..begin + LENGTH).contains(&caller) {
             HITS.fetch_add(1, Relaxed);
             // SAFETY: May be called in any context; nothing is locked here.
@@ -93,11 +95,25 @@ static PROBE: Probe = Probe(Opaque::new(bindings::kprobe {
     ..pin_init::zeroed()
 }));
 
+/// Whether the probe finds an allocation such as that of C. Without that it would say nothing that
+/// it finds none.
+fn fires() -> bool {
+    let before = hits();
+    let allocate: unsafe extern "C" fn() = bindings::allocate_as_receiver;
+    CALLER.store(allocate as usize, Relaxed);
+    DELAY.store(1, Relaxed);
+    // SAFETY: It may be called in any context that sleeps.
+    unsafe { allocate() };
+    DELAY.store(0, Relaxed);
+    hits() == before + 1
+}
+
 /// The probe, as long as this is there.
 pub(crate) struct Stall(());
 
 impl Stall {
-    /// Puts the probe where it belongs. Called once, when the module is loaded.
+    /// Puts the probe where it belongs. Called once, when the module is loaded. `ENODEV`: it does
+    /// not find what it is for.
     pub(crate) fn register() -> Result<Self> {
         // SAFETY: Only one is made while the module is loaded, and `drop` unregisters it before the
         // module goes. Nobody but the kernel uses the structure after this.
@@ -105,7 +121,13 @@ impl Stall {
             (*PROBE.0.get()).symbol_name = ALLOCATOR.as_char_ptr();
             bindings::register_kprobe(PROBE.0.get())
         })?;
-        Ok(Self(()))
+        let this = Self(());
+        if !fires() {
+            return Err(ENODEV);
+        }
+        let receive: unsafe extern "C" fn(_, _, _, _) -> _ = bindings::nvmet_fc_rcv_fcp_req;
+        CALLER.store(receive as usize, Relaxed);
+        Ok(this)
     }
 }
 
