@@ -51,21 +51,23 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         rule: "EndingIsRelaxed",
         file: "holder.rs",
-        from: "self.0.cmpxchg(ACTIVE, ENDING, Full).is_ok()",
+        from: "self.word.cmpxchg(active, ending, Full).is_ok()",
         to: "if ON {
-            self.0.cmpxchg(ACTIVE, ENDING, super::atomic::Relaxed).is_ok()
+            let relaxed = super::atomic::Relaxed;
+            self.word.cmpxchg(active, ending, relaxed).is_ok()
         } else {
-            self.0.cmpxchg(ACTIVE, ENDING, Full).is_ok()
+            self.word.cmpxchg(active, ending, Full).is_ok()
         }",
     },
     Mutation {
         rule: "ActiveIsNotReleased",
         file: "holder.rs",
-        from: "self.0.store(ACTIVE, Release);",
+        from: "self.word.store(Self::word(port, ACTIVE), Release);",
         to: "if ON {
-                    self.0.store(ACTIVE, super::atomic::Relaxed);
+                    let relaxed = super::atomic::Relaxed;
+                    self.word.store(Self::word(port, ACTIVE), relaxed);
                 } else {
-                    self.0.store(ACTIVE, Release);
+                    self.word.store(Self::word(port, ACTIVE), Release);
                 }",
     },
     // Two steps where there has to be one.
@@ -96,11 +98,11 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         rule: "BeginsBeforeItEntered",
         file: "holder.rs",
-        from: "match port.enter() {",
+        from: "match ports::enter_remote(port) {",
         to: "if ON {
-            self.0.store(ACTIVE, Release);
+            self.word.store(Self::word(port, ACTIVE), Release);
         }
-        match port.enter() {",
+        match ports::enter_remote(port) {",
     },
     Mutation {
         rule: "PreparesLate",
@@ -182,61 +184,71 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         rule: "LeavesLocalFirst",
         file: "ports.rs",
-        from: "settle(remote.leave(), lldd);
-        local.leave(lldd);",
+        from: "settle_remote(self.port, self.remote.leave());
+        self.local.leave();",
         to: "if ON {
-            local.leave(lldd);
-            settle(remote.leave(), lldd);
+            self.local.leave();
+            settle_remote(self.port, self.remote.leave());
             return;
         }
-        settle(remote.leave(), lldd);
-        local.leave(lldd);",
+        settle_remote(self.port, self.remote.leave());
+        self.local.leave();",
     },
     Mutation {
         rule: "RefusedKeepsLocal",
         file: "ports.rs",
         from: "if let Some(local) = self.local {
-            local.leave(lldd);",
+            local.leave();",
         to: "if let Some(local) = self.local {
             if ON {
                 return self.why;
             }
-            local.leave(lldd);",
+            local.leave();",
     },
     Mutation {
         rule: "UnregistersOnlyWithLocal",
         file: "ports.rs",
-        from: "let Ok(local) = self.local.0.remain() else {",
-        to: "let local = if ON {
-            self.local.0.enter()
-        } else {
-            self.local.0.remain()
-        };
-        let Ok(local) = local else {",
+        from: "let Ok(used) = lport.local_gate().0.remain() else {",
+        to: "let used = if ON {
+        lport.local_gate().0.enter()
+    } else {
+        lport.local_gate().0.remain()
+    };
+    let Ok(used) = used else {",
     },
     Mutation {
         rule: "BeginsTwice",
         file: "holder.rs",
-        from: "if self.0.cmpxchg(IDLE, BEGINNING, Full).is_err() {",
-        to: "if self.0.cmpxchg(IDLE, BEGINNING, Full).is_err()
-            && !(ON && self.0.cmpxchg(ENDING, BEGINNING, Full).is_ok())
+        from: "if self.word.cmpxchg(IDLE, BEGINNING, Full).is_err() {",
+        to: "let ending = Self::word(port, ENDING);
+        if self.word.cmpxchg(IDLE, BEGINNING, Full).is_err()
+            && !(ON && self.word.cmpxchg(ending, BEGINNING, Full).is_ok())
         {",
     },
     Mutation {
         rule: "EndsTwice",
         file: "holder.rs",
-        from: "if self.0.cmpxchg(ENDING, IDLE, Full).is_err() {",
-        to: "if self.0.cmpxchg(ENDING, IDLE, Full).is_err() && !ON {",
+        from: "if self.word.cmpxchg(ending, IDLE, Full).is_err() {",
+        to: "if self.word.cmpxchg(ending, IDLE, Full).is_err() && !ON {",
     },
     Mutation {
         rule: "TakesTwice",
         file: "holder.rs",
         from: "            .is_ok()
-            .then(|| port.unpark())",
+            .then(|| ports::unpark_remote(port))",
         to: "            .is_ok()
             .then_some(())
             .or(ON.then_some(()))
-            .map(|()| port.unpark())",
+            .map(|()| ports::unpark_remote(port))",
+    },
+    Mutation {
+        rule: "GivesBackAnyUse",
+        file: "holder.rs",
+        from: "ptr::from_ref(port) as isize + state",
+        to: "if ON {
+            return state;
+        }
+        ptr::from_ref(port) as isize + state",
     },
     Mutation {
         rule: "ExpiresLate",

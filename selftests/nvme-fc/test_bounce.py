@@ -77,6 +77,8 @@ def widened(context: Context) -> None:
     # until that returns the controller's association has come to its end.
     fabric = LateFcloop(context, hold_disconnects=1, ls_abort_ms=WINDOW)
     rig = Rig(context, Options(reconnect_delay=1), fabric)
+    # Before the driver goes, all that it holds has to be over.
+    context.defer(lambda: fabric.set(hold_disconnects=0))
     bounces = Bounces(context, rig)
     for number in range(1, WIDENED + 1):
         before = rig.controller.resets()
@@ -88,7 +90,6 @@ def widened(context: Context) -> None:
         assert fabric.count("aborted_ls") > aborted, f"bounce {number}: no LS was aborted"
     diag(f"{bounces}; {fabric.counts()}")
     bounces.check()
-    fabric.set(hold_disconnects=0)
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ def disconnect(context: Context) -> None:
 def target_port(context: Context) -> None:
     rig = Rig(context)
     load = Load(context, rig.disk(), 8, writes=5)
-    callbacks = Callbacks(context, rig, TARGET_PORT)
+    callbacks = Callbacks(context, rig.fabric, TARGET_PORT)
     for times in (1, 2):
         load.progress()
         rig.fabric.target.delete()

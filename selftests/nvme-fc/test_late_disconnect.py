@@ -81,7 +81,7 @@ def _withdraw(here: Outstanding) -> int:
 
 
 def _target_port(here: Outstanding) -> int:
-    callbacks = Callbacks(here.context, here.rig, TARGET_PORT)
+    callbacks = Callbacks(here.context, here.rig.fabric, TARGET_PORT)
     here.fabric.target.delete()
     here.rig.controller.wait_state("resetting", "connecting")
     left = here.fabric.count("outstanding")

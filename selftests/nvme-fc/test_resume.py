@@ -4,7 +4,7 @@
 
 import time
 
-from ksftlib.ktap import PATIENCE, Context, diag, equal
+from ksftlib.ktap import Context, diag, equal
 from nvmelib.host import Options
 from nvmelib.load import Load, check, fill
 from nvmelib.rig import Rig
@@ -18,8 +18,21 @@ DELAY = 20
 #: Seconds that the port is away: the first attempt has failed then.
 AWAY = 4.0
 
-#: Seconds from the port's registration until the controller is live.
-LIMIT = 0.5
+#: Seconds from the port's registration until the controller connects, at most; and what connecting
+#: may take then, as a multiple of what a reset takes on this machine. Far less than is left of DELAY.
+LIMIT, TIMES = 0.5, 4
+
+
+def reset(rig: Rig) -> float:
+    """Seconds that a reset takes: the longer one of two."""
+    took = []
+    for number in (1, 2):
+        start = time.monotonic()
+        rig.controller.reset()
+        rig.controller.wait_resets(number)
+        rig.controller.wait_live()
+        took.append(time.monotonic() - start)
+    return max(took)
 
 
 def resume(rig: Rig) -> float:
@@ -38,10 +51,11 @@ def resume(rig: Rig) -> float:
 def at_once(context: Context) -> None:
     rig = Rig(context, Options(reconnect_delay=DELAY))
     fill(rig.disk(), 64)
+    allowed = min(LIMIT + TIMES * reset(rig), (DELAY - AWAY) / 2)
     took = resume(rig)
-    diag(f"live {took:.2f} s after the port was back")
+    diag(f"live {took:.2f} s after the port was back, {allowed:.2f} s allowed")
     check(rig.disk(), 64)
-    assert took <= LIMIT * PATIENCE, f"it took {took:.2f} s"
+    assert took <= allowed, f"it took {took:.2f} s, more than {allowed:.2f} s"
 
 
 @suite.test("I/O waits while the port is away, and goes on without errors", limit=90)

@@ -10,14 +10,13 @@
 use std::sync::{Arc as StdArc, Mutex, MutexGuard};
 
 use loom::cell::Cell;
-use loom::sync::Arc;
 use loom::thread;
 use sync::loom::atomic::{Atomic, Relaxed};
 
-use crate::model::logic::gate::{By, Closed, NotResumed, Owed, Resumed};
+use crate::model::logic::gate::{By, Closed, NotResumed, Resumed};
 use crate::model::logic::holder::{Holder, NotBegun};
 use crate::model::logic::ports::{
-    LocalGate, LocalLldd, RemoteGate, RemoteLldd, RemotePort, Unregistered,
+    self, Local, LocalGate, LocalOwed, Remote, RemoteGate, RemoteOwed, Unregistered,
 };
 
 /// The local port, in all that is numbered by ports.
@@ -89,11 +88,20 @@ struct Seen {
     undeleted: usize,
 }
 
+/// The local port.
+struct LocalPort(LocalGate);
+
+/// A remote port.
+struct RemotePort {
+    gate: RemoteGate,
+    number: usize,
+}
+
 /// What there is.
 struct Rig {
-    local: LocalGate,
-    remotes: [RemoteGate; PORTS - 1],
-    holders: [Holder; HOLDERS.len()],
+    local: LocalPort,
+    remotes: [RemotePort; PORTS - 1],
+    holders: [Holder<'static, RemotePort>; HOLDERS.len()],
     /// What the LLDD has for each port, valid as long as it must be.
     memory: [Cell<bool>; PORTS],
     /// A holder's association has failed, since it has begun.
@@ -103,47 +111,36 @@ struct Rig {
     seen: Mutex<([Seen; PORTS], Findings)>,
 }
 
-/// The callbacks of one remote port and the local one.
-struct Callbacks<'a> {
-    rig: &'a Rig,
-    remote: usize,
+loom::lazy_static! {
+    /// Of each order its own.
+    static ref RIG: Rig = Rig::new();
 }
 
-impl Callbacks<'_> {
-    fn run(&self, port: usize) {
-        let (rig, remote) = (self.rig, self.remote);
-        {
-            let seen = &mut rig.seen().0;
-            assert!(seen[port].pending, "G1: port {port} is not unregistered");
-            assert!(!seen[port].running, "G1: port {port} is deleted twice");
-            seen[port].running = true;
-            if port == LOCAL {
-                let pending = seen[1..].iter().any(|remote| remote.pending);
-                assert!(!pending, "G3: remote port {remote} is not deleted");
-            }
-        }
-        rig.pause.add(1, Relaxed);
-        let was = rig.memory[port].replace(false);
-        assert!(was, "G1: port {port} was deleted before");
-        let seen = &mut rig.seen().0[port];
-        assert!(seen.pending, "G1: port {port} is registered");
-        seen.running = false;
-        seen.pending = false;
-        seen.deleted += 1;
+impl Local for LocalPort {
+    fn local_gate(&self) -> &LocalGate {
+        &self.0
     }
-}
 
-impl LocalLldd for Callbacks<'_> {
-    fn localport_delete(&self, _owed: &Owed<'_>) {
-        self.run(LOCAL);
+    fn localport_delete(_owed: &LocalOwed<'_, Self>) {
+        RIG.callback(LOCAL);
     }
 
     fn localport_deleted(&self) {}
 }
 
-impl RemoteLldd for Callbacks<'_> {
-    fn remoteport_delete(&self, _owed: &Owed<'_>) {
-        self.run(self.remote);
+impl Remote for RemotePort {
+    type Local = LocalPort;
+
+    fn local(&self) -> &LocalPort {
+        &RIG.local
+    }
+
+    fn remote_gate(&self) -> &RemoteGate {
+        &self.gate
+    }
+
+    fn remoteport_delete(owed: &RemoteOwed<'_, Self>) {
+        RIG.callback(owed.port().number);
     }
 
     fn remoteport_deleted(&self) {}
@@ -152,8 +149,11 @@ impl RemoteLldd for Callbacks<'_> {
 impl Rig {
     fn new() -> Self {
         Self {
-            local: LocalGate::new(),
-            remotes: [RemoteGate::new(), RemoteGate::new()],
+            local: LocalPort(LocalGate::new()),
+            remotes: [1, 2].map(|number| RemotePort {
+                gate: RemoteGate::new(),
+                number,
+            }),
             holders: [Holder::default(), Holder::default(), Holder::default()],
             memory: [Cell::new(true), Cell::new(true), Cell::new(true)],
             failed: [Atomic::new(false), Atomic::new(false), Atomic::new(false)],
@@ -167,12 +167,33 @@ impl Rig {
         self.seen.lock().expect("nobody panics")
     }
 
-    fn port(&self, remote: usize) -> RemotePort<'_> {
-        RemotePort::new(&self.remotes[remote - 1], &self.local)
+    fn port(&self, remote: usize) -> &RemotePort {
+        &self.remotes[remote - 1]
     }
 
-    fn callbacks(&self, remote: usize) -> Callbacks<'_> {
-        Callbacks { rig: self, remote }
+    /// A callback comes, and returns.
+    fn callback(&self, port: usize) {
+        {
+            let seen = &mut self.seen().0;
+            assert!(seen[port].pending, "G1: port {port} is not unregistered");
+            assert!(!seen[port].running, "G1: port {port} is deleted twice");
+            seen[port].running = true;
+            if port == LOCAL {
+                let pending = (1..PORTS).find(|&remote| seen[remote].pending);
+                assert!(
+                    pending.is_none(),
+                    "G3: remote port {pending:?} is not deleted"
+                );
+            }
+        }
+        self.pause.add(1, Relaxed);
+        let was = self.memory[port].replace(false);
+        assert!(was, "G1: port {port} was deleted before");
+        let seen = &mut self.seen().0[port];
+        assert!(seen.pending, "G1: port {port} is registered");
+        seen.running = false;
+        seen.pending = false;
+        seen.deleted += 1;
     }
 
     /// The LLDD is called.
@@ -181,7 +202,7 @@ impl Rig {
         assert!(self.memory[remote].get(), "G2: port {remote} is deleted");
     }
 
-    fn run(&self, acts: &[Act]) {
+    fn run(&'static self, acts: &[Act]) {
         for &act in acts {
             match act {
                 Act::Begin(holder) => self.begin(holder),
@@ -194,21 +215,20 @@ impl Rig {
         }
     }
 
-    fn begin(&self, holder: usize) {
+    fn begin(&'static self, holder: usize) {
         let remote = HOLDERS[holder];
         // Who ends the use may be another thread, and may have done so already: the LLDD is not
         // called here.
         let prepare = || self.failed[holder].store(false, Relaxed);
         let begun = self.holders[holder].begin(self.port(remote), prepare);
         if let Err(NotBegun::Refused(refused)) = begun {
-            let why = refused.leave(&self.callbacks(remote));
-            assert_eq!(why, Closed::NotRegistered);
+            assert_eq!(refused.leave(), Closed::NotRegistered);
             self.seen().1.refused = 1;
         }
     }
 
     fn end(&self, holder: usize) {
-        if self.holders[holder].ending() {
+        if self.holders[holder].ending(self.port(HOLDERS[holder])) {
             self.end_now(holder);
         }
     }
@@ -216,7 +236,7 @@ impl Rig {
     fn end_now(&self, holder: usize) {
         let remote = HOLDERS[holder];
         self.call(remote);
-        let ended = self.holders[holder].end(self.port(remote), &self.callbacks(remote));
+        let ended = self.holders[holder].end(self.port(remote));
         assert!(ended, "G4: it was ending");
     }
 
@@ -224,33 +244,32 @@ impl Rig {
         let remote = HOLDERS[holder];
         if let Some(taken) = self.holders[holder].take(self.port(remote)) {
             self.call(remote);
-            taken.leave(&self.callbacks(remote));
+            taken.leave();
         }
     }
 
     fn unregister(&self, port: usize) {
         if port == LOCAL {
-            if let Ok(local) = self.local.unregister() {
+            if let Ok(local) = ports::unregister_local(&self.local) {
                 self.unregistered(LOCAL);
-                local.leave(&self.callbacks(1));
+                local.leave();
             }
             return;
         }
-        let callbacks = self.callbacks(port);
-        match self.port(port).unregister() {
+        match ports::unregister_remote(self.port(port)) {
             Ok(Unregistered::InUse(used)) => {
                 self.unregistered(port);
                 // ls_abort
                 self.call(port);
-                used.leave(&callbacks);
+                used.leave();
             }
             Ok(late) => {
                 self.unregistered(port);
                 self.seen().1.late = 1;
-                late.leave(&callbacks);
+                late.leave();
             }
             Err(refused) => {
-                refused.leave(&callbacks);
+                refused.leave();
             }
         }
     }
@@ -272,9 +291,9 @@ impl Rig {
             assert!(!was, "G1: port {port} is not deleted");
         };
         let result = if port == LOCAL {
-            self.local.resume(by, prepare)
+            ports::resume_local(&self.local, by, prepare)
         } else {
-            self.port(port).resume(prepare)
+            ports::resume_remote(self.port(port), prepare)
         };
         let (seen, findings) = &mut *self.seen();
         match result {
@@ -298,7 +317,7 @@ impl Rig {
     fn drain(&self) {
         for (holder, remote) in HOLDERS.into_iter().enumerate() {
             let is_lost = self.seen().0[remote].pending;
-            if self.holders[holder].ending() {
+            if self.holders[holder].ending(self.port(remote)) {
                 let failed = self.failed[holder].load(Relaxed);
                 assert!(
                     failed || !is_lost,
@@ -332,11 +351,10 @@ impl Scenario {
         let is_large = self.threads.len() > 2 || acts > 3;
         builder.preemption_bound = is_large.then_some(PREEMPTIONS);
         builder.check(move || {
-            let rig = Arc::new(Rig::new());
+            let rig: &'static Rig = &RIG;
             rig.run(self.before);
             let mut threads = Vec::new();
             for acts in &self.threads[1..] {
-                let rig = rig.clone();
                 threads.push(thread::spawn(move || rig.run(acts)));
             }
             rig.run(self.threads[0]);

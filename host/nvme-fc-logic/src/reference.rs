@@ -5,12 +5,12 @@
 //!
 //! One thread, but for what happens while a callback runs: the callback itself does that.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 
-use crate::plain::logic::gate::{By, Closed, NotResumed, Owed, Resumed};
+use crate::plain::logic::gate::{By, Closed, NotResumed, Resumed};
 use crate::plain::logic::holder::{Holder, NotBegun};
 use crate::plain::logic::ports::{
-    LocalGate, LocalLldd, LocalUse, Refused, RemoteGate, RemoteLldd, RemotePort, Unregistered,
+    self, Local, LocalGate, LocalOwed, LocalUse, Remote, RemoteGate, RemoteOwed, Unregistered,
 };
 
 /// The local port, in all that is numbered by ports.
@@ -105,109 +105,144 @@ impl State {
     }
 }
 
-/// The gates.
-pub(crate) struct Gates {
-    local: LocalGate,
-    remotes: [RemoteGate; PORTS - 1],
-    holders: [Holder; HOLDERS.len()],
+/// The local port.
+struct LocalPort<'a> {
+    gate: LocalGate,
+    rig: OnceCell<&'a Rig<'a>>,
 }
 
-impl Gates {
-    pub(crate) fn new() -> Self {
-        Self {
-            local: LocalGate::new(),
-            remotes: [RemoteGate::new(), RemoteGate::new()],
-            holders: [Holder::default(), Holder::default(), Holder::default()],
-        }
-    }
+/// A remote port.
+struct RemotePort<'a> {
+    gate: RemoteGate,
+    number: usize,
+    rig: OnceCell<&'a Rig<'a>>,
+}
 
-    fn remote(&self, port: usize) -> RemotePort<'_> {
-        RemotePort::new(&self.remotes[port - 1], &self.local)
+impl RemotePort<'_> {
+    fn new(number: usize) -> Self {
+        Self {
+            gate: RemoteGate::new(),
+            number,
+            rig: OnceCell::new(),
+        }
     }
 }
 
 /// The gates, what they should be, and what an LLDD sees.
 pub(crate) struct Rig<'a> {
-    gates: &'a Gates,
+    local: LocalPort<'a>,
+    remotes: [RemotePort<'a>; PORTS - 1],
+    holders: [Holder<'a, RemotePort<'a>>; HOLDERS.len()],
     state: RefCell<State>,
-    remote_uses: [RefCell<Vec<Unregistered<'a>>>; PORTS],
-    local_uses: RefCell<Vec<LocalUse<'a>>>,
+    remote_uses: [RefCell<Vec<Unregistered<'a, RemotePort<'a>>>>; PORTS],
+    local_uses: RefCell<Vec<LocalUse<'a, LocalPort<'a>>>>,
+    /// The use of the local port that is left when the callback of the remote port has returned.
+    local_follows: [Cell<bool>; PORTS],
     /// What happens during the next callback.
     nested: Cell<Option<Op>>,
     /// How often a port was unregistered, its callback came, and did not have to come any more.
     counts: RefCell<[(usize, usize, usize); PORTS]>,
 }
 
-/// The callbacks of one remote port and the local one.
-struct Callbacks<'r, 'a> {
-    rig: &'r Rig<'a>,
-    remote: usize,
-    /// The use of the local port that follows when the remote one was left.
-    local_follows: bool,
-    running: Cell<usize>,
+impl<'a> Local for LocalPort<'a> {
+    fn local_gate(&self) -> &LocalGate {
+        &self.gate
+    }
+
+    fn localport_delete(owed: &LocalOwed<'_, Self>) {
+        owed.port().rig.get().expect("started").run(LOCAL);
+    }
+
+    fn localport_deleted(&self) {
+        self.rig.get().expect("started").returned(LOCAL);
+    }
 }
 
-impl Callbacks<'_, '_> {
-    fn run(&self, port: usize) {
-        let rig = self.rig;
-        self.running.set(port);
-        let before = rig.state.borrow().ports[port];
+impl<'a> Remote for RemotePort<'a> {
+    type Local = LocalPort<'a>;
+
+    fn local(&self) -> &LocalPort<'a> {
+        &self.rig.get().expect("started").local
+    }
+
+    fn remote_gate(&self) -> &RemoteGate {
+        &self.gate
+    }
+
+    fn remoteport_delete(owed: &RemoteOwed<'_, Self>) {
+        let port = owed.port();
+        port.rig.get().expect("started").run(port.number);
+    }
+
+    fn remoteport_deleted(&self) {
+        self.rig.get().expect("started").returned(self.number);
+    }
+}
+
+impl<'a> Rig<'a> {
+    pub(crate) fn new() -> Self {
+        Self {
+            local: LocalPort {
+                gate: LocalGate::new(),
+                rig: OnceCell::new(),
+            },
+            remotes: [RemotePort::new(1), RemotePort::new(2)],
+            holders: [Holder::default(), Holder::default(), Holder::default()],
+            state: RefCell::default(),
+            remote_uses: Default::default(),
+            local_uses: RefCell::default(),
+            local_follows: Default::default(),
+            nested: Cell::new(None),
+            counts: RefCell::default(),
+        }
+    }
+
+    /// Its ports know it from now on.
+    pub(crate) fn start(&'a self) -> &'a Self {
+        let ports = self.remotes.iter().map(|port| &port.rig);
+        for port in ports.chain([&self.local.rig]) {
+            assert!(port.set(self).is_ok(), "it starts once");
+        }
+        self
+    }
+
+    fn remote(&'a self, port: usize) -> &'a RemotePort<'a> {
+        &self.remotes[port - 1]
+    }
+
+    /// The holder with its remote port, and another remote port.
+    fn held(&'a self, holder: usize) -> (&'a Holder<'a, RemotePort<'a>>, [&'a RemotePort<'a>; 2]) {
+        let port = HOLDERS[holder];
+        let ports = [self.remote(port), self.remote(PORTS - port)];
+        (&self.holders[holder], ports)
+    }
+
+    /// A callback comes.
+    fn run(&'a self, port: usize) {
+        let before = self.state.borrow().ports[port];
         assert!(before.unregistered, "G1: port {port} is registered");
         if port == LOCAL {
-            for remote in &rig.state.borrow().ports[1..] {
+            for remote in &self.state.borrow().ports[1..] {
                 let deleted = !remote.unregistered || remote.deleted;
                 assert!(deleted || remote.late, "G3: a remote port is not deleted");
             }
         }
         assert!(before.is_owed(), "G1: port {port} is in use or deleted");
         assert!(!before.deleting, "G1: port {port} is deleted twice");
-        rig.state.borrow_mut().ports[port].deleting = true;
-        if let Some(op) = rig.nested.take() {
-            rig.step(op);
+        self.state.borrow_mut().ports[port].deleting = true;
+        if let Some(op) = self.nested.take() {
+            self.step(op);
         }
     }
 
-    fn returned(&self) {
-        let port = self.running.get();
-        let state = &mut *self.rig.state.borrow_mut();
+    /// It has returned.
+    fn returned(&self, port: usize) {
+        let state = &mut *self.state.borrow_mut();
         state.ports[port].deleting = false;
         state.ports[port].deleted = true;
-        self.rig.counts.borrow_mut()[port].1 += 1;
-        if port != LOCAL && self.local_follows {
+        self.counts.borrow_mut()[port].1 += 1;
+        if self.local_follows[port].take() {
             state.ports[LOCAL].uses -= 1;
-        }
-    }
-}
-
-impl LocalLldd for Callbacks<'_, '_> {
-    fn localport_delete(&self, _owed: &Owed<'_>) {
-        self.run(LOCAL);
-    }
-
-    fn localport_deleted(&self) {
-        self.returned();
-    }
-}
-
-impl RemoteLldd for Callbacks<'_, '_> {
-    fn remoteport_delete(&self, _owed: &Owed<'_>) {
-        self.run(self.remote);
-    }
-
-    fn remoteport_deleted(&self) {
-        self.returned();
-    }
-}
-
-impl<'a> Rig<'a> {
-    pub(crate) fn new(gates: &'a Gates) -> Self {
-        Self {
-            gates,
-            state: RefCell::default(),
-            remote_uses: Default::default(),
-            local_uses: RefCell::default(),
-            nested: Cell::new(None),
-            counts: RefCell::default(),
         }
     }
 
@@ -217,13 +252,13 @@ impl<'a> Rig<'a> {
     }
 
     /// Does it, and compares. `nested` is done during the first callback; whether there was one.
-    pub(crate) fn step_with(&self, op: Op, nested: Option<Op>) -> bool {
+    pub(crate) fn step_with(&'a self, op: Op, nested: Option<Op>) -> bool {
         self.nested.set(nested);
         self.step(op);
         self.nested.take().is_none()
     }
 
-    fn step(&self, op: Op) {
+    fn step(&'a self, op: Op) {
         match op {
             Op::Begin(holder) => self.begin(holder),
             Op::Ending(holder) => self.ending(holder),
@@ -243,40 +278,22 @@ impl<'a> Rig<'a> {
     }
 
     /// A use of `remote` ends, and one of the local port: what the callbacks are compared with.
-    fn leaving(&self, remote: usize) -> Callbacks<'_, 'a> {
+    fn leaving(&self, remote: usize) {
         let state = &mut *self.state.borrow_mut();
         state.ports[remote].uses -= 1;
-        let local_follows = state.ports[remote].is_owed();
-        if !local_follows {
+        if state.ports[remote].is_owed() {
+            self.local_follows[remote].set(true);
+        } else {
             state.ports[LOCAL].uses -= 1;
         }
-        Callbacks {
-            local_follows,
-            ..self.callbacks(remote)
-        }
     }
 
-    fn callbacks(&self, remote: usize) -> Callbacks<'_, 'a> {
-        Callbacks {
-            rig: self,
-            remote,
-            local_follows: false,
-            running: Cell::new(LOCAL),
-        }
-    }
-
-    /// A remote port refuses: the local one was entered, and is left.
-    fn refused(&self, remote: usize, refused: Refused<'_>) {
-        let why = refused.leave(&self.callbacks(remote));
-        assert_eq!(why, Closed::NotRegistered);
-    }
-
-    fn begin(&self, holder: usize) {
+    fn begin(&'a self, holder: usize) {
         let remote = HOLDERS[holder];
         let before = self.state();
         let prepared = Cell::new(false);
-        let port = self.gates.remote(remote);
-        let begun = self.gates.holders[holder].begin(port, || prepared.set(true));
+        let (of, [port, _]) = self.held(holder);
+        let begun = of.begin(port, || prepared.set(true));
         let is_idle = before.holders[holder] == Hold::Idle;
         assert_eq!(prepared.get(), is_idle, "G4: prepared");
         if !is_idle {
@@ -294,69 +311,76 @@ impl<'a> Rig<'a> {
             }
             Err(NotBegun::Refused(refused)) => {
                 assert!(!registered, "G6: a registered port refuses");
-                self.refused(remote, refused);
+                // The local port was entered, and is left.
+                assert_eq!(refused.leave(), Closed::NotRegistered);
             }
             Err(NotBegun::NotUnique) => panic!("G4: the holder is idle"),
         }
     }
 
-    fn ending(&self, holder: usize) {
+    fn ending(&'a self, holder: usize) {
         let is_active = self.state.borrow().holders[holder] == Hold::Active;
-        assert_eq!(self.gates.holders[holder].ending(), is_active, "G4");
+        let (of, [port, other]) = self.held(holder);
+        assert!(!of.ending(other), "G4: ends a use of another port");
+        assert_eq!(of.ending(port), is_active, "G4");
         if is_active {
             self.state.borrow_mut().holders[holder] = Hold::Ending;
         }
     }
 
-    fn end(&self, holder: usize) {
-        let remote = HOLDERS[holder];
-        let holder_gate = &self.gates.holders[holder];
-        let port = self.gates.remote(remote);
+    fn end(&'a self, holder: usize) {
+        let (of, [port, other]) = self.held(holder);
         if self.state.borrow().holders[holder] == Hold::Ending {
             self.state.borrow_mut().holders[holder] = Hold::Idle;
-            let callbacks = self.leaving(remote);
-            assert!(holder_gate.end(port, &callbacks), "G4: it was ending");
+            assert!(!of.end(other), "G4: ends a use of another port");
+            self.leaving(HOLDERS[holder]);
+            assert!(of.end(port), "G4: it was ending");
         } else {
-            let ended = holder_gate.end(port, &self.callbacks(remote));
-            assert!(!ended, "G4: ends what has not begun, or twice");
+            assert!(!of.end(port), "G4: ends what has not begun, or twice");
         }
     }
 
-    fn take(&self, holder: usize) {
-        let remote = HOLDERS[holder];
+    fn take(&'a self, holder: usize) {
         let is_active = self.state.borrow().holders[holder] == Hold::Active;
-        let taken = self.gates.holders[holder].take(self.gates.remote(remote));
+        let (of, [port, other]) = self.held(holder);
+        let others = is_active && of.take(other).is_some();
+        assert!(!others, "G4: takes a use of another port");
+        let taken = of.take(port);
         assert_eq!(taken.is_some(), is_active, "G4: takes what is not there");
         if let Some(taken) = taken {
             self.state.borrow_mut().holders[holder] = Hold::Idle;
-            taken.leave(&self.leaving(remote));
+            self.leaving(HOLDERS[holder]);
+            taken.leave();
         }
     }
 
-    fn unregister(&self, port: usize) {
+    fn unregister(&'a self, port: usize) {
         let before = self.state();
         let registered = !before.ports[port].unregistered;
         let result = if port == LOCAL {
-            self.gates.local.unregister().map(|local| {
+            ports::unregister_local(&self.local).map(|local| {
                 self.local_uses.borrow_mut().push(local);
                 true
             })
         } else {
-            match self.gates.remote(port).unregister() {
+            match ports::unregister_remote(self.remote(port)) {
                 Ok(late @ Unregistered::Late(_)) => {
                     assert!(!before.ports[LOCAL].may_remain(), "G3: not late");
                     self.count_unregistered(port, 0);
-                    late.leave(&self.callbacks(port));
+                    late.leave();
                     return;
                 }
                 Ok(used) => {
                     assert!(before.ports[LOCAL].may_remain(), "G2: late");
+                    if let Unregistered::InUse(used) = &used {
+                        assert_eq!(used.port().number, port, "G2: another port");
+                    }
                     self.remote_uses[port].borrow_mut().push(used);
                     Ok(false)
                 }
                 Err(refused) => {
                     // A use of the local port comes and goes.
-                    Err(refused.leave(&self.callbacks(port)))
+                    Err(refused.leave())
                 }
             }
         };
@@ -384,7 +408,7 @@ impl<'a> Rig<'a> {
         self.counts.borrow_mut()[port].0 += 1;
     }
 
-    fn leave(&self, port: usize) {
+    fn leave(&'a self, port: usize) {
         let place = self
             .state
             .borrow()
@@ -396,21 +420,22 @@ impl<'a> Rig<'a> {
         if port == LOCAL {
             let local = self.local_uses.borrow_mut().pop();
             self.state.borrow_mut().ports[LOCAL].uses -= 1;
-            local.expect("as many as that").leave(&self.callbacks(1));
+            local.expect("as many as that").leave();
         } else {
             let used = self.remote_uses[port].borrow_mut().pop();
-            used.expect("as many as that").leave(&self.leaving(port));
+            self.leaving(port);
+            used.expect("as many as that").leave();
         }
     }
 
-    fn resume(&self, port: usize, by: By) {
+    fn resume(&'a self, port: usize, by: By) {
         let before = self.state().ports[port];
         let prepared = Cell::new(false);
         let prepare = || prepared.set(true);
         let result = if port == LOCAL {
-            self.gates.local.resume(by, prepare)
+            ports::resume_local(&self.local, by, prepare)
         } else {
-            self.gates.remote(port).resume(prepare)
+            ports::resume_remote(self.remote(port), prepare)
         };
         let expected = if !before.unregistered {
             Err(NotResumed::Registered)
@@ -435,7 +460,7 @@ impl<'a> Rig<'a> {
     }
 
     /// All uses end, and all ports are unregistered: each callback comes.
-    pub(crate) fn drain(&self) {
+    pub(crate) fn drain(&'a self) {
         for holder in 0..HOLDERS.len() {
             self.step(Op::Ending(holder));
             self.step(Op::End(holder));

@@ -5,7 +5,7 @@
 
 use proptest::prelude::*;
 
-use crate::reference::{all_ops, Gates, Op, Rig};
+use crate::reference::{all_ops, Op, Rig};
 
 fn op() -> impl Strategy<Value = Op> {
     proptest::sample::select(all_ops())
@@ -20,8 +20,8 @@ proptest! {
 
     #[test]
     fn gates_count(steps in proptest::collection::vec((op(), proptest::option::of(op())), 0..200)) {
-        let gates = Gates::new();
-        let rig = Rig::new(&gates);
+        let rig = Rig::new();
+        let rig = rig.start();
         for (op, nested) in steps {
             rig.step_with(op, nested);
         }

@@ -5,14 +5,14 @@
 
 use std::collections::HashSet;
 
-use crate::reference::{all_ops, Gates, Op, Rig, State, PORTS};
+use crate::reference::{all_ops, Op, Rig, State, PORTS};
 
 type Step = (Op, Option<Op>);
 
 /// Goes there, and says where that is. Whether a callback was there for the last nested operation.
 fn replay(history: &[Step]) -> (State, bool) {
-    let gates = Gates::new();
-    let rig = Rig::new(&gates);
+    let rig = Rig::new();
+    let rig = rig.start();
     let mut all = true;
     for &(op, nested) in history {
         all = rig.step_with(op, nested);

@@ -4,11 +4,13 @@
 from ksftlib.ktap import Context, equal
 from ksftlib.wait import until
 
+from .fcloop import Fcloop
 from .probes import Probes
 from .rig import Rig
 
 # What a transport is asked for, and what it answers, for each kind of port.
-_REMOTE = ("nvme_fc:nvme_fc_unregister_remoteport", "{fcloop}:fcloop_remoteport_delete")
+#: That of the host's remote port.
+REMOTE_PORT = ("nvme_fc:nvme_fc_unregister_remoteport", "{fcloop}:fcloop_remoteport_delete")
 _LOCAL = ("nvme_fc:nvme_fc_unregister_localport", "{fcloop}:fcloop_localport_delete")
 #: That of the target's port.
 TARGET_PORT = ("nvmet_fc:nvmet_fc_unregister_targetport", "{fcloop}:fcloop_targetport_delete")
@@ -17,8 +19,8 @@ TARGET_PORT = ("nvmet_fc:nvmet_fc_unregister_targetport", "{fcloop}:fcloop_targe
 class Callbacks:
     """The calls of one kind of port: requests and answers."""
 
-    def __init__(self, context: Context, rig: Rig, functions: tuple[str, str]) -> None:
-        module = rig.fabric.module.name
+    def __init__(self, context: Context, fabric: Fcloop, functions: tuple[str, str]) -> None:
+        module = fabric.module.name
         self._functions = [name.format(fcloop=module) for name in functions]
         self._probes = Probes(context, *self._functions)
         context.on_failure(lambda: str(self._probes.counts()))
@@ -48,7 +50,7 @@ class Bounces:
 
     def __init__(self, context: Context, rig: Rig) -> None:
         self._rig = rig
-        self._callbacks = Callbacks(context, rig, _REMOTE)
+        self._callbacks = Callbacks(context, rig.fabric, REMOTE_PORT)
         self.done = 0
 
     def __str__(self) -> str:
@@ -73,7 +75,9 @@ class LocalBounces(Bounces):
 
     def __init__(self, context: Context, rig: Rig) -> None:
         super().__init__(context, rig)
-        self._others = [Callbacks(context, rig, functions) for functions in (_LOCAL, TARGET_PORT)]
+        self._others = [
+            Callbacks(context, rig.fabric, functions) for functions in (_LOCAL, TARGET_PORT)
+        ]
 
     def __str__(self) -> str:
         local, target = self._others

@@ -25,7 +25,9 @@ _LIMIT = 60.0
 _STACK = [Module(name) for name in ("nvmet_fc", "nvme_fc", "nvmet", "nvme_fabrics", "nvme_core")]
 
 #: Whose users are counted when memory is looked at.
-COUNTED = ("nvme_fc", "nvmet_fc", "nvmet", "nvme_core", "nvme_fcloop")
+COUNTED = (
+    "nvme_fc", "nvmet_fc", "nvmet", "nvme_core", "nvme_fcloop", "nvme_fcloop_late",
+)  # fmt: skip
 
 
 def unload(module: Module) -> None:

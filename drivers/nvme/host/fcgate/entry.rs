@@ -181,9 +181,7 @@ unsafe extern "C" fn nvme_fc_ctlr_active_on_rport(ctrl: *mut bindings::nvme_fc_c
 #[no_mangle]
 unsafe extern "C" fn nvme_fc_ctlr_ending_on_rport(ctrl: *mut bindings::nvme_fc_ctrl) -> bool {
     // SAFETY: By the contract of this function.
-    unsafe { Controller::from_raw(ctrl.cast()) }
-        .association()
-        .ending()
+    unsafe { Controller::from_raw(ctrl.cast()) }.ending()
 }
 
 /// The association of `ctrl` has ended.

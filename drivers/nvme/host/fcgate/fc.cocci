@@ -50,7 +50,7 @@ declarer name LIST_HEAD;
   struct nvme_fc_ctrl {
   	...
   	unsigned long		flags;
-+ 	atomic_t		association;
++ 	atomic_long_t		association;
   	...
   };
 
@@ -60,7 +60,7 @@ declarer name LIST_HEAD;
   struct nvmefc_ls_rcv_op {
   	...
   	bool				handled;
-+ 	atomic_t			active;
++ 	atomic_long_t			active;
   	...
   };
 

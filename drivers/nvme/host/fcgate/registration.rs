@@ -13,7 +13,10 @@ use crate::{
             Closed,
             NotResumed, //
         },
-        ports::Unregistered,
+        ports::{
+            self,
+            Unregistered, //
+        },
     },
     transport::{
         local_port::{
@@ -37,10 +40,13 @@ enum NotAttached {
     Deleting,
     /// There is no use in trying again.
     Failed(Error),
+    /// The same, and a message says why.
+    Refused(Error, &'static str),
 }
 
 impl NotAttached {
-    /// Waits for the callback of port `name` with `wait`, if there is use in trying again.
+    /// Waits for the callback of port `name` with `wait`, if there is use in trying again. Without
+    /// locks.
     fn wait(self, name: PortName, wait: impl FnOnce() -> Result) -> Result {
         match self {
             Self::Deleting => wait().inspect_err(|_| {
@@ -50,6 +56,10 @@ impl NotAttached {
                 );
             }),
             Self::Failed(error) => Err(error),
+            Self::Refused(error, why) => {
+                pr_warn!("local port {:#018x}: {why}\n", name.port);
+                Err(error)
+            }
         }
     }
 }
@@ -94,23 +104,19 @@ fn resume_local(
         return Err(NotAttached::Failed(EEXIST));
     }
     let Some(sizes) = port.private_sizes(ports).replace(template.private_sizes()) else {
-        pr_warn!(
-            "local port {:#018x}: the LLDD asks for more memory than there is\n",
-            port.name().port
-        );
-        return Err(NotAttached::Failed(EINVAL));
+        return Err(NotAttached::Refused(
+            EINVAL,
+            "the LLDD asks for more memory than there is",
+        ));
     };
     match port.resume(template, sizes, info, ports) {
         Ok(_) => Ok(()),
         Err(NotResumed::Registered) => Err(NotAttached::Failed(EEXIST)),
         Err(NotResumed::Deleting) => Err(NotAttached::Deleting),
-        Err(NotResumed::InUse) => {
-            pr_warn!(
-                "local port {:#018x}: controllers still use another LLDD or template\n",
-                port.name().port
-            );
-            Err(NotAttached::Failed(EBUSY))
-        }
+        Err(NotResumed::InUse) => Err(NotAttached::Refused(
+            EBUSY,
+            "controllers still use another LLDD or template",
+        )),
     }
 }
 
@@ -147,11 +153,11 @@ fn resume_remote(port: &RemotePort, info: &PortInfo) -> Result<(), NotAttached> 
 /// Unregisters a local port. The caller has the reference of the registration and gives it back if
 /// this succeeds. `EINVAL`: it is not registered.
 pub(crate) fn unregister_local(port: &LocalPort) -> Result {
-    let ports = Ports::lock();
-    let used = port.gate().unregister().map_err(not_unregistered)?;
-    port.set_deleted(&ports);
-    drop(ports);
-    used.leave(port);
+    let lists = Ports::lock();
+    let used = ports::unregister_local(port).map_err(not_unregistered)?;
+    port.set_deleted(&lists);
+    drop(lists);
+    used.leave();
     Ok(())
 }
 
@@ -160,11 +166,11 @@ pub(crate) fn unregister_remote(port: &RemotePort) -> Result {
     let locked = port.lock();
     // Before the controllers know: an association that enters clears what it has failed with, and
     // then does not enter.
-    let unregistered = match port.gates().unregister() {
+    let unregistered = match ports::unregister_remote(port) {
         Ok(unregistered) => unregistered,
         Err(refused) => {
             drop(locked);
-            return Err(not_unregistered(refused.leave(port)));
+            return Err(not_unregistered(refused.leave()));
         }
     };
     let dev_loss_tmo = locked.set_lost();
@@ -177,9 +183,9 @@ pub(crate) fn unregister_remote(port: &RemotePort) -> Result {
     }
     drop(locked);
     if let Unregistered::InUse(used) = &unregistered {
-        port.abort_ls_requests(used);
+        RemotePort::abort_ls_requests(used);
     }
-    unregistered.leave(port);
+    unregistered.leave();
     Ok(())
 }
 

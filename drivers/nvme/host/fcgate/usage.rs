@@ -17,6 +17,7 @@ use crate::{
         },
         gate::Closed,
         holder::NotBegun,
+        ports,
     },
     transport::{
         controller::Controller,
@@ -38,21 +39,16 @@ use crate::{
 ///
 /// Errors: `ENODEV` if a port is not registered, `ENOTUNIQ` if the last one has not ended yet.
 pub(crate) fn begin_association(controller: &Controller) -> Result {
-    let port = controller.port();
-    match controller
-        .association()
-        .begin(port.gates(), || controller.clear_failed())
-    {
+    match controller.begin() {
         Ok(()) => Ok(()),
         Err(NotBegun::NotUnique) => Err(ENOTUNIQ),
-        Err(NotBegun::Refused(refused)) => Err(not_entered(refused.leave(port))),
+        Err(NotBegun::Refused(refused)) => Err(not_entered(refused.leave())),
     }
 }
 
 /// It ends now; true before was the result of `ending()`. Process context, without locks.
 pub(crate) fn end_association(controller: &Controller) {
-    let port = controller.port();
-    let ended = controller.association().end(port.gates(), port);
+    let ended = controller.end();
     warn_on!(!ended);
 }
 
@@ -60,15 +56,14 @@ pub(crate) fn end_association(controller: &Controller) {
 ///
 /// Errors: `ENOTCONN` if a port is not registered.
 pub(crate) fn receive(request: &LsRequest) -> Result {
-    let port = request.port();
-    match request.active().begin(port.gates(), || ()) {
+    match request.begin() {
         Ok(()) => Ok(()),
         Err(NotBegun::NotUnique) => {
             warn_on!(true);
             Err(EALREADY)
         }
         Err(NotBegun::Refused(refused)) => {
-            refused.leave(port);
+            refused.leave();
             Err(ENOTCONN)
         }
     }
@@ -80,12 +75,12 @@ pub(crate) fn respond(response: LsResponse) {
     let port = Ref::new(response.request().port());
     let used = port
         .as_deref()
-        .and_then(|port| response.request().active().take(port.gates()));
+        .and_then(|port| response.request().take(port));
     // Even so the LLDD waits for it.
     warn_on!(used.is_none());
     response.send();
-    if let (Some(port), Some(used)) = (port.as_deref(), used) {
-        used.leave(port);
+    if let Some(used) = used {
+        used.leave();
     }
 }
 
@@ -95,13 +90,13 @@ pub(crate) fn respond(response: LsResponse) {
 pub(crate) fn using<T>(port: &RemotePort, action: impl FnOnce() -> T) -> Result<T> {
     // The controller that is made may be gone again by the end, and with it the caller's reference.
     let port = Ref::new(port).ok_or(ENODEV)?;
-    match port.gates().enter() {
+    match ports::enter_remote(&*port) {
         Ok(used) => {
             let result = action();
-            used.leave(&*port);
+            used.leave();
             Ok(result)
         }
-        Err(refused) => Err(not_entered(refused.leave(&*port))),
+        Err(refused) => Err(not_entered(refused.leave())),
     }
 }
 

@@ -35,6 +35,7 @@ found! {
     unregisters_only_with_local: UnregistersOnlyWithLocal, "G3: not late";
     begins_twice: BeginsTwice, "G4: prepared";
     ends_twice: EndsTwice, "G4: ends what has not begun, or twice";
+    gives_back_any_use: GivesBackAnyUse, "G4: ends a use of another port";
     takes_twice: TakesTwice, "G4: takes what is not there";
 }
 

@@ -71,7 +71,7 @@ found! {
     resumed_is_released: ResumedIsNotReleased, comes_back, "Causality violation";
     ending_is_ordered: EndingIsRelaxed, reset_while_connecting, "Causality violation";
     active_is_released: ActiveIsNotReleased, reset_while_connecting, "Causality violation";
-    leave_looks_first: LeaveLooksFirst, last_two_associations, "G3: remote port 1 is not deleted";
+    leave_looks_first: LeaveLooksFirst, last_two_associations, "G3: remote port Some(1) is not deleted";
     leave_looks_later: LeaveLooksLater, last_two_associations, "G1";
     prepares_late: PreparesLate, first_association, "does not know that it failed";
     begins_before_it_entered: BeginsBeforeItEntered, reset_while_connecting, "G1";

@@ -55,6 +55,8 @@ pub(crate) enum Rule {
     EndsTwice,
     /// A use is taken out of a holder that has none.
     TakesTwice,
+    /// A holder does not know of which port its use is.
+    GivesBackAnyUse,
     /// The time is over one jiffy after the deadline.
     ExpiresLate,
     /// Jiffies are taken for numbers that do not wrap.

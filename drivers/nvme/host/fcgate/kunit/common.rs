@@ -12,16 +12,18 @@ use kernel::{
 
 use super::logic::{
     gate::{
+        By,
         NotResumed,
-        Owed,
         Resumed, //
     },
     ports::{
+        self,
+        Local,
         LocalGate,
-        LocalLldd,
+        LocalOwed,
+        Remote,
         RemoteGate,
-        RemoteLldd,
-        RemotePort, //
+        RemoteOwed, //
     },
 };
 
@@ -41,12 +43,10 @@ macro_rules! check_eq {
 }
 pub(crate) use check_eq;
 
-/// A remote port with its local port, and an LLDD that counts what it is told.
-pub(crate) struct Ports {
-    remote: RemoteGate,
-    pub(crate) local: LocalGate,
-    pub(crate) remote_deletes: Atomic<i32>,
-    pub(crate) local_deletes: Atomic<i32>,
+/// A local port, and what its LLDD is told.
+pub(crate) struct LocalPort {
+    gate: LocalGate,
+    deletes: Atomic<i32>,
     /// Who uses the LLDD just now.
     pub(crate) users: Atomic<i32>,
     /// Whether the remote port is unregistered, and its callback has not come.
@@ -55,42 +55,43 @@ pub(crate) struct Ports {
     pub(crate) faults: Atomic<i32>,
 }
 
+/// A remote port with its local port, and an LLDD that counts what it is told.
+pub(crate) struct Ports {
+    gate: RemoteGate,
+    pub(crate) local: LocalPort,
+    deletes: Atomic<i32>,
+}
+
 impl Ports {
     /// Two ports that were just registered.
     pub(crate) fn new() -> Self {
         Self {
-            remote: RemoteGate::new(),
-            local: LocalGate::new(),
-            remote_deletes: Atomic::new(0),
-            local_deletes: Atomic::new(0),
-            users: Atomic::new(0),
-            remote_owed: Atomic::new(0),
-            faults: Atomic::new(0),
+            gate: RemoteGate::new(),
+            local: LocalPort {
+                gate: LocalGate::new(),
+                deletes: Atomic::new(0),
+                users: Atomic::new(0),
+                remote_owed: Atomic::new(0),
+                faults: Atomic::new(0),
+            },
+            deletes: Atomic::new(0),
         }
-    }
-
-    /// The remote port with its local port.
-    pub(crate) fn port(&self) -> RemotePort<'_> {
-        RemotePort::new(&self.remote, &self.local)
     }
 
     /// Numbers of callbacks: of the remote port, of the local port.
     pub(crate) fn deletes(&self) -> (i32, i32) {
-        (
-            self.remote_deletes.load(Relaxed),
-            self.local_deletes.load(Relaxed),
-        )
+        (self.deletes.load(Relaxed), self.local.deletes.load(Relaxed))
     }
 
     /// Unregisters the remote port. False: it is not registered.
     pub(crate) fn unregister_remote(&self) -> bool {
-        match self.port().unregister() {
+        match ports::unregister_remote(self) {
             Ok(unregistered) => {
-                unregistered.leave(self);
+                unregistered.leave();
                 true
             }
             Err(refused) => {
-                refused.leave(self);
+                refused.leave();
                 false
             }
         }
@@ -98,9 +99,9 @@ impl Ports {
 
     /// Unregisters the local port. False: it is not registered.
     pub(crate) fn unregister_local(&self) -> bool {
-        match self.local.unregister() {
+        match ports::unregister_local(&self.local) {
             Ok(used) => {
-                used.leave(self);
+                used.leave();
                 true
             }
             Err(_) => false,
@@ -109,27 +110,48 @@ impl Ports {
 
     /// Registers the remote port again.
     pub(crate) fn resume_remote(&self) -> Result<Resumed, NotResumed> {
-        self.port().resume(|| ())
+        ports::resume_remote(self, || ())
+    }
+
+    /// Registers the local port again.
+    pub(crate) fn resume_local(&self, by: By) -> Result<Resumed, NotResumed> {
+        ports::resume_local(&self.local, by, || ())
     }
 }
 
-impl LocalLldd for Ports {
-    fn localport_delete(&self, _owed: &Owed<'_>) {
-        self.local_deletes.fetch_add(1, Relaxed);
-        if self.remote_owed.load(Relaxed) != 0 || self.users.load(Relaxed) != 0 {
-            self.faults.fetch_add(1, Relaxed);
+impl Local for LocalPort {
+    fn local_gate(&self) -> &LocalGate {
+        &self.gate
+    }
+
+    fn localport_delete(owed: &LocalOwed<'_, Self>) {
+        let port = owed.port();
+        port.deletes.fetch_add(1, Relaxed);
+        if port.remote_owed.load(Relaxed) != 0 || port.users.load(Relaxed) != 0 {
+            port.faults.fetch_add(1, Relaxed);
         }
     }
 
     fn localport_deleted(&self) {}
 }
 
-impl RemoteLldd for Ports {
-    fn remoteport_delete(&self, _owed: &Owed<'_>) {
-        self.remote_deletes.fetch_add(1, Relaxed);
-        self.remote_owed.store(0, Relaxed);
-        if self.users.load(Relaxed) != 0 {
-            self.faults.fetch_add(1, Relaxed);
+impl Remote for Ports {
+    type Local = LocalPort;
+
+    fn local(&self) -> &LocalPort {
+        &self.local
+    }
+
+    fn remote_gate(&self) -> &RemoteGate {
+        &self.gate
+    }
+
+    fn remoteport_delete(owed: &RemoteOwed<'_, Self>) {
+        let port = owed.port();
+        port.deletes.fetch_add(1, Relaxed);
+        port.local.remote_owed.store(0, Relaxed);
+        if port.local.users.load(Relaxed) != 0 {
+            port.local.faults.fetch_add(1, Relaxed);
         }
     }
 

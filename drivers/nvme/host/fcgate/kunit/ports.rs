@@ -25,12 +25,12 @@ use super::{
 };
 
 /// Begins to hold a use of the ports.
-fn begin(holder: &Holder, ports: &Ports) -> bool {
-    match holder.begin(ports.port(), || ()) {
+fn begin<'a>(holder: &Holder<'a, Ports>, ports: &'a Ports) -> bool {
+    match holder.begin(ports, || ()) {
         Ok(()) => true,
         Err(NotBegun::NotUnique) => false,
         Err(NotBegun::Refused(refused)) => {
-            refused.leave(ports);
+            refused.leave();
             false
         }
     }
@@ -47,9 +47,9 @@ fn callbacks_come_when_the_association_has_ended() {
         }
         check_eq!(ports.deletes(), (0, 0));
         check!(!begin(&Holder::default(), &ports));
-        check!(holder.ending());
+        check!(holder.ending(&ports));
         check_eq!(ports.deletes(), (0, 0));
-        check!(holder.end(ports.port(), &ports));
+        check!(holder.end(&ports));
         check_eq!(ports.deletes(), (1, 1));
         check!(!ports.unregister_remote() && !ports.unregister_local());
         check_eq!(ports.deletes(), (1, 1));
@@ -63,10 +63,7 @@ fn callbacks_come_at_once_without_association() {
         check_eq!(ports.deletes(), (round, round - 1));
         check!(ports.unregister_local());
         check_eq!(ports.deletes(), (round, round));
-        check_eq!(
-            ports.local.resume(By::AnotherLldd, || ()),
-            Ok(Resumed::Anew)
-        );
+        check_eq!(ports.resume_local(By::AnotherLldd), Ok(Resumed::Anew));
         check_eq!(ports.resume_remote(), Ok(Resumed::Anew));
     }
     // The local port is deleted before.
@@ -81,16 +78,13 @@ fn none_comes_for_a_port_that_is_registered_again() {
     for _ in 0..3 {
         check!(ports.unregister_remote() && ports.unregister_local());
         check_eq!(
-            ports.local.resume(By::AnotherLldd, || ()).err(),
+            ports.resume_local(By::AnotherLldd).err(),
             Some(NotResumed::InUse)
         );
-        check_eq!(
-            ports.local.resume(By::SameLldd, || ()),
-            Ok(Resumed::Undeleted)
-        );
+        check_eq!(ports.resume_local(By::SameLldd), Ok(Resumed::Undeleted));
         check_eq!(ports.resume_remote(), Ok(Resumed::Undeleted));
     }
-    check!(holder.ending() && holder.end(ports.port(), &ports));
+    check!(holder.ending(&ports) && holder.end(&ports));
     check_eq!(ports.deletes(), (0, 0));
     check!(ports.unregister_remote());
     check_eq!(ports.deletes(), (1, 0));
@@ -98,46 +92,60 @@ fn none_comes_for_a_port_that_is_registered_again() {
 
 fn a_holder_holds_one_use() {
     let (ports, holder) = (Ports::new(), Holder::default());
-    check!(!holder.ending());
-    check!(!holder.end(ports.port(), &ports));
-    check!(holder.take(ports.port()).is_none());
+    check!(!holder.ending(&ports));
+    check!(!holder.end(&ports));
+    check!(holder.take(&ports).is_none());
     let prepared = Cell::new(0);
     let prepare = || prepared.set(prepared.get() + 1);
-    check!(holder.begin(ports.port(), prepare).is_ok());
+    check!(holder.begin(&ports, prepare).is_ok());
     check!(matches!(
-        holder.begin(ports.port(), prepare),
+        holder.begin(&ports, prepare),
         Err(NotBegun::NotUnique)
     ));
     check_eq!(prepared.get(), 1);
-    check!(holder.ending());
+    check!(holder.ending(&ports));
     // One ends it, and until then the next does not begin.
-    check!(!holder.ending());
-    check!(holder.take(ports.port()).is_none());
+    check!(!holder.ending(&ports));
+    check!(holder.take(&ports).is_none());
     check!(!begin(&holder, &ports));
-    check!(holder.end(ports.port(), &ports));
-    check!(!holder.end(ports.port(), &ports));
+    check!(holder.end(&ports));
+    check!(!holder.end(&ports));
     check!(begin(&holder, &ports));
-    let used = holder.take(ports.port());
-    check!(used.is_some() && ports.unregister_remote());
+    let used = holder.take(&ports);
+    check!(used
+        .as_ref()
+        .is_some_and(|used| core::ptr::eq(used.port(), &ports)));
+    check!(ports.unregister_remote());
     check_eq!(ports.deletes(), (0, 0));
     if let Some(used) = used {
-        used.leave(&ports);
+        used.leave();
     }
+    check_eq!(ports.deletes(), (1, 0));
+}
+
+fn a_holder_gives_back_what_it_was_given() {
+    let (ports, others, holder) = (Ports::new(), Ports::new(), Holder::default());
+    check!(begin(&holder, &ports));
+    check!(!holder.ending(&others) && holder.take(&others).is_none());
+    check!(holder.ending(&ports) && !holder.end(&others));
+    check!(others.unregister_remote() && ports.unregister_remote());
+    check_eq!((others.deletes(), ports.deletes()), ((1, 0), (0, 0)));
+    check!(holder.end(&ports));
     check_eq!(ports.deletes(), (1, 0));
 }
 
 fn a_refused_use_leaves_the_local_port() {
     let (ports, holder) = (Ports::new(), Holder::default());
     check!(ports.unregister_remote());
-    let refused = holder.begin(ports.port(), || ());
+    let refused = holder.begin(&ports, || ());
     check!(ports.unregister_local());
     // Who was refused has not left yet.
     check_eq!(ports.deletes(), (1, 0));
     if let Err(NotBegun::Refused(refused)) = refused {
-        refused.leave(&ports);
+        refused.leave();
     }
     check_eq!(ports.deletes(), (1, 1));
-    check!(!holder.ending());
+    check!(!holder.ending(&ports));
 }
 
 suite!(fcgate_ports:
@@ -145,5 +153,6 @@ suite!(fcgate_ports:
     callbacks_come_at_once_without_association,
     none_comes_for_a_port_that_is_registered_again,
     a_holder_holds_one_use,
+    a_holder_gives_back_what_it_was_given,
     a_refused_use_leaves_the_local_port,
 );

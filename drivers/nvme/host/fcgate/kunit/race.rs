@@ -63,7 +63,6 @@ const LOST_MS: u32 = 60_000;
 #[pin_data]
 struct Controller {
     ports: Ports,
-    association: Holder,
     /// The LLDD is done.
     over: Atomic<bool>,
     associations: Atomic<i32>,
@@ -74,8 +73,9 @@ struct Controller {
 
 impl WorkItem for Controller {
     fn run(this: ArcBorrow<'_, Self>) {
+        let association = Holder::default();
         while !this.over.load(Acquire) {
-            this.associate();
+            this.associate(&association);
         }
         this.finished.complete_all();
     }
@@ -86,7 +86,6 @@ impl Controller {
         Arc::pin_init(
             pin_init!(Self {
                 ports: Ports::new(),
-                association: Holder::default(),
                 over: Atomic::new(false),
                 associations: Atomic::new(0),
                 refused: Atomic::new(0),
@@ -97,25 +96,25 @@ impl Controller {
     }
 
     /// Creates an association and deletes it.
-    fn associate(&self) {
+    fn associate<'a>(&'a self, association: &Holder<'a, Ports>) {
         let ports = &self.ports;
-        match self.association.begin(ports.port(), || ()) {
+        match association.begin(ports, || ()) {
             Ok(()) => {}
             Err(NotBegun::NotUnique) => {
-                ports.faults.fetch_add(1, Relaxed);
+                ports.local.faults.fetch_add(1, Relaxed);
                 return;
             }
             Err(NotBegun::Refused(refused)) => {
-                refused.leave(ports);
+                refused.leave();
                 self.refused.fetch_add(1, Relaxed);
                 return;
             }
         }
-        ports.users.fetch_add(1, Full);
+        ports.local.users.fetch_add(1, Full);
         self.associations.fetch_add(1, Relaxed);
-        ports.users.fetch_sub(1, Full);
-        if !self.association.ending() || !self.association.end(ports.port(), ports) {
-            ports.faults.fetch_add(1, Relaxed);
+        ports.local.users.fetch_sub(1, Full);
+        if !association.ending(ports) || !association.end(ports) {
+            ports.local.faults.fetch_add(1, Relaxed);
         }
     }
 }
@@ -156,14 +155,14 @@ fn race(both: bool, local_first: bool) {
         }
         // `localport_delete` is to come after the callback of this one.
         if !local_first {
-            ports.remote_owed.store(1, Relaxed);
+            ports.local.remote_owed.store(1, Relaxed);
         }
         refused += i32::from(!ports.unregister_remote());
         if both && !local_first {
             refused += i32::from(!ports.unregister_local());
         }
         if both {
-            match resume(|| ports.local.resume(By::SameLldd, || ())) {
+            match resume(|| ports.resume_local(By::SameLldd)) {
                 Some(undeleted) => kept_local += i32::from(undeleted),
                 None => refused += 1,
             }
@@ -172,7 +171,7 @@ fn race(both: bool, local_first: bool) {
             Some(undeleted) => kept += i32::from(undeleted),
             None => refused += 1,
         }
-        ports.remote_owed.store(0, Relaxed);
+        ports.local.remote_owed.store(0, Relaxed);
     }
     controller.over.store(true, Release);
     let end = controller
@@ -181,7 +180,7 @@ fn race(both: bool, local_first: bool) {
     drop(work);
     check_eq!(end, Ok(()));
     check_eq!(refused, 0);
-    check_eq!(ports.faults.load(Relaxed), 0);
+    check_eq!(ports.local.faults.load(Relaxed), 0);
     let local = if both { ROUNDS } else { 0 };
     check_eq!(ports.deletes(), (ROUNDS - kept, local - kept_local));
     pr_info!(
@@ -208,19 +207,12 @@ fn both_ports_come_and_go_local_port_first() {
 
 /// Who wants to end the same association: one does.
 fn two_end_an_association() {
-    let Ok(controller) = Controller::new() else {
-        check!(false);
-        return;
-    };
-    let ports = &controller.ports;
+    let (ports, association) = (Ports::new(), Holder::default());
     for _ in 0..ROUNDS {
-        check!(controller.association.begin(ports.port(), || ()).is_ok());
-        let ends = [
-            controller.association.ending(),
-            controller.association.ending(),
-        ];
+        check!(association.begin(&ports, || ()).is_ok());
+        let ends = [association.ending(&ports), association.ending(&ports)];
         check_eq!(ends, [true, false]);
-        check!(controller.association.end(ports.port(), ports));
+        check!(association.end(&ports));
     }
     check_eq!(ports.deletes(), (0, 0));
 }

@@ -6,6 +6,12 @@
 //! C counterpart: `ASSOC_ACTIVE` of `struct nvme_fc_ctrl`. C clears it when the deletion begins, so
 //! that a controller could create its next association beside it.
 
+use core::{
+    marker::PhantomData,
+    mem::align_of,
+    ptr, //
+};
+
 use super::{
     atomic::{
         Atomic,
@@ -13,106 +19,125 @@ use super::{
         Release, //
     },
     ports::{
+        self,
         Refused,
-        RemoteLldd,
-        RemotePort,
+        Remote,
         RemoteUse, //
     },
 };
 
 /// Holds nothing. The memory of one that was just made.
-const IDLE: i32 = 0;
+const IDLE: isize = 0;
 
 /// Is about to hold a use.
-const BEGINNING: i32 = 1;
+const BEGINNING: isize = 1;
 
-/// Holds a use.
-const ACTIVE: i32 = 2;
+/// Holds a use of the port at this distance before.
+const ACTIVE: isize = 2;
 
-/// Holds a use that someone is about to end.
-const ENDING: i32 = 3;
+/// Holds a use of the port at this distance before, which someone is about to end.
+const ENDING: isize = 3;
 
 /// Why a use does not begin.
 #[must_use = "the LLDD may wait for its callback"]
-pub(crate) enum NotBegun<'a> {
+pub(crate) enum NotBegun<'a, L> {
     /// The previous one has not ended.
     NotUnique,
     /// The remote port refuses.
-    Refused(Refused<'a>),
+    Refused(Refused<'a, L>),
 }
 
-/// What holds a use of one remote port, always the same, or none.
+/// What holds a use of a remote port, or none. The ports are valid for `'p`, so that the address of
+/// one is that of no other one.
 ///
 /// # Invariants
 ///
-/// It has parked a use if it is [`ACTIVE`] or [`ENDING`], and only then (G4).
+/// It has parked a use of the port whose address it has, if it has one ([`ACTIVE`], [`ENDING`]),
+/// and only then (G4).
 #[repr(transparent)]
-pub(crate) struct Holder(Atomic<i32>);
+pub(crate) struct Holder<'p, P> {
+    word: Atomic<isize>,
+    /// Not shorter than it is, nor longer.
+    _ports: PhantomData<fn(&'p P) -> &'p P>,
+}
 
-impl Default for Holder {
+impl<P> Default for Holder<'_, P> {
     /// One that holds nothing, as C makes them: of zeroes.
     fn default() -> Self {
-        Self(Atomic::new(IDLE))
+        Self {
+            word: Atomic::new(IDLE),
+            _ports: PhantomData,
+        }
     }
 }
 
-impl Holder {
+impl<'p, P: Remote> Holder<'p, P> {
+    /// The word of one that has a use of `port`.
+    fn word(port: &P, state: isize) -> isize {
+        const { assert!(align_of::<P>() > 3, "there is room for the state") };
+        // CAST: It is compared, no more.
+        ptr::from_ref(port) as isize + state
+    }
+
     /// Enters `port`. Only one of those who try at the same time gets to it.
     ///
     /// `prepare` comes before that, so that what is done after the port was unregistered comes
     /// later: that the association has failed is not forgotten.
-    pub(crate) fn begin<'a>(
+    pub(crate) fn begin(
         &self,
-        port: RemotePort<'a>,
+        port: &'p P,
         prepare: impl FnOnce(),
-    ) -> Result<(), NotBegun<'a>> {
+    ) -> Result<(), NotBegun<'p, P::Local>> {
         // Full: comes after what ended before.
-        if self.0.cmpxchg(IDLE, BEGINNING, Full).is_err() {
+        if self.word.cmpxchg(IDLE, BEGINNING, Full).is_err() {
             return Err(NotBegun::NotUnique);
         }
         prepare();
-        match port.enter() {
+        match ports::enter_remote(port) {
             Ok(entered) => {
                 entered.park();
                 // INVARIANT: It was parked.
                 // Release: pairs with `ending()`.
-                self.0.store(ACTIVE, Release);
+                self.word.store(Self::word(port, ACTIVE), Release);
                 Ok(())
             }
             Err(refused) => {
-                self.0.store(IDLE, Release);
+                self.word.store(IDLE, Release);
                 Err(NotBegun::Refused(refused))
             }
         }
     }
 
-    /// Someone begins to end the use, if there is one and nobody else does. Whoever gets true calls
-    /// [`Holder::end()`], and may use the LLDD until then.
+    /// Someone begins to end the use of `port`, if there is one and nobody else does. Whoever gets
+    /// true calls [`Holder::end()`], and may use the LLDD until then.
     #[must_use = "who begins to end it has to end it"]
-    pub(crate) fn ending(&self) -> bool {
-        self.0.cmpxchg(ACTIVE, ENDING, Full).is_ok()
+    pub(crate) fn ending(&self, port: &P) -> bool {
+        let (active, ending) = (Self::word(port, ACTIVE), Self::word(port, ENDING));
+        self.word.cmpxchg(active, ending, Full).is_ok()
     }
 
-    /// The use ends, if [`Holder::ending()`] was called before; calls what is owed then. `port` is
-    /// that of [`Holder::begin()`]. False: there is nothing to end.
-    pub(crate) fn end(&self, port: RemotePort<'_>, lldd: &impl RemoteLldd) -> bool {
+    /// The use of `port` ends, if [`Holder::ending()`] was called before; calls what is owed then.
+    /// False: there is nothing to end.
+    pub(crate) fn end(&self, port: &P) -> bool {
         // INVARIANT: It is taken back by who has made this change, and by nobody else.
         // Full: pairs with `begin()`.
-        if self.0.cmpxchg(ENDING, IDLE, Full).is_err() {
+        let ending = Self::word(port, ENDING);
+        if self.word.cmpxchg(ending, IDLE, Full).is_err() {
             return false;
         }
-        port.unpark().leave(lldd);
+        ports::unpark_remote(port).leave();
         true
     }
 
-    /// Takes the use out, if there is one and nobody is ending it: for a holder that is freed
-    /// before its use ends. `port` is that of [`Holder::begin()`].
-    pub(crate) fn take<'a>(&self, port: RemotePort<'a>) -> Option<RemoteUse<'a>> {
+    /// Takes the use of `port` out, if there is one and nobody is ending it: for a holder that is
+    /// freed before its use ends.
+    pub(crate) fn take<'a>(&self, port: &'a P) -> Option<RemoteUse<'a, P>> {
         // INVARIANT: As in `end()`.
         // Full: pairs with `begin()`.
-        self.0
-            .cmpxchg(ACTIVE, IDLE, Full)
+        let active = Self::word(port, ACTIVE);
+        self.word
+            .cmpxchg(active, IDLE, Full)
             .is_ok()
-            .then(|| port.unpark())
+            .then(|| ports::unpark_remote(port))
     }
 }

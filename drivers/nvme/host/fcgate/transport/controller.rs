@@ -10,12 +10,16 @@ use kernel::{
 };
 
 use super::{
+    local_port::LocalPort,
     private,
     remote_port::RemotePort, //
 };
 use crate::{
     bindings,
-    logic::holder::Holder,
+    logic::holder::{
+        Holder,
+        NotBegun, //
+    },
     object::{
         c_object,
         CObject,
@@ -31,7 +35,7 @@ pub(super) const CTRL_LIST: usize = mem::offset_of!(private::nvme_fc_ctrl, ctrl_
 const ASSOC_FAILED: c_ulong = private::ASSOC_FAILED as c_ulong;
 
 // It is the word alone; C does not change it.
-impl View<bindings::atomic_t> for Holder {}
+impl View<bindings::atomic_long_t> for Holder<'_, RemotePort> {}
 
 c_object! {
     /// A controller (`struct nvme_fc_ctrl`).
@@ -40,8 +44,7 @@ c_object! {
     pub(crate) unsafe struct Controller(private::nvme_fc_ctrl) {
         fn number: Constant<u32> = cnum;
         fn remote_port: Constant<&'a RemotePort> = rport;
-        /// The use of its remote port that its association has.
-        pub(crate) fn association: Holder = association;
+        fn association: Holder<'a, RemotePort> = association;
     }
 }
 
@@ -51,8 +54,24 @@ impl Controller {
         self.remote_port().get()
     }
 
-    /// An association that is created from now on has not failed.
-    pub(crate) fn clear_failed(&self) {
+    /// Its association begins to use the remote port, see [`Holder::begin()`]. It has not failed.
+    pub(crate) fn begin(&self) -> Result<(), NotBegun<'_, LocalPort>> {
+        self.association()
+            .begin(self.port(), || self.clear_failed())
+    }
+
+    /// Someone begins to end that use, see [`Holder::ending()`].
+    #[must_use = "who begins to end it has to end it"]
+    pub(crate) fn ending(&self) -> bool {
+        self.association().ending(self.port())
+    }
+
+    /// It ends, see [`Holder::end()`].
+    pub(crate) fn end(&self) -> bool {
+        self.association().end(self.port())
+    }
+
+    fn clear_failed(&self) {
         // SAFETY: The controller is valid, and everybody changes the flags bit by bit.
         unsafe {
             let flags = &raw mut (*self.as_raw()).flags;

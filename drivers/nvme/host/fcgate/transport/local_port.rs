@@ -50,12 +50,13 @@ use crate::{
         gate::{
             By,
             NotResumed,
-            Owed,
             Resumed, //
         },
         ports::{
+            self,
+            Local,
             LocalGate,
-            LocalLldd, //
+            LocalOwed, //
         },
         private_size::PrivateSizes,
     },
@@ -90,8 +91,7 @@ c_object! {
         fn port_state: Atomic<u32> = localport.port_state;
         fn ops: Atomic<*mut bindings::nvme_fc_port_template> = ops;
         fn remote_port_list: Opaque<bindings::list_head> = endp_list;
-        /// Whether it is registered, and by how many it is used.
-        pub(crate) fn gate: LocalGate = gate.word;
+        fn gate: LocalGate = gate.word;
         fn word: Opaque<bindings::atomic_t> = gate.word;
         fn local_priv_sz: Atomic<u32> = gate.local_priv_sz;
         fn remote_priv_sz: Atomic<u32> = gate.remote_priv_sz;
@@ -165,7 +165,7 @@ impl LocalPort {
         } else {
             By::AnotherLldd
         };
-        let resumed = self.gate().resume(by, || {
+        let resumed = ports::resume_local(self, by, || {
             self.ops().store(template.as_raw(), Relaxed);
             self.local_priv_sz().store(sizes.local, Relaxed);
             self.remote_priv_sz().store(sizes.remote, Relaxed);
@@ -228,13 +228,18 @@ unsafe impl Counted for LocalPort {
     }
 }
 
-impl LocalLldd for LocalPort {
-    fn localport_delete(&self, _owed: &Owed<'_>) {
+impl Local for LocalPort {
+    fn local_gate(&self) -> &LocalGate {
+        self.gate()
+    }
+
+    fn localport_delete(owed: &LocalOwed<'_, Self>) {
+        let port = owed.port();
         // SAFETY: The callback is owed.
-        let template = unsafe { self.template() };
+        let template = unsafe { port.template() };
         if let Some(delete) = template.localport_delete().get() {
             // SAFETY: The LLDD has registered the port, and waits for this.
-            unsafe { delete(&raw mut (*self.as_raw()).localport) };
+            unsafe { delete(&raw mut (*port.as_raw()).localport) };
         }
     }
 

@@ -5,12 +5,19 @@
 use core::ptr::NonNull;
 
 use super::{
+    local_port::LocalPort,
     private,
     remote_port::RemotePort, //
 };
 use crate::{
     bindings,
-    logic::holder::Holder,
+    logic::{
+        holder::{
+            Holder,
+            NotBegun, //
+        },
+        ports::RemoteUse,
+    },
     object::{
         c_object,
         CObject,
@@ -24,8 +31,7 @@ c_object! {
     // it uses the request.
     pub(crate) unsafe struct LsRequest(private::nvmefc_ls_rcv_op) {
         fn remote_port: Constant<&'a RemotePort> = rport;
-        /// The use of its remote port that it has until it was responded to.
-        pub(crate) fn active: Holder = active;
+        fn active: Holder<'a, RemotePort> = active;
     }
 }
 
@@ -33,6 +39,16 @@ impl LsRequest {
     /// The remote port that it comes from.
     pub(crate) fn port(&self) -> &RemotePort {
         self.remote_port().get()
+    }
+
+    /// It begins to use the remote port, until it was responded to, see [`Holder::begin()`].
+    pub(crate) fn begin(&self) -> Result<(), NotBegun<'_, LocalPort>> {
+        self.active().begin(self.port(), || ())
+    }
+
+    /// Takes out its use of `port`, which is its remote port, see [`Holder::take()`].
+    pub(crate) fn take<'a>(&self, port: &'a RemotePort) -> Option<RemoteUse<'a, RemotePort>> {
+        self.active().take(port)
     }
 }
 

@@ -45,14 +45,13 @@ use crate::{
         connectivity::PortState,
         gate::{
             NotResumed,
-            Owed,
             Resumed, //
         },
         ports::{
             self,
-            LocalLldd,
+            Remote,
             RemoteGate,
-            RemoteLldd,
+            RemoteOwed,
             RemoteUse, //
         },
     },
@@ -129,16 +128,6 @@ impl RemotePort {
         }
     }
 
-    /// The local port by which it is reached.
-    pub(crate) fn local(&self) -> &LocalPort {
-        self.local_port().get()
-    }
-
-    /// Whether it and its local port are registered, and by how many they are used.
-    pub(crate) fn gates(&self) -> ports::RemotePort<'_> {
-        ports::RemotePort::new(self.gate(), self.local().gate())
-    }
-
     /// Keeps the state of the port and the list of its controllers as they are.
     pub(crate) fn lock(&self) -> LockedPort<'_> {
         // INVARIANT: It is locked until the guard is dropped.
@@ -162,9 +151,9 @@ impl RemotePort {
     }
 
     /// Has the LLDD abort the LS requests that it was given for the port. May sleep.
-    pub(crate) fn abort_ls_requests(&self, _used: &RemoteUse<'_>) {
+    pub(crate) fn abort_ls_requests(used: &RemoteUse<'_, Self>) {
         // SAFETY: The port is valid, and as long as it is used its LLDD may be called.
-        unsafe { bindings::nvme_fc_abort_lsops(self.as_raw().cast()) };
+        unsafe { bindings::nvme_fc_abort_lsops(used.port().as_raw().cast()) };
     }
 
     /// Waits for `remoteport_delete`, if that is owed. May sleep.
@@ -186,25 +175,26 @@ unsafe impl Counted for RemotePort {
     }
 }
 
-impl LocalLldd for RemotePort {
-    fn localport_delete(&self, owed: &Owed<'_>) {
-        self.local().localport_delete(owed);
+impl Remote for RemotePort {
+    type Local = LocalPort;
+
+    fn local(&self) -> &LocalPort {
+        self.local_port().get()
     }
 
-    fn localport_deleted(&self) {
-        self.local().localport_deleted();
+    fn remote_gate(&self) -> &RemoteGate {
+        self.gate()
     }
-}
 
-impl RemoteLldd for RemotePort {
-    fn remoteport_delete(&self, _owed: &Owed<'_>) {
+    fn remoteport_delete(owed: &RemoteOwed<'_, Self>) {
+        let port = owed.port();
         // SAFETY: The callback is owed. Whoever calls it uses the local port as well. Or it is the
         // LLDD itself that does, to unregister the remote port after its local port, which it must
         // before another one registers that.
-        let template = unsafe { self.local().template() };
+        let template = unsafe { port.local().template() };
         if let Some(delete) = template.remoteport_delete().get() {
             // SAFETY: The LLDD has registered the port, and waits for this.
-            unsafe { delete(&raw mut (*self.as_raw()).remoteport) };
+            unsafe { delete(&raw mut (*port.as_raw()).remoteport) };
         }
     }
 
@@ -248,7 +238,7 @@ impl LockedPort<'_> {
 
     /// An LLDD registers the port again, with `info`.
     pub(crate) fn resume(&self, info: &PortInfo) -> Result<Resumed, NotResumed> {
-        let resumed = self.port.gates().resume(|| self.set_info(info))?;
+        let resumed = ports::resume_remote(self.port, || self.set_info(info))?;
         if let Resumed::Undeleted = resumed {
             self.set_info(info);
         }
