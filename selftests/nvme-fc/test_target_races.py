@@ -74,6 +74,13 @@ def mixture(context: Context) -> None:
     diag(f"{len(commands)} commands, {aborted} aborts, returned {sorted(map(str, outcomes))}")
     assert outcomes <= {0, -errno.EOVERFLOW, -errno.EBUSY}, f"returned {outcomes}"
     assert -errno.EOVERFLOW in outcomes, "none had to wait"
+    # They have met: of those that had to wait, some were executed, and some were aborted before.
+    waited = [command for command in commands if command.deferred]
+    executed = sum(command.operations > 0 for command in waited)
+    diag(f"{len(waited)} had to wait, {executed} of them were executed")
+    assert 0 < executed, "none of those that had to wait was executed"
+    if statistics_shown():
+        assert executed < len(waited), "no abort came before a command that waited was executed"
     for command in commands:
         accepted = command.returned in (0, -errno.EOVERFLOW)
         equal(command.released, int(accepted), f"how often it was given back ({command})")
