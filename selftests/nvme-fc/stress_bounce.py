@@ -108,6 +108,7 @@ class Stress:
         # Unlike fcloop it loses no link service when a port goes.
         fabric = LateFcloop(context, hold_disconnects=int(bool(self._window)))
         fabric.set(ls_abort_ms=self._window)
+        self._fabric = fabric
         self._ports = [Port(context, fabric, number) for number in range(1, arguments.ports + 1)]
         # Before the driver goes, all that it holds has to be over.
         context.defer(lambda: fabric.set(hold_disconnects=0))
@@ -178,6 +179,10 @@ class Stress:
             say(f"  {line}")
         self._check()
         equal(self._done, self._rounds * self._round, "bounces")
+        if self._window:
+            aborted = self._fabric.count("aborted_ls")
+            say(f"  {aborted} LS were aborted, {self._window} ms each")
+            assert aborted >= self._done, "there were bounces without one"
         wrong = [f"{errors} errors"] if errors else []
         return wrong + [f"{name} grows" for name in memory.growing(samples)]
 
