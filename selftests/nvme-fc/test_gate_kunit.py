@@ -7,7 +7,7 @@ from nvmelib.gate import CRATE
 
 suites = KunitModule(CRATE, "nvme_fc_gate_kunit", "NVME_FC_GATE_KUNIT_TEST")
 suites.test("the gate of one port", "fcgate_gate", 4)
-suites.test("the gates of both ports, and what holds a use of them", "fcgate_ports", 5)
+suites.test("the gates of both ports, and what holds a use of them", "fcgate_ports", 6)
 suites.test("controllers without port, and memory behind objects", "fcgate_connectivity", 3)
 suites.test("two threads at once", "fcgate_race", 4)
 
