@@ -6,7 +6,7 @@ import time
 
 from ksftlib.ktap import Context, diag, equal
 from nvmelib.bounce import Bounces, LocalBounces
-from nvmelib.fcloop import LateFcloop
+from nvmelib.fcloop import LateFcloop, answering
 from nvmelib.host import Options
 from nvmelib.load import Load
 from nvmelib.rig import Rig
@@ -23,7 +23,7 @@ WIDENED, WINDOW = 5, 60
 
 @suite.test(f"{LEAST} to {MOST} bounces of a remote port under I/O", limit=150)
 def remote(context: Context) -> None:
-    rig = Rig(context)
+    rig = Rig(context, fabric=answering(context))
     bounces = Bounces(context, rig)
     load = Load(context, rig.disk(), 8, writes=5)
     load.progress()
@@ -39,7 +39,7 @@ def remote(context: Context) -> None:
 
 @suite.test("bounces of a remote port with nothing to do", limit=90)
 def idle(context: Context) -> None:
-    rig = Rig(context)
+    rig = Rig(context, fabric=answering(context))
     bounces = Bounces(context, rig)
     for _ in range(LEAST):
         bounces.bounce()
@@ -48,7 +48,7 @@ def idle(context: Context) -> None:
 
 @suite.test("bounces of a remote port without a controller", limit=90)
 def unused(context: Context) -> None:
-    rig = Rig(context)
+    rig = Rig(context, fabric=answering(context))
     rig.controller.disconnect()
     bounces = Bounces(context, rig)
     for _ in range(LEAST):
@@ -58,7 +58,7 @@ def unused(context: Context) -> None:
 
 @suite.test("all ports go and come back under I/O", limit=150)
 def local(context: Context) -> None:
-    rig = Rig(context)
+    rig = Rig(context, fabric=answering(context))
     bounces = LocalBounces(context, rig)
     load = Load(context, rig.disk(), 8, writes=5)
     for _ in range(LEAST):

@@ -5,6 +5,7 @@
 import time
 
 from ksftlib.ktap import Context, diag, equal
+from nvmelib.fcloop import answering
 from nvmelib.host import Options
 from nvmelib.load import Load, check, fill
 from nvmelib.rig import Rig
@@ -49,7 +50,7 @@ def resume(rig: Rig) -> float:
 
 @suite.test("a controller is live again as soon as its port is back", limit=60)
 def at_once(context: Context) -> None:
-    rig = Rig(context, Options(reconnect_delay=DELAY))
+    rig = Rig(context, Options(reconnect_delay=DELAY), answering(context))
     fill(rig.disk(), 64)
     allowed = min(LIMIT + TIMES * reset(rig), (DELAY - AWAY) / 2)
     took = resume(rig)
@@ -60,7 +61,7 @@ def at_once(context: Context) -> None:
 
 @suite.test("I/O waits while the port is away, and goes on without errors", limit=90)
 def under_io(context: Context) -> None:
-    rig = Rig(context, Options(reconnect_delay=DELAY))
+    rig = Rig(context, Options(reconnect_delay=DELAY), answering(context))
     load = Load(context, rig.disk(), 8, writes=5)
     load.progress()
     took = resume(rig)
@@ -73,7 +74,7 @@ def under_io(context: Context) -> None:
 
 @suite.test("a controller whose port stays away is deleted", limit=60)
 def lost(context: Context) -> None:
-    rig = Rig(context, Options(reconnect_delay=1, ctrl_loss_tmo=3))
+    rig = Rig(context, Options(reconnect_delay=1, ctrl_loss_tmo=3), answering(context))
     rig.fabric.remote.delete()
     rig.controller.wait_gone(30)
 

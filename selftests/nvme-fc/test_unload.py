@@ -6,6 +6,7 @@ import os
 import time
 
 from ksftlib.ktap import PATIENCE, Context, diag, equal
+from nvmelib.fcloop import answering
 from nvmelib.load import Load, check, fill
 from nvmelib.module import FCLOOP, HOST, need_modules
 from nvmelib.rig import Rig
@@ -22,7 +23,7 @@ def unload(rig: Rig) -> float:
     start = time.monotonic()
     rig.fabric.unload()
     took = time.monotonic() - start
-    equal(FCLOOP.loaded(), False, "whether it is loaded")
+    equal(rig.fabric.module.loaded(), False, "whether it is loaded")
     assert HOST.loaded(), "the host is gone as well"
     return took
 
@@ -38,7 +39,7 @@ def come_back(rig: Rig) -> None:
 @suite.test("unloading the LLDD with a namespace open, ports deleted before", limit=90)
 def ports_first(context: Context) -> None:
     need_modules(FCLOOP)
-    rig = Rig(context)
+    rig = Rig(context, fabric=answering(context))
     fill(rig.disk(), 64)
     descriptor = os.open(rig.disk(), os.O_RDONLY)
     context.defer(lambda: os.close(descriptor))
@@ -57,7 +58,7 @@ def ports_first(context: Context) -> None:
 @suite.test("unloading the LLDD with all its ports and a namespace open", limit=90)
 def at_once(context: Context) -> None:
     need_modules(FCLOOP)
-    rig = Rig(context)
+    rig = Rig(context, fabric=answering(context))
     fill(rig.disk(), 64)
     descriptor = os.open(rig.disk(), os.O_RDONLY)
     context.defer(lambda: os.close(descriptor))
@@ -71,7 +72,7 @@ def at_once(context: Context) -> None:
 @suite.test("unloading the LLDD under I/O, three times", limit=150)
 def under_io(context: Context) -> None:
     need_modules(FCLOOP)
-    rig = Rig(context)
+    rig = Rig(context, fabric=answering(context))
     load = Load(context, rig.disk(), 8, writes=5)
     for _ in range(3):
         load.progress()

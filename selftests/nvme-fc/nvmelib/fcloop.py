@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from ksftlib.files import read, write
-from ksftlib.ktap import Context
+from ksftlib.ktap import Context, Skip
 from ksftlib.module import Module, TestModule
 from ksftlib.wait import Task, until
 
@@ -173,3 +173,17 @@ class LateFcloop(Fcloop):
     def wait_complete(self, seconds: float = 30.0) -> None:
         """Waits until the target has been told of all that it has sent."""
         until(lambda: self.count("outstanding") == 0, "the last late completion", seconds)
+
+
+def answering(context: Context) -> Fcloop:
+    """The driver for ports that come back while controllers wait for them.
+
+    While a port is being registered, fcloop knows nobody to give an answer of the target to: that to
+    a controller that connects at once may be lost, and the controller waits for it without end. The
+    driver with late completions, of which there are none here, gives it to whoever has asked; it may
+    not be installed.
+    """
+    try:
+        return LateFcloop(context)
+    except Skip:
+        return Fcloop(context)
