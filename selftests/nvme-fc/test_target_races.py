@@ -18,6 +18,10 @@ STALL = 4000
 #: How often that is tried, for on a busy machine the jobs may become idle too late.
 ATTEMPTS = 5
 
+#: Rounds of the mixture, commands of each sender in one, and milliseconds until a response
+#: completes.
+ROUNDS, BATCH, LATE = 40, 12, (1, 30)
+
 
 @suite.test("all jobs become idle while the receiver is held up")
 def stranded(context: Context) -> None:
@@ -50,25 +54,35 @@ def stranded(context: Context) -> None:
     raise Skip("the jobs never became idle while the receiver was held up")
 
 
+def mix(rig: LlddRig, late: int) -> int:
+    """Two senders at once, with aborts of what waits; how many aborts there were."""
+    first = rig.lldd.take(2 * BATCH)
+    tasks = [
+        rig.lldd.later(rig.lldd.words(number, rig.connection, PLAIN, BATCH, hold="rsp", late=late))
+        for number in (first, first + BATCH)
+    ]
+    aborted = 0
+    out = 1
+    while out or not all(task.done() for task in tasks):
+        alive = [number for number, command in rig.lldd.commands().items()
+                 if command.deferred and not command.released]  # fmt: skip
+        for number in alive[1:2]:
+            rig.lldd.order(f"abort {number}")
+            aborted += 1
+        out = rig.lldd.state()["commands_out"]
+    for task in tasks:
+        rig.lldd.wait_order(task)
+    return aborted
+
+
 @suite.test("commands, completions and aborts at once", limit=120)
 def mixture(context: Context) -> None:
     rig = LlddRig(context, 4)
-    count = 1500
-    first = rig.lldd.take(2 * count)
-    tasks = [
-        rig.lldd.later(rig.lldd.words(number, rig.connection, PLAIN, count, hold="rsp", late=1))
-        for number in (first, first + count)
-    ]
     aborted = 0
-    while not all(task.done() for task in tasks):
-        alive = [number for number, command in rig.lldd.commands().items()
-                 if command.deferred and not command.released]  # fmt: skip
-        for number in alive[:4]:
-            rig.lldd.order(f"abort {number}")
-            aborted += 1
-    for task in tasks:
-        rig.lldd.wait_order(task)
-    until(lambda: rig.lldd.state()["commands_out"] == 0, "all to be given back", 60)
+    for number in range(ROUNDS):
+        # Responses complete soon, so that commands end while others are received; or so late that
+        # those which wait are found while they do.
+        aborted += mix(rig, LATE[number % len(LATE)])
     commands = list(rig.lldd.commands().values())
     outcomes = {command.returned for command in commands}
     diag(f"{len(commands)} commands, {aborted} aborts, returned {sorted(map(str, outcomes))}")

@@ -4,6 +4,8 @@
 //!
 //! The state is locked by a spinlock, which is never held while the transport is called.
 
+use core::mem;
+
 use kernel::{
     prelude::*,
     time::{
@@ -246,6 +248,18 @@ fn take<T>(
     let list = list(&mut state);
     let at = list.iter().position(|(of, held)| fits(*of, held))?;
     list.remove(at).ok().map(|(_, held)| held)
+}
+
+/// Gives back the memory of what was held: what is static is not dropped with the module.
+pub(crate) fn forget() {
+    let mut state = STATE.lock();
+    let held = (
+        mem::take(&mut state.held_requests),
+        mem::take(&mut state.held_commands),
+        mem::take(&mut state.held_responses),
+    );
+    drop(state);
+    drop(held);
 }
 
 fn send_responses() {

@@ -86,9 +86,14 @@ impl Show for Shown {
     }
 }
 
-struct TestLldd {
+/// The files in debugfs.
+struct Files {
     _orders: File<Orders>,
     _state: File<Shown>,
+}
+
+struct TestLldd {
+    files: Option<Files>,
 }
 
 impl kernel::Module for TestLldd {
@@ -97,9 +102,18 @@ impl kernel::Module for TestLldd {
         // SAFETY: Called once, before anybody uses it.
         unsafe { STATE.init() };
         let dir = Dir::<Self>::new(c"nvme_fc_test_lldd")?;
-        Ok(Self {
+        let files = Files {
             _orders: dir.orders(c"orders", Arc::new(Orders, GFP_KERNEL)?),
             _state: dir.file(c"state", Arc::new(Shown, GFP_KERNEL)?),
-        })
+        };
+        Ok(Self { files: Some(files) })
+    }
+}
+
+impl Drop for TestLldd {
+    fn drop(&mut self) {
+        // There are no ports, which keep the module; and now nobody gives orders.
+        self.files = None;
+        driver::forget();
     }
 }
