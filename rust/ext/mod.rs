@@ -15,6 +15,8 @@ pub mod module;
 
 #[cfg(ext_completion)]
 pub mod completion;
+#[cfg(ext_counts)]
+pub mod counts;
 #[cfg(ext_debugfs)]
 pub mod debugfs;
 #[cfg(ext_genl)]

@@ -7,8 +7,17 @@
 pub(crate) mod controller;
 pub(crate) mod local_port;
 pub(crate) mod ls_request;
-mod private;
 pub(crate) mod reference;
 pub(crate) mod remote_port;
 pub(crate) mod template;
 pub(crate) mod wait;
+
+crate::bindings::generated! {
+    /// Bindings of the structures that only `fc.c` defines.
+    ///
+    /// Prototypes in headers are of incomplete structures with the same names: pointers to the one
+    /// are cast to pointers to the other.
+    mod private of "RUST_PRIVATE_BINDINGS" {
+        use crate::bindings::*;
+    }
+}
