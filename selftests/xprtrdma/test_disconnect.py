@@ -12,7 +12,7 @@ from functools import partial
 from ksftlib.ktap import PACE, Context, diag, equal
 from ksftlib.wait import Task, until
 from nfslib.blocks import Blocks
-from nfslib.client import Mount
+from nfslib.client import LONG, Mount
 from nfslib.disconnects import Disconnects
 from nfslib.load import COPIED, KIB, LARGE, MAPPED, Load, Work
 from nfslib.module import RPCRDMA
@@ -32,6 +32,9 @@ INTERVAL = 7
 
 #: Connections that the server closes.
 BY_SERVER = 50
+
+#: Mounts one after the other.
+MOUNTS = 20
 
 #: Messages of all kinds: with registered memory, with pages, and short ones.
 WORKS = [
@@ -95,6 +98,13 @@ def _register(kind: str) -> None:
         context.defer(wire.mend)
         wire.delay(10)
         close(context, "server", BY_SERVER)
+
+    @suite.test(f"no first call of {MOUNTS} mounts over {kind} is lost", limit=300)
+    def mounts(context: Context) -> None:
+        server = servers(kind)
+        for _ in range(MOUNTS):
+            # A call that is lost is not sent again in the time that a mount has.
+            Mount(context, server, timeo=LONG).unmount()
 
     def close(context: Context, end: str, count: int) -> None:
         loaded = Loaded(context, servers(kind))

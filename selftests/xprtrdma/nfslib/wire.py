@@ -17,9 +17,10 @@ from .system import Namespace, run
 #: of rxe when the peer has acknowledged it.
 KINDS = {"siw": "siw", "rxe": "rdma_rxe"}
 
-#: siw without a fault of the stock one (drivers/infiniband/sw/siw): with that one, a server that
-#: closes a connection amid an RDMA Read loses the memory that it registered for it.
-_SIW = TestModule("siw_flush", "RDMA_SIW_FLUSH")
+#: siw without two faults of the stock one (drivers/infiniband/sw/siw): with that one, a server that
+#: closes a connection amid an RDMA Read loses the memory that it registered for it, and may not
+#: see the first call of a connection.
+_SIW = TestModule("siw_mended", "RDMA_SIW_MENDED")
 
 CLIENT_DEVICE, SERVER_DEVICE = "nfs0", "nfs1"
 CLIENT_ADDRESS, SERVER_ADDRESS = "10.8.8.1", "10.8.8.2"
@@ -40,7 +41,7 @@ def _load(kind: str) -> bool:
                 _SIW.insert()
             return True
         except Skip as missing:
-            diag(f"{missing.args[0]}: stock siw may warn when a server closes a connection")
+            diag(f"{missing.args[0]}: stock siw may warn when a server closes a connection, and lose a first call")
     return modprobe(KINDS[kind]).returncode == 0
 
 
