@@ -20,10 +20,8 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         file: "queue.rs",
         from: "} else {
             self.deferred.pop()",
-        to: "} else if ON {
-            None
-        } else {
-            self.deferred.pop()",
+        to: "} else {
+            (!ON).then(|| self.deferred.pop()).flatten()",
     },
     Mutation {
         rule: "PromotesWhenClosed",
