@@ -43,8 +43,9 @@ _FOR_BUSY_MACHINES = (
     "workqueue.watchdog_thresh=120",
 )  # fmt: skip
 
-#: Runs whose results are kept.
-_RUNS_KEPT = 60
+#: Runs whose results are kept, and for how many seconds those of all are: a check reads them in the
+#: end, and another lab may have many runs meanwhile.
+_RUNS_KEPT, _KEPT_FOR = 60, 12 * 3600.0
 
 #: Lines of the console shown on failure.
 _CONSOLE_TAIL = 25
@@ -197,9 +198,10 @@ def new_results(cache: Cache) -> Path:
     """A fresh folder for the results of one run; old ones are removed."""
     runs = cache.folder("runs")
     with locked(cache, "runs"):
+        young = time.time() - _KEPT_FOR
         for old in sorted(runs.iterdir())[:-_RUNS_KEPT]:
             # A run of hours is older than many short ones beside it.
-            if not _in_use(old):
+            if old.stat().st_mtime < young and not _in_use(old):
                 shutil.rmtree(old, ignore_errors=True)
         stamp = time.strftime("%Y%m%d-%H%M%S")
         for number in range(1000):

@@ -137,14 +137,27 @@ class KvmTest(unittest.TestCase):
     def test_old_results_are_removed(self) -> None:
         with (
             mock.patch.object(vm, "_RUNS_KEPT", 2),
+            mock.patch.object(vm, "_KEPT_FOR", -1.0),
             mock.patch.object(vm.time, "strftime", side_effect=("1", "2", "3", "4")),
         ):
             folders = [vm.new_results(self.cache) for _ in range(4)]
         self.assertEqual([folder.exists() for folder in folders], [False, True, True, True])
 
+    def test_results_of_a_check_are_kept_until_it_reads_them(self) -> None:
+        with (
+            mock.patch.object(vm, "_RUNS_KEPT", 1),
+            mock.patch.object(vm.time, "strftime", side_effect=("1", "2", "3", "4")),
+        ):
+            folders = [vm.new_results(self.cache) for _ in range(3)]
+            self.assertTrue(all(folder.exists() for folder in folders))
+            os.utime(folders[0], (0, 0))
+            vm.new_results(self.cache)
+        self.assertEqual([folder.exists() for folder in folders], [False, True, True])
+
     def test_results_of_a_run_that_goes_on_are_kept(self) -> None:
         with (
             mock.patch.object(vm, "_RUNS_KEPT", 1),
+            mock.patch.object(vm, "_KEPT_FOR", -1.0),
             mock.patch.object(vm.time, "strftime", side_effect=("1", "2", "3", "4", "5")),
         ):
             long = vm.new_results(self.cache)
