@@ -41,7 +41,8 @@ def _load(kind: str) -> bool:
                 _SIW.insert()
             return True
         except Skip as missing:
-            diag(f"{missing.args[0]}: stock siw may warn when a server closes a connection, and lose a first call")
+            diag(f"{missing.args[0]}: stock siw may warn when a server closes a connection")
+            diag("and may lose the first call of one")
     return modprobe(KINDS[kind]).returncode == 0
 
 
