@@ -9,8 +9,9 @@ the exit status.
 import importlib
 import os
 import sys
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,13 +78,66 @@ class Guests:
 
         With `live` its output is shown as it comes.
         """
+        return self._run(implementation, arguments, live=live)
+
+    def start(
+        self, implementation: str, arguments: Sequence[str], emulator: Sequence[str] = ()
+    ) -> "Started":
+        """The same, beside others; `emulator` are more words of QEMU's command line."""
+        folder = vm.new_results(self.lab.cache)
+        # Built before two threads do.
+        make_guest(self.lab, implementation, subsystem.of(self.wanted.program))
+        results: list[vm.Result] = []
+
+        def body() -> None:
+            results.append(self._run(implementation, arguments, tuple(emulator), folder))
+
+        thread = threading.Thread(target=body, daemon=True)
+        thread.start()
+        return Started(folder, thread, results)
+
+    def _run(
+        self,
+        implementation: str,
+        arguments: Sequence[str],
+        emulator: tuple[str, ...] = (),
+        folder: Path | None = None,
+        live: bool = False,
+    ) -> vm.Result:
         program = self.wanted.program
         guest = make_guest(self.lab, implementation, subsystem.of(program))
         return vm.run(
-            self.lab.cache, guest, [str(program), *arguments],
+            self.lab.cache, replace(guest, emulator=emulator), [str(program), *arguments],
             self.timeout or limit(self.wanted, arguments),
-            {"PYTHONDONTWRITEBYTECODE": "1"}, live=live,
+            {"PYTHONDONTWRITEBYTECODE": "1"}, live=live, folder=folder,
         )  # fmt: skip
+
+
+@dataclass
+class Started:
+    """A guest that runs beside others."""
+
+    #: Where its results go; ``output`` grows while it runs.
+    folder: Path
+    _thread: threading.Thread
+    _results: list[vm.Result]
+
+    @property
+    def output(self) -> str:
+        """What the program has printed so far."""
+        return vm.read_text(self.folder / "output")
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._thread.is_alive()
+
+    def wait(self) -> vm.Result:
+        """How it ended."""
+        self._thread.join()
+        if not self._results:
+            raise LabError("the guest could not be started")
+        return self._results[0]
 
 
 def make_guest(

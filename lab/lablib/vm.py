@@ -114,6 +114,8 @@ class Guest:
     rust_modules: Path | None = None
     #: Added to the kernel's command line.
     parameters: tuple[str, ...] = ()
+    #: Words of QEMU's command line, besides those that every guest has.
+    emulator: tuple[str, ...] = ()
     #: Whose modules are loaded.
     subsystems: tuple[Subsystem, ...] = field(default_factory=lambda: subsystem.everything())
 
@@ -274,15 +276,17 @@ def run(
     environment: Mapping[str, str] | None = None,
     directory: Path = CHECKOUT,
     live: bool = False,
+    folder: Path | None = None,
 ) -> Result:
     """Boots a guest, runs `command` in `directory` inside and powers it off.
 
     `timeout` is in seconds and for the command alone. With `live` the command's
-    output also goes to standard output as it comes.
+    output also goes to standard output as it comes. `folder` is for the results, a fresh one.
     """
     kvm = kvm_works(cache, guest.kernel)
     return _boot(
-        cache, guest, command, new_results(cache), timeout, kvm, environment or {}, directory, live,
+        cache, guest, command, folder or new_results(cache), timeout, kvm, environment or {},
+        directory, live,
     )  # fmt: skip
 
 
@@ -322,6 +326,8 @@ def _boot(
         vng += ["--append", "oops=panic"]
     for parameter in guest.parameters:
         vng += ["--append", parameter]
+    if guest.emulator:
+        vng.append(f"--qemu-opts={shlex.join(guest.emulator)}")
     vng += [f"--rwdir={folder}={folder}", "--exec", inside]
     start = time.monotonic()
     # The guest ends the script in time; the emulator is killed if it cannot.
