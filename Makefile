@@ -39,7 +39,8 @@ help:
 	@echo 'make clean       remove what was built from this checkout'
 	@echo 'make distclean   clean, and remove the cache: kernels, sources, tools'
 	@echo 'make NAME        run a program in a guest; the last line is the verdict:'
-	@echo '    demo, clients, leak, soak, fuzz, kills, memory, c-hazards, iscsi-test'
+	@echo '    demo, clients, leak, soak, fuzz, kills, memory, c-hazards, iscsi-test, bounce,'
+	@echo '    cycles, cuts, failover'
 	@echo '    COUNT=, SEED=, SECONDS= and FABRIC= are for those that have such an option'
 	@echo '    ("lab/lab run" says what they are, selftests/*/README.rst more)'
 	@echo

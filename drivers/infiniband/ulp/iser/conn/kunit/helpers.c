@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What the KUnit suites of connections need of C. */
+#include "../../../../../../rust/ext/helpers.c"
