@@ -5,11 +5,14 @@ A sample is taken after everything that may still be freed has been: caches are 
 grace periods are over, and the slab caches have given back what they had put aside.
 """
 
+import contextlib
 import ctypes
 import mmap
 import os
 import platform
 import re
+import socket
+import struct
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,6 +35,10 @@ BATCHES = 6.0
 _MEMBARRIER = {"x86_64": 324, "aarch64": 283}
 _MEMBARRIER_CMD_GLOBAL = 1
 
+#: socket(7): attaches a program in classic BPF; the instruction that returns a constant.
+_SO_ATTACH_FILTER = 26
+_BPF_RET = 0x06
+
 _PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
 
 
@@ -40,6 +47,7 @@ def settle(seconds: float = BATCHES) -> None:
     for wait in (seconds, 0.5):
         write(Path("/proc/sys/vm/drop_caches"), "3")
         _grace_period()
+        _purge_addresses()
         time.sleep(wait)
     for path in Path("/sys/kernel/slab").glob("*/shrink"):
         write(path, "1")
@@ -50,6 +58,18 @@ def _grace_period() -> None:
     if number is not None:
         # Without the system call the sleep afterwards has to do.
         ctypes.CDLL(None).syscall(ctypes.c_long(number), _MEMBARRIER_CMD_GLOBAL, 0, 0)
+
+
+def _purge_addresses() -> None:
+    """Has the kernel give up freed vmalloc areas.
+
+    It keeps them until there are many, with what KASAN has for them, or until it changes whether
+    pages can be written to: as for the filter of a socket, unless a JIT compiles that.
+    """
+    accept = ctypes.create_string_buffer(struct.pack("=HBBI", _BPF_RET, 0, 0, 0xFFFFFFFF))
+    program = struct.pack("@HP", 1, ctypes.addressof(accept))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as one, contextlib.suppress(OSError):
+        one.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
 
 
 def has_slabinfo() -> bool:
