@@ -53,10 +53,13 @@ class Cables:
                     raise RuntimeError(f"QEMU: {answer['error']}")
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _free_ports(count: int) -> list[int]:
+    """So many of them: all are in use until the last one was found."""
+    with contextlib.ExitStack() as probes:
+        found = [probes.enter_context(socket.socket()) for _ in range(count)]
+        for probe in found:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in found]
 
 
 def _devices(end: str, ports: Sequence[int], guest: int) -> list[str]:
@@ -95,7 +98,7 @@ def _follow(guest: Any, cables: Cables) -> None:
 
 def _once(lab: Any, implementation: str, arguments: list[str]) -> str:
     """The initiator's verdict, or why there is none."""
-    ports = [_free_port() for _ in range(_CABLES)]
+    ports = _free_ports(_CABLES)
     target = lab.start(implementation, ["target"], _devices("listen", ports, 1))
     try:
         _wait_for(target, "ready")
