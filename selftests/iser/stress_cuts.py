@@ -12,7 +12,7 @@ import argparse
 import sys
 import time
 
-from isrlib.cables import INITIATORS, TARGETS, cable, play
+from isrlib.cables import INITIATORS, TARGETS, cable, play, who_waits
 from isrlib.cycles import repeat, work, work_on
 from isrlib.initiator import Calls, Daemon, Initiator, sessions, stuck_workers
 from isrlib.module import ISER
@@ -37,6 +37,7 @@ class Cycles:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        context.on_failure(who_waits)
         self._link = Link(context, 0, INITIATORS[0])
         self._daemon = Daemon(context)
         self._initiator = Initiator(

@@ -2,12 +2,14 @@
 """Two machines with two cables between them, a target on one: what the programs for them share."""
 
 import os
+import threading
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
 
 from ksftlib.ktap import Context
+from ksftlib.stacks import waits
 
 from .target import Target
 from .wire import Link
@@ -20,6 +22,19 @@ MEGABYTES = 64
 
 #: Longest time that the target waits to be told to end.
 _LONGEST = 3500.0
+
+
+#: Seconds of cleaning up after which it is said who waits.
+_SLOW = 30.0
+
+#: Threads of a target's connections, of which some wait otherwise, too.
+_TARGET = "iscsi"
+
+
+def who_waits() -> str:
+    """Where all are that sleep uninterruptibly, and the threads of iSCSI."""
+    found = waits(lambda name, state: name.startswith(_TARGET) or state == "D")
+    return "\n".join(f"{name} waits: {calls}" for name, calls in found)
 
 
 def say(text: str) -> None:
@@ -54,7 +69,10 @@ def play(parser: ArgumentParser, initiator: Callable[[Context], int]) -> int:
         is_target = parser.parse_args().role == "target"
         status = _serve(context) if is_target else initiator(context)
     finally:
+        slow = threading.Timer(_SLOW, lambda: say(f"cleaning up takes long\n{who_waits()}"))
+        slow.start()
         errors = context.clean_up()
+        slow.cancel()
         for error in errors:
             say(error)
     return status

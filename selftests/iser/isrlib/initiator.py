@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ksftlib.kmsg import KernelLog
 from ksftlib.ktap import Context, equal
+from ksftlib.stacks import waits
 from ksftlib.wait import until
 
 from .module import ISER
@@ -273,17 +274,5 @@ class Probes:
 
 def stuck_workers(part: str) -> list[tuple[str, str]]:
     """Kernel workers in uninterruptible sleep with `part` in what they do: name and functions."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            comm = (folder / "comm").read_text().strip()
-            state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
-            if not comm.startswith("kworker") or state != "D":
-                continue
-            stack = (folder / "stack").read_text()
-        except OSError:
-            continue
-        if part in stack:
-            names = [line.split()[-1].partition("+")[0] for line in stack.splitlines()]
-            found.append((comm, " < ".join(names)))
-    return found
+    workers = waits(lambda name, state: name.startswith("kworker") and state == "D")
+    return [(name, calls) for name, calls in workers if part in calls]
