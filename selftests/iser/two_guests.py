@@ -85,7 +85,8 @@ def _follow(guest: Any, cables: Cables) -> None:
     """Does what the guest asks for, until it ends."""
     done = 0
     while guest.running:
-        lines = guest.output.splitlines()
+        # The last one may not be complete.
+        lines = guest.output.split("\n")[:-1]
         for line in lines[done:]:
             print(f"    {line}", flush=True)
             if found := _ORDER.fullmatch(line):

@@ -44,7 +44,8 @@ def say(text: str) -> None:
 
 def cable(number: int, state: str) -> None:
     """Has the host switch a cable ``off`` or ``on``."""
-    say(f"cable {number}: {state}")
+    # On a line of its own: iscsid ends its lines later than it begins them.
+    say(f"\ncable {number}: {state}")
 
 
 def _serve(context: Context) -> int:
