@@ -25,7 +25,7 @@ def _load() -> None:
         raise Skip("the kernel has no iscsi_target_mod")
     if _ISERT.loaded() or Module("ib_isert").loaded():
         return
-    # They are loaded with it, where modprobe does that.
+    # insmod loads nothing that isert_mended needs.
     if modprobe("rdma_cm").returncode:
         raise Skip("the kernel has no rdma_cm")
     try:
